@@ -1,0 +1,65 @@
+# Every target makes and refreshes .venv by itself; `make` alone prints this list.
+PROFILE    ?= quick
+SEED       ?= 0
+SRGAN_DATA ?= data
+DEVICE     ?= auto
+RESULTS    ?= results
+PYTHON     ?= python3
+export SRGAN_DATA
+
+VENV  := .venv
+STAMP := $(VENV)/.installed
+PY    := $(VENV)/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help setup data reproduce tables figures report mos test test-all lint bench clean
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "Variables: PROFILE=quick|cpu|paper  SRGAN_DATA=folder  DEVICE=auto|cpu|cuda  SEED=0"
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "$(PYTHON) is not Python 3.11 to 3.13; call make with PYTHON=python3.12, for example"; exit 2; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[test,dev]'
+	@touch $@
+
+setup: $(STAMP) ## make or refresh .venv with the tested versions
+
+data: $(STAMP) ## fetch the benchmarks and training images into SRGAN_DATA, then verify them
+	$(PY) -m repro data fetch
+	$(PY) -m repro data verify
+
+reproduce: $(STAMP) ## train the five variants, upscale, score, print Tables 1 and 2
+	$(PY) -m repro reproduce --profile $(PROFILE) --seed $(SEED) --device $(DEVICE) --results $(RESULTS)
+	$(PY) -m analysis tables --results $(RESULTS)
+
+tables: $(STAMP) ## Tables 1 and 2 and the significance tests from results/metrics.csv and the ratings
+	$(PY) -m analysis tables --results $(RESULTS)
+
+figures: $(STAMP) ## the paper's figures, PNG and PDF
+	$(PY) -m analysis figures --results $(RESULTS)
+
+report: $(STAMP) ## one self-contained HTML page with everything
+	$(PY) -m analysis report --results $(RESULTS)
+
+mos: $(STAMP) ## open the rating study (the demo study when there is no other)
+	$(PY) -m mos_app serve --results $(RESULTS)
+
+test: $(STAMP) ## the default tests (under 12 minutes on two cores)
+	$(PY) -m pytest -n 2 --dist loadgroup
+
+test-all: $(STAMP) ## every test, the long ones too
+	$(PY) -m pytest -n 2 --dist loadgroup -m ''
+
+lint: $(STAMP) ## ruff (lint and format) and mypy
+	$(VENV)/bin/ruff check repro mos_app analysis tests
+	$(VENV)/bin/ruff format --check repro mos_app analysis tests
+	$(VENV)/bin/mypy
+
+bench: $(STAMP) ## benchmarks against plain baselines, into results/bench
+	$(PY) -m repro bench all --results $(RESULTS)
+
+clean: ## remove .venv and caches (never data, results or studies)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,119 @@
+"""Image files in and out: uint8 arrays, bounded sizes, PNGs with the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from repro.atomic import write_bytes
+from repro.errors import UserError
+
+MAX_PIXELS = 100_000_000
+"""Larger declared images are refused before a pixel is decoded (a 60,000 x 60,000 PNG fits in 4 MB)."""
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+
+_FIX = "convert it to an 8-bit RGB or greyscale PNG without alpha"
+
+
+def read_u8(path: Path) -> NDArray[np.uint8]:
+    """The pixels of an 8-bit greyscale or RGB image file, as stored.
+
+    Args:
+        path: a PNG, JPEG, BMP, TIFF or WebP file.
+
+    Returns:
+        uint8 0..255, (H, W) for greyscale, (H, W, 3) for RGB. Palette images without transparency
+        are expanded to RGB.
+
+    Raises:
+        UserError: missing, not an image, truncated, 16-bit, with alpha, CMYK, animated, or more than
+            :data:`MAX_PIXELS` pixels declared.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file", "an image file", "check the path")
+    try:
+        with warnings.catch_warnings():
+            # our own bound below is the stricter one; Pillow's warning would be a second message
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                _check_header(path, file)
+                wanted = {"P": "RGB", "1": "L"}.get(file.mode, file.mode)
+                return np.asarray(file.convert(wanted), dtype=np.uint8)
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path}: {error}", f"at most {MAX_PIXELS:,} pixels", "crop or shrink it") from None
+    except UnidentifiedImageError:
+        raise UserError(
+            f"{path}: not an image that can be read", "PNG, JPEG, BMP, TIFF or WebP", _FIX
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise UserError(
+            f"{path}: damaged or truncated image ({error})", "a whole image file", "get the file again"
+        ) from None
+
+
+def _check_header(path: Path, image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise UserError(
+            f"{path}: declares {width} x {height} pixels",
+            f"at most {MAX_PIXELS:,} pixels",
+            "crop or shrink it",
+        )
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise UserError(f"{path}: animated, {frames} frames", "a single image", "extract one frame")
+    if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
+        raise UserError(f"{path}: has an alpha channel (mode {image.mode})", "8-bit RGB or greyscale", _FIX)
+    if image.mode.startswith(("I", "F")):
+        raise UserError(f"{path}: more than 8 bits a sample (mode {image.mode})", "8 bits a sample", _FIX)
+    if image.format == "PNG" and path_png_depth(path) == 16:
+        # Pillow silently drops 16-bit RGB to 8 bits
+        raise UserError(f"{path}: 16 bits a sample", "8 bits a sample", _FIX)
+    if image.mode not in {"L", "RGB", "P", "1"}:
+        raise UserError(f"{path}: colour mode {image.mode}", "RGB or greyscale", _FIX)
+
+
+def path_png_depth(path: Path) -> int:
+    """The bit depth that a PNG file's IHDR chunk declares (0 where the header is cut short)."""
+    with path.open("rb") as file:
+        header = file.read(25)
+    return header[24] if len(header) == 25 else 0
+
+
+def to_rgb(image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 from (H, W) or (H, W, 3): greyscale becomes R = G = B (protocol section 1)."""
+    if image_u8.ndim == 2:
+        return np.repeat(image_u8[:, :, None], 3, axis=2)
+    return image_u8
+
+
+def read_rgb_u8(path: Path) -> NDArray[np.uint8]:
+    """Like :func:`read_u8`, always (H, W, 3)."""
+    return to_rgb(read_u8(path))
+
+
+def png_bytes(image_u8: NDArray[np.uint8]) -> bytes:
+    """A PNG of a uint8 (H, W) or (H, W, 3) array, without metadata: same pixels, same bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image_u8)).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def write_png(path: Path, image_u8: NDArray[np.uint8]) -> str:
+    """Writes the PNG, whole or not at all; returns the SHA-256 of its bytes."""
+    data = png_bytes(image_u8)
+    write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

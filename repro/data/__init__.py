@@ -1,0 +1,1 @@
+"""Where the images come from: registry, download, verification, training sets. Light: no torch."""

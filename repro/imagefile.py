@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,24 @@ def read_u8(path: Path) -> NDArray[np.uint8]:
         UserError: missing, not an image, truncated, 16-bit, with alpha, CMYK, animated, or more than
             :data:`MAX_PIXELS` pixels declared.
     """
+    with _opened(path) as file:
+        wanted = {"P": "RGB", "1": "L"}.get(file.mode, file.mode)
+        return np.asarray(file.convert(wanted), dtype=np.uint8)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """(H, W) of an image file that :func:`read_u8` would take, from its header: no pixel is decoded.
+
+    Raises:
+        UserError: as :func:`read_u8`, except that only decoding tells a truncated file.
+    """
+    with _opened(path) as file:
+        return file.height, file.width
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The image with its header checked; what goes wrong inside the block becomes a UserError too."""
     if not path.is_file():
         raise UserError(f"{path}: no such file", "an image file", "check the path")
     try:
@@ -44,8 +64,7 @@ def read_u8(path: Path) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as file:
                 _check_header(path, file)
-                wanted = {"P": "RGB", "1": "L"}.get(file.mode, file.mode)
-                return np.asarray(file.convert(wanted), dtype=np.uint8)
+                yield file
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: {error}", f"at most {MAX_PIXELS:,} pixels", "crop or shrink it") from None
     except UnidentifiedImageError:

@@ -133,3 +133,45 @@ SRRESNET_UPDATES = 1_000_000
 SRGAN_UPDATES_EARLY = 100_000
 SRGAN_UPDATES_LATE = 100_000
 TRAINING_IMAGES = 350_000
+
+# --- what counts as reproduced (ours, not the paper's: it gives no tolerances) ----------------------------
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The largest difference to the paper's printed figure that still counts as reproduced."""
+
+    psnr_db: float
+    ssim: float
+
+
+_PRINTED_DIGIT = Tolerance(0.0, 0.0)
+_SRRESNET = Tolerance(0.1, 0.003)
+_SRGAN = Tolerance(0.15, 0.01)
+
+TOLERANCES: dict[str, Tolerance] = {
+    "nearest": _PRINTED_DIGIT,
+    "bicubic": _PRINTED_DIGIT,
+    "HR": _PRINTED_DIGIT,
+    # one unit of the last digit: the authors' weights in another framework
+    "SRCNN": Tolerance(0.01, 0.0001),
+    "SelfExSR": Tolerance(0.01, 0.0001),
+    # trained again from their papers, like SRResNet
+    "DRCN": _SRRESNET,
+    "ESPCN": _SRRESNET,
+    "SRResNet-MSE": _SRRESNET,
+    "SRResNet-VGG22": _SRRESNET,
+    "SRGAN-MSE": _SRGAN,
+    "SRGAN-VGG22": _SRGAN,
+    "SRGAN-VGG54": _SRGAN,
+}
+"""By method; both figures are compared as printed, 2 decimals of dB and 4 of SSIM."""
+
+TOLERANCE_IMPORTED = _PRINTED_DIGIT
+"""For images that a method's own authors made: the figure must come out as printed."""
+
+LOSS_CATEGORIES = (
+    ("SRResNet-MSE", "SRResNet-VGG22"),
+    ("SRGAN-MSE", "SRGAN-VGG22", "SRGAN-VGG54"),
+)
+"""The two categories within which Table 1 stars a loss whose MOS is significantly higher."""

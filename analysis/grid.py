@@ -1,0 +1,310 @@
+"""A table as data, and its four renderings: Markdown, CSV, LaTeX (booktabs) and HTML.
+
+A table has one grid per data set, so that each grid has just the columns that make sense for it. Footnotes
+are sentences that hang on a cell, a row, a column or a grid; they are numbered where they first appear.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is shown, and the number behind it.
+
+    Attributes:
+        text: as printed.
+        value: for the CSV, at full precision; None leaves the CSV's cell empty.
+        notes: footnote sentences.
+        bold: the best of its column.
+    """
+
+    text: str
+    value: str | float | int | None = None
+    notes: tuple[str, ...] = ()
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: ``key`` heads it in the CSV, ``heading`` everywhere else (an empty one: only in the CSV)."""
+
+    key: str
+    heading: str
+    notes: tuple[str, ...] = ()
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The rows of one data set; every row has one cell per column."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def shown(self) -> Grid:
+        """The grid without the columns that only the CSV has."""
+        keep = [place for place, column in enumerate(self.columns) if column.heading]
+        return Grid(
+            self.name,
+            tuple(self.columns[place] for place in keep),
+            tuple(tuple(row[place] for place in keep) for row in self.rows),
+            self.notes,
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table. ``legend`` says how to read it; ``key`` names its files."""
+
+    key: str
+    title: str
+    grids: tuple[Grid, ...]
+    legend: str = ""
+    grid_key: str = "dataset"
+    banner: tuple[str, ...] = ()
+    # sentences that nobody may overlook (synthetic raters), printed above the grids
+
+    def footnotes(self) -> dict[str, int]:
+        """Sentence -> number, in the order of first appearance."""
+        return {note: number for number, note in enumerate(dict.fromkeys(self._all_notes()), start=1)}
+
+    def _all_notes(self) -> Iterator[str]:
+        for grid in self.grids:
+            yield from grid.notes
+            for column in grid.columns:
+                yield from column.notes
+            for row in grid.rows:
+                for cell in row:
+                    yield from cell.notes
+
+
+def _numbers(notes: tuple[str, ...], footnotes: dict[str, int]) -> list[int]:
+    return sorted({footnotes[note] for note in notes})
+
+
+# --- Markdown --------------------------------------------------------------------------------------------
+
+
+def to_markdown(table: Table) -> str:
+    """GitHub-flavoured Markdown, columns padded so that it reads well in a terminal too."""
+    footnotes = table.footnotes()
+
+    def marked(text: str, notes: tuple[str, ...], bold: bool = False) -> str:
+        text = text.replace("|", "\\|")
+        text = f"**{text}**" if bold else text
+        return text + "".join(f"[{number}]" for number in _numbers(notes, footnotes))
+
+    parts = [f"## {table.title}"]
+    parts += [f"> **{sentence}**" for sentence in table.banner]
+    if table.legend:
+        parts.append(table.legend)
+    for grid in (grid.shown() for grid in table.grids):
+        heading = [marked(column.heading, column.notes) for column in grid.columns]
+        body = [[marked(cell.text, cell.notes, cell.bold) for cell in row] for row in grid.rows]
+        widths = [max(len(line[i]) for line in [heading, *body]) for i in range(len(heading))]
+        rules = [
+            ("-" * (w - 1) + ":") if c.numeric else "-" * w for w, c in zip(widths, grid.columns, strict=True)
+        ]
+        lines = [
+            "| "
+            + " | ".join(
+                text.rjust(width) if column.numeric else text.ljust(width)
+                for text, width, column in zip(line, widths, grid.columns, strict=True)
+            )
+            + " |"
+            for line in [heading, rules, *body]
+        ]
+        if grid.name:
+            parts.append(f"### {marked(grid.name, grid.notes)}")
+        parts.append("\n".join(lines))
+    if footnotes:
+        parts.append("\n".join(f"- [{number}] {sentence}" for sentence, number in footnotes.items()))
+    return "\n\n".join(parts) + "\n"
+
+
+# --- CSV -------------------------------------------------------------------------------------------------
+
+
+def to_csv(table: Table) -> str:
+    """One line per row at full precision; all grids' columns; footnotes as text in the last column."""
+    keys = list(dict.fromkeys(column.key for grid in table.grids for column in grid.columns))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([table.grid_key, *keys, "notes"])
+    for grid in table.grids:
+        for row in grid.rows:
+            values = dict(zip((column.key for column in grid.columns), row, strict=True))
+            notes = [*table.banner, *grid.notes, *(note for cell in row for note in cell.notes)]
+            writer.writerow(
+                [
+                    grid.name,
+                    *(_plain(values[key].value) if key in values else "" for key in keys),
+                    " | ".join(dict.fromkeys(notes)),
+                ]
+            )
+    return buffer.getvalue()
+
+
+def _plain(value: str | float | int | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return format(value, ".10g")
+    # a spreadsheet would run a cell that starts like a formula
+    text = str(value)
+    return f"'{text}" if isinstance(value, str) and text[:1] in {"=", "+", "@", "\t"} else text
+
+
+# --- LaTeX -----------------------------------------------------------------------------------------------
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    '"': "''",
+    "–": "--",
+    "−": "$-$",
+    "∞": r"$\infty$",
+    "±": r"$\pm$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "×": r"$\times$",
+    "α": r"$\alpha$",
+    "κ": r"$\kappa$",
+    "Δ": r"$\Delta$",
+    "≈": r"$\approx$",
+    "·": r"$\cdot$",
+    "ρ": r"$\rho$",
+    "τ": r"$\tau$",
+    "δ": r"$\delta$",
+}
+
+
+def tex_escape(text: str) -> str:
+    """Text as LaTeX prints it; characters that pdflatex does not know become a question mark."""
+    return "".join(_TEX.get(c, c if c.isascii() or "\u00a0" < c < "\u0100" else "?") for c in text)
+
+
+def to_latex(table: Table) -> str:
+    """A ``table*`` environment per grid, for a document that loads ``booktabs``; notes below the last."""
+    footnotes = table.footnotes()
+
+    def marked(text: str, notes: tuple[str, ...], bold: bool = False) -> str:
+        text = tex_escape(text)
+        text = rf"\textbf{{{text}}}" if bold else text
+        numbers = ",".join(str(number) for number in _numbers(notes, footnotes))
+        return text + (rf"\textsuperscript{{{numbers}}}" if numbers else "")
+
+    lines = [r"% needs \usepackage{booktabs}"]
+    grids = [grid.shown() for grid in table.grids]
+    for grid in grids:
+        caption = tex_escape(table.title) + (f": {marked(grid.name, grid.notes)}" if grid.name else "")
+        lines += [r"\begin{table*}[htbp]", r"\centering\scriptsize\setlength{\tabcolsep}{3pt}"]
+        lines.append(rf"\caption{{{caption}}}")
+        lines += [rf"{{\itshape {tex_escape(sentence)}\par}}" for sentence in table.banner]
+        lines.append(
+            r"\begin{tabular}{" + "".join("r" if column.numeric else "l" for column in grid.columns) + "}"
+        )
+        lines.append(r"\toprule")
+        lines.append(" & ".join(marked(column.heading, column.notes) for column in grid.columns) + r" \\")
+        lines.append(r"\midrule")
+        lines += [
+            " & ".join(marked(cell.text, cell.notes, cell.bold) for cell in row) + r" \\" for row in grid.rows
+        ]
+        lines += [r"\bottomrule", r"\end{tabular}"]
+        if grid is grids[-1]:
+            # only the last grid carries the notes: the numbers run through the whole table
+            words = [tex_escape(table.legend)] if table.legend else []
+            words += [
+                rf"\textsuperscript{{{number}}} {tex_escape(sentence)}"
+                for sentence, number in footnotes.items()
+            ]
+            lines += [rf"\par\smallskip\raggedright {word}" for word in words]
+        lines.append(r"\end{table*}")
+    return "\n".join(lines) + "\n"
+
+
+def latex_document(files: list[str]) -> str:
+    """A document of its own that inputs the tables' files."""
+    inputs = "\n".join(rf"\input{{{name}}}\clearpage" for name in files)
+    return (
+        "\\documentclass[10pt]{article}\n"
+        "\\usepackage[T1]{fontenc}\n\\usepackage[utf8]{inputenc}\n\\usepackage{booktabs}\n"
+        "\\usepackage[a4paper,landscape,margin=12mm]{geometry}\n"
+        "\\pagestyle{empty}\n\\pdfinfoomitdate=1\\pdftrailerid{}\n"
+        f"\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
+    )
+
+
+# --- HTML ------------------------------------------------------------------------------------------------
+
+
+def to_html(table: Table) -> str:
+    """A ``<section>`` without styles of its own; footnotes link to the list below."""
+    footnotes = table.footnotes()
+
+    def marked(text: str, notes: tuple[str, ...], bold: bool = False) -> str:
+        text = html.escape(text)
+        text = f"<strong>{text}</strong>" if bold else text
+        links = ",".join(
+            f'<a href="#{table.key}-n{number}">{number}</a>' for number in _numbers(notes, footnotes)
+        )
+        return text + (f"<sup>{links}</sup>" if links else "")
+
+    out = [f'<section class="grid" id="{table.key}">', f"<h3>{html.escape(table.title)}</h3>"]
+    out += [f'<p class="warning">{html.escape(sentence)}</p>' for sentence in table.banner]
+    if table.legend:
+        out.append(f'<p class="legend">{html.escape(table.legend)}</p>')
+    for grid in (grid.shown() for grid in table.grids):
+        out.append('<div class="scroll"><table>')
+        if grid.name:
+            out.append(f"<caption>{marked(grid.name, grid.notes)}</caption>")
+        kinds = ["num" if column.numeric else "txt" for column in grid.columns]
+        out.append(
+            "<thead><tr>"
+            + "".join(
+                f'<th scope="col" class="{kind}">{marked(column.heading, column.notes)}</th>'
+                for column, kind in zip(grid.columns, kinds, strict=True)
+            )
+            + "</tr></thead><tbody>"
+        )
+        for row in grid.rows:
+            cells = [
+                f'<td class="{kind}{_verdict_class(cell)}">{marked(cell.text, cell.notes, cell.bold)}</td>'
+                for cell, kind in zip(row, kinds, strict=True)
+            ]
+            out.append(f"<tr>{''.join(cells)}</tr>")
+        out.append("</tbody></table></div>")
+    if footnotes:
+        out.append('<ol class="notes">')
+        out += [
+            f'<li id="{table.key}-n{number}">{html.escape(sentence)}</li>'
+            for sentence, number in footnotes.items()
+        ]
+        out.append("</ol>")
+    out.append("</section>")
+    return "\n".join(out) + "\n"
+
+
+def _verdict_class(cell: Cell) -> str:
+    return {"yes": " yes", "no": " no"}.get(cell.text, "")

@@ -1,0 +1,271 @@
+"""Tables 1 and 2: figures, differences, verdicts, footnotes, and the four formats."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from analysis.cli import app
+from analysis.grid import Cell, Column, Grid, Table, to_csv, to_html, to_latex, to_markdown
+from analysis.main_tables import NoOpinions, all_scores, printed_difference, signed, table1, table2
+from analysis.metrics import COLUMNS, read_metrics
+from repro.errors import UserError
+from repro.paper import IMAGES_PER_DATASET, TABLE1, TABLE2
+from repro.paths import Results
+
+HEADER = ",".join(COLUMNS)
+
+
+def metrics_lines(scores: dict[tuple[str, str], tuple[float, float]], images: dict[str, int]) -> list[str]:
+    """CSV lines in which every image of (data set, method) has the same PSNR and SSIM."""
+    return [
+        f"{dataset},img_{number:03d},{method},daala,{metric},{value},,"
+        for (dataset, method), pair in scores.items()
+        for number in range(1, images[dataset] + 1)
+        for metric, value in zip(("psnr_db", "ssim"), pair, strict=True)
+    ]
+
+
+def results_with(tmp_path: Path, lines: list[str]) -> Results:
+    (tmp_path / "metrics.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+    return Results(tmp_path)
+
+
+@pytest.fixture
+def as_printed(tmp_path: Path) -> Results:
+    """A results folder in which every cell of the paper has the paper's figure."""
+    scores = {key: (cell.psnr_db, cell.ssim) for key, cell in {**TABLE2, **TABLE1}.items()}
+    return results_with(tmp_path, metrics_lines(scores, IMAGES_PER_DATASET))
+
+
+def rows_of(table: Table) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(to_csv(table))))
+
+
+def test_the_papers_own_figures_are_reproduced_in_every_cell(as_printed: Results) -> None:
+    metrics = read_metrics(as_printed)
+    rows = rows_of(table1(metrics, NoOpinions(), as_printed)) + rows_of(
+        table2(metrics, NoOpinions(), as_printed)
+    )
+    assert len(rows) == len(TABLE1) + len(TABLE2)
+    assert {row["psnr_db_verdict"] for row in rows} == {"yes"}
+    assert {row["ssim_verdict"] for row in rows} == {"yes"}
+    assert {float(row["psnr_db_difference"]) for row in rows} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("method", "psnr_off", "ssim_off", "psnr_verdict", "ssim_verdict"),
+    [
+        ("nearest", 0.01, 0.0, "no", "yes"),
+        ("nearest", 0.004, 0.00004, "yes", "yes"),
+        ("SRResNet-MSE", 0.1, -0.003, "yes", "yes"),
+        ("SRResNet-MSE", -0.11, 0.0031, "no", "no"),
+        ("SRGAN-VGG54", 0.15, 0.01, "yes", "yes"),
+        ("SRGAN-VGG54", -0.16, 0.0101, "no", "no"),
+        ("SRGAN-VGG54 (authors)", 0.01, 0.0, "no", "yes"),
+    ],
+)
+def test_the_verdict_turns_at_the_tolerance(
+    tmp_path: Path, method: str, psnr_off: float, ssim_off: float, psnr_verdict: str, ssim_verdict: str
+) -> None:
+    paper = TABLE2["Set14", method.split(" ")[0]]
+    results = results_with(
+        tmp_path,
+        metrics_lines({("Set14", method): (paper.psnr_db + psnr_off, paper.ssim + ssim_off)}, {"Set14": 14}),
+    )
+    rows = rows_of(table2(read_metrics(results), NoOpinions(), results))
+    (row,) = [row for row in rows if row["method"] == method and row["dataset"] == "Set14"]
+    assert (row["psnr_db_verdict"], row["ssim_verdict"]) == (psnr_verdict, ssim_verdict)
+
+
+@pytest.mark.parametrize("dataset", ["Set5", "Set14", "BSD100"])
+def test_golden_scores_give_the_papers_nearest_and_bicubic_rows(
+    tmp_path: Path, golden: Path, dataset: str
+) -> None:
+    with (golden / "daala_x4.csv").open() as file:
+        lines = [
+            f"{row['dataset']},{row['image']},{row['method']},daala,{metric},{row[metric]},,"
+            for row in csv.DictReader(file)
+            for metric in ("psnr_db", "ssim")
+        ]
+    results = results_with(tmp_path, lines)
+    rows = rows_of(table2(read_metrics(results), NoOpinions(), results))
+    judged = [row for row in rows if row["dataset"] == dataset and row["method"] in {"nearest", "bicubic"}]
+    assert [(row["psnr_db_verdict"], row["ssim_verdict"]) for row in judged] == [("yes", "yes")] * 2
+
+
+def test_a_partial_data_set_is_footnoted_and_neither_judged_nor_bold(tmp_path: Path) -> None:
+    lines = metrics_lines(
+        {("Set5", "SRResNet-MSE"): (32.05, 0.9019), ("Set5", "SRGAN-MSE"): (30.0, 0.8)}, {"Set5": 5}
+    )
+    lines = [line for line in lines if not line.startswith("Set5,img_003,SRResNet-MSE")]
+    results = results_with(tmp_path, lines)
+    table = table1(read_metrics(results), NoOpinions(), results)
+    (row,) = [r for r in rows_of(table) if r["method"] == "SRResNet-MSE" and r["dataset"] == "Set5"]
+    assert row["psnr_db_verdict"] == ""
+    assert "mean of 4 of 5 images" in row["notes"]
+    assert "**32.05**" not in to_markdown(table)
+
+
+def test_every_dash_has_a_footnote_that_says_why(tmp_path: Path) -> None:
+    results = results_with(tmp_path, metrics_lines({("Set5", "bicubic"): (28.43, 0.8211)}, {"Set5": 5}))
+    (results.method_folder("Set5", "SRCNN")).mkdir(parents=True)
+    (results.image("Set5", "SRCNN", "img_001")).write_bytes(b"x")
+    (tmp_path / "metrics.manifest.json").write_text(
+        json.dumps({"missing": {"Set5/DRCN": "weights missing: run this"}})
+    )
+    table = table2(read_metrics(results), NoOpinions(), results)
+    reasons = {}
+    for grid in table.grids:
+        for row in grid.rows:
+            for column, cell in zip(grid.columns, row, strict=True):
+                if column.key in {"psnr_db", "ssim", "mos"} and cell.text == "–":
+                    assert cell.notes, (grid.name, row[0].text, column.key)
+                    reasons[grid.name, row[0].text, column.key] = cell.notes[0]
+    assert "not scored: python -m repro evaluate" in reasons["Set5", "SRCNN", "psnr_db"]
+    assert reasons["Set5", "DRCN", "psnr_db"] == "weights missing: run this"
+    assert "not trained" in reasons["Set5", "SRGAN-VGG54", "ssim"]
+    assert "make data" in reasons["BSD100", "SRCNN", "psnr_db"]
+    assert "no ratings yet" in reasons["Set5", "bicubic", "mos"]
+
+
+def test_a_data_set_of_our_own_has_no_paper_column_and_says_so(tmp_path: Path) -> None:
+    results = results_with(
+        tmp_path,
+        metrics_lines(
+            {("sample", "bicubic"): (27.0, 0.8), ("sample", "SRGAN-VGG54"): (25.0, 0.7)}, {"sample": 4}
+        ),
+    )
+    text = to_markdown(table2(read_metrics(results), NoOpinions(), results))
+    assert "'sample' (crops of scikit-image's bundled photographs) is not one of the paper's" in text
+    assert "| paper" not in text
+    assert "Set5" not in text.replace("SRResNet", "")
+    assert "**27.00**" in text
+
+
+def test_imported_rows_stand_beside_or_in_place_of_our_own(tmp_path: Path) -> None:
+    results = results_with(
+        tmp_path,
+        metrics_lines(
+            {
+                ("Set5", "SRCNN (Huang)"): (30.07, 0.8627),
+                ("Set5", "SRGAN-VGG54"): (29.0, 0.84),
+                ("Set5", "SRGAN-VGG54 (authors)"): (29.40, 0.8472),
+                ("Set5", "VDSR (authors)"): (31.33, 0.8922),
+            },
+            {"Set5": 5},
+        ),
+    )
+    table = table2(read_metrics(results), NoOpinions(), results)
+    names = [row[0].text for row in table.grids[0].rows]
+    assert "SRCNN (Huang)" in names
+    assert "SRCNN" not in names
+    assert names.index("SRGAN-VGG54 (authors)") == names.index("SRGAN-VGG54") + 1
+    assert names[-2:] == ["VDSR (authors)", "HR"]
+    assert "images imported (Huang), not computed here" in table.footnotes()
+
+
+def test_notes_of_both_manifests_reach_table_and_stale_images_are_named(tmp_path: Path) -> None:
+    lines = [
+        line[:-1] + "aaaa," for line in metrics_lines({("Set5", "SRGAN-VGG54"): (29.0, 0.84)}, {"Set5": 5})
+    ]
+    results = results_with(tmp_path, lines)
+    (tmp_path / "metrics.manifest.json").write_text(
+        json.dumps({"notes_by_method": {"Set5/SRGAN-VGG54": ["random features, not SRGAN-VGG54"]}})
+    )
+    folder = results.method_folder("Set5", "SRGAN-VGG54")
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(
+        json.dumps({"notes": ["shortened schedule: 60 updates"], "outputs": {"img_001": "bbbb"}})
+    )
+    metrics = read_metrics(results)
+    for table in (
+        table1(metrics, NoOpinions(), results),
+        table2(metrics, NoOpinions(), results),
+        all_scores(metrics),
+    ):
+        for text in (to_markdown(table), to_csv(table), to_html(table), to_latex(table)):
+            assert "random features, not SRGAN-VGG54" in text
+            assert "shortened schedule: 60 updates" in text
+            assert "the image store has changed since it was scored" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dataset,image\nSet5,img_001\n", "no column method"),
+        ("", "not readable as CSV"),
+        (HEADER + "\nSet5,a,bicubic,daala,psnr_db,abc,,\n", "line 2: value 'abc'"),
+        (HEADER + "\nSet5,a,bicubic,daala,psnr_db,nan,,\n", "value 'nan'"),
+        (HEADER + "\nSet5,a,bicubic,daala,ssim,1.5,,\n", "ssim 1.5"),
+        (HEADER + "\nSet5,a,bicubic,other,ssim,0.5,,\n", "protocol 'other'"),
+        (HEADER + "\nSet5,a,b,daala,ssim,0.5,,\nSet5,a,b,daala,ssim,0.5,,\n", "line 3: second score"),
+        (HEADER + "\nSet5,a,../../b,daala,ssim,0.5,,\n", "'../../b'"),
+    ],
+)
+def test_bad_metrics_are_refused_with_the_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "metrics.csv").write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_metrics(Results(tmp_path))
+    assert message in str(caught.value)
+
+
+def test_a_folder_without_scores_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="python -m repro evaluate"):
+        read_metrics(Results(tmp_path))
+
+
+def test_differences_are_those_of_the_printed_figures() -> None:
+    assert printed_difference(32.0549, 32.05, 2) == 0.0
+    assert printed_difference(32.0551, 32.05, 2) == 0.01
+    assert printed_difference(float("inf"), float("inf"), 2) == 0.0
+    assert printed_difference(30.0, float("inf"), 2) == float("-inf")
+    assert (signed(-0.1, 2), signed(0.1, 2), signed(0.0, 2)) == ("−0.10", "+0.10", "0.00")
+
+
+def test_formats_escape_what_they_must() -> None:
+    table = Table(
+        "t",
+        "A & B <script>",
+        (Grid("50%_x", (Column("m", "m|n", numeric=False),), ((Cell("<b>|$", "=1+1", ("note #1",)),),)),),
+    )
+    assert "\\|" in to_markdown(table)
+    assert "<script>" not in to_html(table)
+    assert r"A \& B" in to_latex(table)
+    assert r"50\%\_x" in to_latex(table)
+    assert "'=1+1" in to_csv(table)
+
+
+def test_the_command_prints_markdown_and_ends_with_the_folder(as_printed: Results) -> None:
+    run = CliRunner().invoke(app, ["tables", "--results", str(as_printed.root)])
+    assert run.exit_code == 0, run.output
+    assert "## Table 1" in run.output
+    assert "## Table 2" in run.output
+    assert run.output.strip().splitlines()[-1].endswith(str(as_printed.tables))
+    before = {path.name: path.read_bytes() for path in as_printed.tables.iterdir()}
+    CliRunner().invoke(app, ["tables", "--results", str(as_printed.root)])
+    assert {path.name: path.read_bytes() for path in as_printed.tables.iterdir()} == before
+
+
+def test_latex_compiles(as_printed: Results) -> None:
+    pdflatex = shutil.which("pdflatex")
+    if pdflatex is None:
+        pytest.skip("pdflatex is not installed")
+    CliRunner().invoke(app, ["tables", "--results", str(as_printed.root)])
+    run = subprocess.run(
+        [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
+        cwd=as_printed.tables,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert "Overfull \\hbox" not in run.stdout, run.stdout

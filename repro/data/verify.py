@@ -1,0 +1,165 @@
+"""What is missing, changed or surplus under a data root, by SHA-256."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from repro.data.registry import DataFile, Registry
+from repro.errors import UserError
+from repro.imagefile import sha256_file
+
+
+class State(StrEnum):
+    """How a registered file, or a file in a registered folder, stands."""
+
+    INTACT = "intact"
+    MISSING = "missing"
+    CHANGED = "changed"
+    SURPLUS = "surplus"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One file that is not as the registry says.
+
+    Attributes:
+        state: missing, changed or surplus.
+        path: POSIX path under the data root.
+        source: the source it belongs to, or in whose folder it lies.
+        detail: what was found.
+    """
+
+    state: State
+    path: str
+    source: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What :func:`verify` found.
+
+    Attributes:
+        files: how many files the registry (or the chosen part of it) lists.
+        intact: how many of them are there with the right content.
+        problems: all others, and surplus files, in the registry's order.
+    """
+
+    files: int
+    intact: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Nothing missing, changed or surplus."""
+        return not self.problems
+
+
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_file(file: DataFile, data_root: Path) -> Problem | None:
+    """None where the file is there with the listed content, else what is wrong with it.
+
+    The content is read only when the size is right.
+    """
+    path = file.under(data_root)
+    name = file.source.name
+    try:
+        if not path.exists():
+            return Problem(State.MISSING, file.path, name)
+        if not path.is_file():
+            return Problem(State.CHANGED, file.path, name, "not a file")
+        size = path.stat().st_size
+        if size != file.size:
+            return Problem(State.CHANGED, file.path, name, f"{size} bytes, not {file.size}")
+        found = sha256_file(path)
+    except OSError as error:
+        return Problem(State.CHANGED, file.path, name, f"cannot be read ({error.strerror})")
+    if found != file.sha256:
+        return Problem(State.CHANGED, file.path, name, f"SHA-256 {found}, not {file.sha256}")
+    return None
+
+
+def check_files(
+    files: Sequence[DataFile], data_root: Path, advance: Callable[[DataFile], None] = lambda file: None
+) -> list[Problem]:
+    """The problems of the listed files, in their order; hashing on all cores.
+
+    Args:
+        files: what to look at.
+        data_root: the folder with the upstream layout.
+        advance: called after each file, in the caller's thread.
+    """
+    problems = []
+    # threads suffice: hashlib lets go of the interpreter lock
+    with ThreadPoolExecutor(cores()) as pool:
+        for file, problem in zip(files, pool.map(lambda f: check_file(f, data_root), files), strict=True):
+            advance(file)
+            if problem is not None:
+                problems.append(problem)
+    return problems
+
+
+def surplus_files(registry: Registry, data_root: Path) -> list[Problem]:
+    """Files and folders that lie in a source's folder without being listed there.
+
+    Folders that hold no listed file (other parts of a cloned repository, say) are not looked into.
+    """
+    problems = []
+    for source in registry.sources:
+        folder = data_root / source.folder
+        if not folder.is_dir():
+            continue
+        listed = {file.path for file in registry.files if file.source == source}
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                path = f"{source.folder}/{entry.name}"
+                if path in listed:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    detail = "a folder"
+                elif entry.name.endswith(".part"):
+                    detail = "an unfinished download; `python -m repro data fetch` goes on with it"
+                else:
+                    detail = ""
+                problems.append(Problem(State.SURPLUS, path, source.name, detail))
+    return problems
+
+
+def verify(
+    registry: Registry, data_root: Path, advance: Callable[[DataFile], None] = lambda file: None
+) -> Report:
+    """Every missing, changed or surplus file of the registry's sources under ``data_root``.
+
+    Args:
+        registry: the whole registry, or the part of it that was chosen.
+        data_root: the folder with the upstream layout.
+        advance: called after each listed file, e.g. to move a progress bar.
+
+    Raises:
+        UserError: ``data_root`` is not a folder.
+    """
+    if not data_root.is_dir():
+        raise UserError(
+            f"data root {data_root}: no such folder",
+            "a folder with the upstream layout",
+            "python -m repro data fetch, or name another folder: --data FOLDER, SRGAN_DATA=FOLDER",
+        )
+    problems = check_files(registry.files, data_root, advance)
+    intact = len(registry.files) - len(problems)
+    return Report(
+        len(registry.files), intact, _in_order([*problems, *surplus_files(registry, data_root)], registry)
+    )
+
+
+def _in_order(problems: Iterable[Problem], registry: Registry) -> tuple[Problem, ...]:
+    order = {source.name: number for number, source in enumerate(registry.sources)}
+    return tuple(sorted(problems, key=lambda problem: (order[problem.source], problem.path)))

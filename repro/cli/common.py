@@ -1,0 +1,92 @@
+"""What every command shares: options, the console, and how errors are told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from repro.errors import UserError
+from repro.paths import Results
+
+DATA_VARIABLE = "SRGAN_DATA"
+
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of runs, images, metrics and tables.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar=DATA_VARIABLE,
+        help="Data root with the upstream layout (see `data list`).",
+        show_default="data",
+    ),
+]
+ProfileOption = Annotated[str, typer.Option("--profile", help="quick (minutes), cpu (a night) or paper.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The one seed of every random draw.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+VGGOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--vgg-weights",
+        envvar="SRGAN_VGG_WEIGHTS",
+        help="VGG-19 weights (.safetensors, or a torchvision state dict); torchvision's own by default.",
+    ),
+]
+ConventionOption = Annotated[
+    str,
+    typer.Option(
+        "--vgg-convention",
+        help="Input of those weights: torchvision, caffe, or auto (by the file's metadata).",
+    ),
+]
+TrainRootOption = Annotated[
+    Path | None, typer.Option("--train-root", help="Any folder of images to train on, searched recursively.")
+]
+
+
+def data_root(option: Path | None) -> Path:
+    """The data root: the option or environment variable, else ``data``."""
+    return Path("data") if option is None else option
+
+
+def console() -> Console:
+    """The console for results and progress (standard output)."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def finished(out: Console, where: Path | str) -> None:
+    """The last line of a command: where its output is."""
+    out.print(f"[bold green]done[/] {where}")
+
+
+def results_layout(folder: Path) -> Results:
+    """The results layout, its root checked to be a folder or to be made."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--results {folder}: not a folder", "a folder", "choose another name")
+    return Results(folder)
+
+
+def run_app(app: Callable[[], object]) -> None:
+    """Runs a typer application; a :class:`UserError` is told without a traceback, exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"[bold red]error[/] {_plain(error.message())}"
+        )
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # the reader went away (`| head`): nothing to say, and no second error at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _plain(text: str) -> str:
+    """Text whose square brackets are not markup."""
+    return text.replace("[", r"\[")

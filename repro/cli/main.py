@@ -1,0 +1,29 @@
+"""All commands of ``python -m repro`` in one application."""
+
+from __future__ import annotations
+
+import typer
+
+from repro.cli import common, data, evaluate, reproduce, score, train, upscale
+
+app = typer.Typer(
+    help=(
+        "SRGAN (Ledig et al., CVPR 2017), reproduced: data, training, x4 super-resolution and the paper's "
+        "exact scores. `reproduce` does it all; the other commands are its stages."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+app.add_typer(data.app, name="data")
+app.command("train")(train.train)
+app.command("upscale")(upscale.upscale)
+app.command("score")(score.score)
+app.command("evaluate")(evaluate.evaluate)
+app.command("reproduce")(reproduce.reproduce)
+
+
+def main() -> None:
+    """Runs the command line."""
+    common.run_app(app)

@@ -1,0 +1,112 @@
+"""``python -m repro train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from repro import variants
+from repro.cli import common
+from repro.config import TrainConfig
+from repro.paths import Results
+from repro.progress import updates_bar
+
+
+def train(
+    variant: Annotated[
+        str, typer.Argument(help="SRResNet-MSE, SRResNet-VGG22, SRGAN-MSE, SRGAN-VGG22 or SRGAN-VGG54.")
+    ],
+    profile: common.ProfileOption = "quick",
+    seed: common.SeedOption = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="field=value of the configuration; may be given several times."),
+    ] = None,
+    data: common.DataOption = None,
+    train_root: common.TrainRootOption = None,
+    results: common.ResultsOption = Path("results"),
+    device: common.DeviceOption = "auto",
+    vgg_weights: common.VGGOption = None,
+    vgg_convention: common.ConventionOption = "auto",
+    start: Annotated[
+        Path | None,
+        typer.Option("--start", help="Generator that an SRGAN starts from (default: its SRResNet-MSE run)."),
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", min=0.0, help="Stop with a checkpoint after this time.")
+    ] = None,
+    dry_run: common.DryRunOption = False,
+) -> None:
+    """Train one variant; the same command goes on where it was stopped.
+
+    The run's folder is named after variant, profile, seed and a hash of configuration and inputs.
+    Killed at any moment, it loses at most the updates since its last checkpoint and ends with the same
+    weights, bit for bit on the CPU.
+    """
+    out = common.console()
+    config = variants.configure(variant, profile, seed).with_settings(settings or [])
+    layout = common.results_layout(results)
+    if dry_run:
+        describe(out, config)
+        return
+    folder = train_variant(
+        out,
+        config,
+        layout,
+        common.data_root(data),
+        train_root,
+        device,
+        vgg_weights,
+        vgg_convention,
+        start,
+        max_minutes,
+    )
+    common.finished(out, folder)
+
+
+def describe(out: Console, config: TrainConfig) -> None:
+    """Prints what a run would do."""
+    out.print(f"{config.variant}, profile {config.profile}, seed {config.seed}: {config.updates:,} updates")
+    for name, value in config.as_dict().items():
+        out.print(f"  {name} = {value}")
+
+
+def train_variant(
+    out: Console,
+    config: TrainConfig,
+    results: Results,
+    data_root: Path,
+    train_root: Path | None,
+    device: str,
+    vgg_weights: Path | None,
+    vgg_convention: Any,
+    start: Path | None,
+    max_minutes: float | None = None,
+    data: Any = None,
+) -> Path:
+    """Trains one configuration to its end (or the time limit) and gives the run's folder."""
+    from repro.data.prepare import prepare_data
+    from repro.device import resolve_device
+    from repro.runs import the_run
+    from repro.train.run import VGGSource, prepare
+    from repro.train.run import train as run_training
+
+    where = resolve_device(device)
+    if data is None:
+        data = prepare_data(results, data_root, train_root, config.validation_images, config.crop_hr, out)
+    if config.start and start is None:
+        start = the_run(results, config.start, config.profile, config.seed).generator
+    quick = config.profile == "quick"
+    source = VGGSource(vgg_weights, vgg_convention, download=not quick, allow_random=quick)
+    prepared = prepare(config, results, data, source, start)
+    if prepared.is_done():
+        out.print(f"{config.variant}: done already")
+        return prepared.folder
+    with updates_bar(out, config.variant, config.updates) as progress:
+        complete = run_training(prepared, where, progress, max_minutes)
+    if not complete:
+        out.print(f"{config.variant}: stopped by the time limit; the same command goes on")
+    return prepared.folder

@@ -1,0 +1,59 @@
+"""Which device, and which arithmetic pays on it."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+import torch
+
+from repro.config import Precision
+from repro.errors import UserError
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+
+    Raises:
+        UserError: unknown, or ``cuda`` without a GPU.
+    """
+    if name not in {"auto", "cpu", "cuda"}:
+        raise UserError(f"device {name!r}", "auto, cpu or cuda", "DEVICE=auto")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("no CUDA device that torch can use", "a GPU with its driver", "DEVICE=cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def device_name(device: torch.device) -> str:
+    """The device as manifests tell it: ``cpu``, or the GPU's product name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _convolution_seconds(device: torch.device, dtype: torch.dtype, runs: int = 5) -> float:
+    """Median time of the network's commonest convolution, forwards, at a quarter of the paper's batch."""
+    conv = torch.nn.Conv2d(64, 64, 3, padding=1).to(device, dtype).to(memory_format=torch.channels_last)
+    x = torch.zeros(4, 64, 96, 96, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    times = []
+    with torch.no_grad():
+        for _ in range(runs + 2):
+            began = time.perf_counter()
+            conv(x)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times.append(time.perf_counter() - began)
+    return median(times[2:])
+
+
+def use_bfloat16(precision: Precision, device: torch.device) -> bool:
+    """Whether to run the networks in bfloat16.
+
+    ``auto`` decides by measurement: a convolution must be at least 1.3 times as fast as in float32, which
+    processors without bfloat16 instructions, where it is emulated, do not reach.
+    """
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return _convolution_seconds(device, torch.float32) > 1.3 * _convolution_seconds(device, torch.bfloat16)

@@ -1,0 +1,119 @@
+"""A trained generator as a function from images to images: folded, tiled, batched."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from repro import checkpoint
+from repro.errors import UserError
+from repro.models.fold import folded
+from repro.models.generator import Generator, receptive_radius
+from repro.paper import SCALE
+from repro.ranges import nchw_to_hwc, pm1_to_u8, u8_to_01
+
+DEFAULT_TILE = 192
+"""Side of a tile in LR pixels: bounds the activations at test time to about 1.5 GiB in float32."""
+
+_BATCH_PIXELS = 160 * 160
+"""LR pixels that are worth enlarging together; more only fills memory."""
+
+
+def load_generator(path: Path) -> tuple[Generator, dict[str, object]]:
+    """The generator in a file that training wrote, and what the file says of itself.
+
+    Raises:
+        UserError: missing, damaged, or keys that do not fit.
+    """
+    tensors, metadata = checkpoint.load(path)
+    try:
+        blocks = int(metadata["residual_blocks"])
+        generator = Generator(blocks, bool(metadata["long_skip"]), metadata["prelu"])
+    except (KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{path}: says no depth, skip or PReLU", "a generator of this program", "train it"
+        ) from None
+    floats = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    checkpoint.restore_module("generator", generator, floats)
+    return generator, metadata
+
+
+class Enlarger:
+    """Enlarges uint8 images fourfold with a trained generator.
+
+    Args:
+        generator: trained; its running statistics are used (Section 3.2).
+        device: where to run.
+        bfloat16: faster, and off by up to a few grey levels; only where it is asked for.
+        tile: side in LR pixels above which an image is enlarged in parts; 0 never.
+    """
+
+    def __init__(
+        self, generator: Generator, device: torch.device, bfloat16: bool = False, tile: int = DEFAULT_TILE
+    ) -> None:
+        if tile < 0 or 0 < tile < 16:
+            raise UserError(
+                f"tile of {tile} LR pixels", "16 or more, or 0 for none", f"--tile {DEFAULT_TILE}"
+            )
+        self._margin = receptive_radius(len(generator.blocks))
+        self._generator = folded(generator).to(device).to(memory_format=torch.channels_last)
+        self._device = device
+        self._bfloat16 = bfloat16
+        self._tile = tile
+
+    @torch.inference_mode()
+    def _run(self, lr_u8: Tensor) -> Tensor:
+        """(N, 3, 4 h, 4 w) uint8 from (N, 3, h, w) uint8 on the device."""
+        lr_01 = u8_to_01(lr_u8).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+            return pm1_to_u8(self._generator(lr_01))
+
+    def enlarge(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """(4 h, 4 w, 3) uint8 from each (h, w, 3) uint8; images of equal size run together."""
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for number, image in enumerate(images_u8):
+            groups[image.shape].append(number)
+        out: list[NDArray[np.uint8] | None] = [None] * len(images_u8)
+        for (height, width, _), numbers in groups.items():
+            if self._tile and max(height, width) > self._tile:
+                for number in numbers:
+                    out[number] = self._enlarge_tiled(images_u8[number])
+                continue
+            together = max(1, _BATCH_PIXELS // (height * width))
+            for start in range(0, len(numbers), together):
+                part = numbers[start : start + together]
+                batch = torch.from_numpy(np.stack([images_u8[n] for n in part])).permute(0, 3, 1, 2)
+                for number, image in zip(part, nchw_to_hwc(self._run(batch.to(self._device))), strict=True):
+                    out[number] = image
+        return [image for image in out if image is not None]
+
+    def _enlarge_tiled(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The same in parts, each with the neighbours that its pixels depend on, so that no seam shows."""
+        height, width, channels = image_u8.shape
+        out = np.empty((SCALE * height, SCALE * width, channels), np.uint8)
+        for rows, row_context in tiles(height, self._tile, self._margin):
+            for columns, column_context in tiles(width, self._tile, self._margin):
+                part = np.ascontiguousarray(image_u8[row_context, column_context])
+                lr = torch.from_numpy(part).permute(2, 0, 1)[None].to(self._device)
+                sr = nchw_to_hwc(self._run(lr))[0]
+                top = SCALE * (rows.start - row_context.start)
+                left = SCALE * (columns.start - column_context.start)
+                tall, wide = SCALE * (rows.stop - rows.start), SCALE * (columns.stop - columns.start)
+                target = out[
+                    SCALE * rows.start : SCALE * rows.stop, SCALE * columns.start : SCALE * columns.stop
+                ]
+                target[:] = sr[top : top + tall, left : left + wide]
+        return out
+
+
+def tiles(length: int, tile: int, margin: int) -> Iterator[tuple[slice, slice]]:
+    """Parts of an axis, each with itself plus ``margin`` on both sides, cut off at the ends."""
+    for start in range(0, length, tile):
+        stop = min(start + tile, length)
+        yield slice(start, stop), slice(max(0, start - margin), min(length, stop + margin))

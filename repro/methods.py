@@ -1,0 +1,72 @@
+"""What turns a low-resolution image into a result: interpolations and trained generators alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.imresize import imresize_u8, nearest_u8
+from repro.paper import SCALE
+
+ImagesU8 = Sequence[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A named way to enlarge images fourfold.
+
+    Attributes:
+        name: the method's name in the image store.
+        enlarge: (4 h, 4 w, 3) uint8 from each (h, w, 3) uint8.
+        inputs: name -> hash of what it depends on (weights); decides whether results can be kept.
+        notes: sentences that every reader of the results must see.
+        run: the training run's name, or "".
+    """
+
+    name: str
+    enlarge: Callable[[ImagesU8], list[NDArray[np.uint8]]]
+    inputs: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    run: str = ""
+
+
+def nearest() -> Method:
+    """Table 2's `nearest`."""
+    return Method("nearest", lambda images: [nearest_u8(image, SCALE) for image in images])
+
+
+def bicubic() -> Method:
+    """Table 2's `bicubic`."""
+    return Method("bicubic", lambda images: [imresize_u8(image, SCALE) for image in images])
+
+
+INTERPOLATIONS: dict[str, Callable[[], Method]] = {"nearest": nearest, "bicubic": bicubic}
+
+
+def trained(
+    path: Path, device: str = "auto", bfloat16: bool = False, tile: int | None = None, name: str = ""
+) -> Method:
+    """The method of a trained generator's file.
+
+    Raises:
+        UserError: the file cannot be used.
+    """
+    from repro.device import resolve_device
+    from repro.enlarge import DEFAULT_TILE, Enlarger, load_generator
+    from repro.imagefile import sha256_file
+
+    generator, metadata = load_generator(path)
+    enlarger = Enlarger(generator, resolve_device(device), bfloat16, DEFAULT_TILE if tile is None else tile)
+    notes: Any = metadata.get("notes", [])
+    return Method(
+        name or str(metadata.get("variant", path.stem)),
+        enlarger.enlarge,
+        {"weights": sha256_file(path)} | ({"arithmetic": "bfloat16"} if bfloat16 else {}),
+        tuple(str(note) for note in notes),
+        str(metadata.get("run", "")),
+    )

@@ -1,0 +1,1 @@
+"""The networks: generator, discriminator and the VGG-19 features of the loss."""

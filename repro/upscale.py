@@ -1,0 +1,128 @@
+"""Results on disk: every image of a data set by one method, as PNGs in the image store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.datasets import EvaluationImage, load_dataset
+from repro.imagefile import sha256_file, write_png
+from repro.manifest import make_manifest, write_manifest
+from repro.methods import Method
+from repro.paths import Results
+
+Progress = Callable[[int], None]
+_GROUP = 25
+"""Images whose low-resolution pixels are in memory together."""
+
+
+def _lr_digest(images: tuple[EvaluationImage, ...]) -> str:
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(image.image.encode() + b"\0" + np.ascontiguousarray(image.lr_u8()).tobytes())
+    return digest.hexdigest()
+
+
+def kept(folder: Path, inputs: dict[str, str], names: list[str]) -> bool:
+    """Whether a method's folder already holds exactly these images, unchanged, from these inputs."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        outputs = manifest["outputs"]
+        if manifest["inputs"] != inputs or sorted(outputs) != sorted(names):
+            return False
+        return all(sha256_file(folder / f"{name}.png") == outputs[name] for name in names)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _store(
+    results: Results,
+    dataset: str,
+    method: str,
+    inputs: dict[str, str],
+    images: tuple[EvaluationImage, ...],
+    make: Callable[[list[EvaluationImage]], list[NDArray[np.uint8]]],
+    progress: Progress,
+    notes: tuple[str, ...] = (),
+    run: str = "",
+) -> bool:
+    folder = results.method_folder(dataset, method)
+    names = [image.image for image in images]
+    if kept(folder, inputs, names):
+        progress(len(images))
+        return False
+    results.method_manifest(dataset, method).unlink(missing_ok=True)  # half of these and half of those: never
+    outputs = {}
+    for start in range(0, len(images), _GROUP):
+        part = list(images[start : start + _GROUP])
+        for image, pixels in zip(part, make(part), strict=True):
+            outputs[image.image] = write_png(results.image(dataset, method, image.image), pixels)
+            progress(1)
+    for surplus in set(folder.glob("*.png")) - {results.image(dataset, method, name) for name in names}:
+        surplus.unlink()
+    manifest = make_manifest(
+        kind="result images",
+        inputs=inputs,
+        outputs=outputs,
+        notes=list(notes),
+        dataset=dataset,
+        method=method,
+        run=run,
+    )
+    write_manifest(results.method_manifest(dataset, method), manifest)
+    return True
+
+
+def upscale_dataset(
+    results: Results,
+    dataset: str,
+    method: Method,
+    data_root: Path | None,
+    progress: Progress = lambda done: None,
+) -> bool:
+    """Writes ``images/<dataset>/<method>/<image>.png`` for every image, and the manifest last.
+
+    What is there already from the same inputs is kept.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        UserError: the data set is not all there.
+    """
+    images = load_dataset(dataset, data_root)
+    inputs = {"low-resolution images": _lr_digest(images)} | method.inputs
+    return _store(
+        results,
+        dataset,
+        method.name,
+        inputs,
+        images,
+        lambda part: method.enlarge([np.ascontiguousarray(image.lr_u8()) for image in part]),
+        progress,
+        method.notes,
+        method.run,
+    )
+
+
+def store_originals(results: Results, dataset: str, data_root: Path | None) -> bool:
+    """Writes the originals as method ``HR``, so that the store holds all that is shown and scored.
+
+    A greyscale file stays one: the community's protocol scores it as such (section 7).
+    """
+    images = load_dataset(dataset, data_root)
+    inputs = {image.image: image.hr_file_sha256() for image in images}
+    return _store(
+        results,
+        dataset,
+        "HR",
+        inputs,
+        images,
+        lambda part: [np.ascontiguousarray(image.hr_native_u8()) for image in part],
+        lambda done: None,
+    )

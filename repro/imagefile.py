@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
+import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from repro.atomic import write_bytes
 from repro.errors import UserError
@@ -20,6 +23,26 @@ MAX_PIXELS = 100_000_000
 """Larger declared images are refused before a pixel is decoded (a 60,000 x 60,000 PNG fits in 4 MB)."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # nothing that runs another program to decode
+_TIFF_BITS_PER_SAMPLE = 258
+
+# what Pillow's decoders raise at damaged files
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+_WARNING_FILTERS = threading.Lock()
 
 _FIX = "convert it to an 8-bit RGB or greyscale PNG without alpha"
 
@@ -56,25 +79,41 @@ def read_size(path: Path) -> tuple[int, int]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The image with its header checked; what goes wrong inside the block becomes a UserError too."""
+    if path.is_dir():
+        raise UserError(f"{path}: a folder", "an image file", "name a file in it")
     if not path.is_file():
         raise UserError(f"{path}: no such file", "an image file", "check the path")
     try:
-        with warnings.catch_warnings():
-            # our own bound below is the stricter one; Pillow's warning would be a second message
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                _check_header(path, file)
-                yield file
-    except Image.DecompressionBombError as error:
-        raise UserError(f"{path}: {error}", f"at most {MAX_PIXELS:,} pixels", "crop or shrink it") from None
+        with _open_checked(path) as file:
+            yield file
+    except Image.DecompressionBombError:
+        raise UserError(
+            f"{path}: declares too many pixels", f"at most {MAX_PIXELS:,} pixels", "crop or shrink it"
+        ) from None
+    except PermissionError:
+        raise UserError(f"{path}: may not be read", "a readable file", "change its permissions") from None
     except UnidentifiedImageError:
         raise UserError(
             f"{path}: not an image that can be read", "PNG, JPEG, BMP, TIFF or WebP", _FIX
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except _DAMAGED as error:
         raise UserError(
             f"{path}: damaged or truncated image ({error})", "a whole image file", "get the file again"
         ) from None
+
+
+def _open_checked(path: Path) -> Image.Image:
+    # Pillow also warns of what is refused here anyway (sizes, damage); the filters are the whole process's,
+    # so only one thread at a time may change them
+    with _WARNING_FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = Image.open(path, formats=_FORMATS)
+        try:
+            _check_header(path, file)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
 
 def _check_header(path: Path, image: Image.Image) -> None:
@@ -87,23 +126,29 @@ def _check_header(path: Path, image: Image.Image) -> None:
         )
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
-        raise UserError(f"{path}: animated, {frames} frames", "a single image", "extract one frame")
+        raise UserError(
+            f"{path}: {frames} images in one file (animated, or several pages)",
+            "a single image",
+            "extract one of them",
+        )
     if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
         raise UserError(f"{path}: has an alpha channel (mode {image.mode})", "8-bit RGB or greyscale", _FIX)
     if image.mode.startswith(("I", "F")):
         raise UserError(f"{path}: more than 8 bits a sample (mode {image.mode})", "8 bits a sample", _FIX)
-    if image.format == "PNG" and path_png_depth(path) == 16:
-        # Pillow silently drops 16-bit RGB to 8 bits
-        raise UserError(f"{path}: 16 bits a sample", "8 bits a sample", _FIX)
+    if _declared_depth(path, image) > 8:  # in colour, Pillow would drop to 8 bits silently
+        raise UserError(f"{path}: more than 8 bits a sample", "8 bits a sample", _FIX)
     if image.mode not in {"L", "RGB", "P", "1"}:
         raise UserError(f"{path}: colour mode {image.mode}", "RGB or greyscale", _FIX)
 
 
-def path_png_depth(path: Path) -> int:
-    """The bit depth that a PNG file's IHDR chunk declares (0 where the header is cut short)."""
-    with path.open("rb") as file:
-        header = file.read(25)
-    return header[24] if len(header) == 25 else 0
+def _declared_depth(path: Path, image: Image.Image) -> int:
+    """Bits a sample as the file's header has them, 0 where the format leaves no choice."""
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(25)[24]  # IHDR is always the first chunk
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,)))
+    return 0
 
 
 def to_rgb(image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:

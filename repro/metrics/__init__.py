@@ -58,7 +58,7 @@ class Protocol:
         if min(height, width) < smallest:
             raise UserError(
                 f"image of {width} x {height} pixels",
-                f"at least {smallest} x {smallest} for protocol {self.name}, which shaves {SHAVE} pixels a side",
+                f"at least {smallest} x {smallest} for {self.name}, which shaves {SHAVE} pixels a side",
                 "score a larger image",
             )
         inner = (slice(SHAVE, -SHAVE), slice(SHAVE, -SHAVE))

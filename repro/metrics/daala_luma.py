@@ -21,21 +21,23 @@ CB_TO_G, CR_TO_G = -534_117_096_223, -1_334_761_232_047
 CB_TO_B = 5_290_866_304_968
 
 
-def luma_u8(rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The luma plane, compiled where numba is installed, by numpy elsewhere: the same bytes.
+def luma_u8(rgb_u8: NDArray[np.uint8], use_numba: bool = True) -> NDArray[np.uint8]:
+    """The luma plane, by compiled loops where numba is installed and wanted, by numpy else: the same bytes.
 
     Args:
         rgb_u8: uint8 (H, W, 3), any H and W from 1.
+        use_numba: False for numpy alone.
 
     Returns:
         uint8 (H, W), 0..254.
     """
     height, width, _ = rgb_u8.shape
     dither = dither_stream().first(-(-height // 2) * -(-width // 2))
-    compiled = kernels()
+    compiled = kernels() if use_numba else None
     if compiled is None:
         return luma_numpy(rgb_u8, dither)
-    return compiled.luma(np.ascontiguousarray(rgb_u8), dither)
+    plane: NDArray[np.uint8] = compiled.luma(np.ascontiguousarray(rgb_u8), dither)
+    return plane
 
 
 def luma_numpy(rgb_u8: NDArray[np.uint8], dither: NDArray[np.int16]) -> NDArray[np.uint8]:

@@ -32,16 +32,17 @@ def window(height: int, width: int) -> NDArray[np.float64]:
     return np.concatenate([side[::-1], [centre], side])
 
 
-def ssim(a_u8: NDArray[np.uint8], b_u8: NDArray[np.uint8]) -> float:
+def ssim(a_u8: NDArray[np.uint8], b_u8: NDArray[np.uint8], use_numba: bool = True) -> float:
     """Mean SSIM of two luma planes, each place weighted by how much of its window lies inside.
 
     Args:
         a_u8, b_u8: uint8 (H, W) of the same size.
+        use_numba: False for numpy alone; the figure is the same to the last bit.
     """
     height, width = a_u8.shape
     weights = window(height, width)
     down, across = _inside(height, weights), _inside(width, weights)
-    compiled = kernels()
+    compiled = kernels() if use_numba else None
     ssim_map = ssim_map_numpy if compiled is None else compiled.ssim_map
     a_u8, b_u8 = np.ascontiguousarray(a_u8), np.ascontiguousarray(b_u8)
     values = ssim_map(a_u8, b_u8, weights, down, across, C1, C2)

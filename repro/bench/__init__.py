@@ -1,0 +1,1 @@
+"""Benchmarks: each module measures one stage against a plain baseline in the same run."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -122,10 +120,12 @@ class TrainConfig:
         """The fields, JSON-ready."""
         return asdict(self)
 
-    def digest(self) -> str:
-        """Eight hexadecimal digits that change with any field."""
-        text = json.dumps(self.as_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+    def departures(self) -> dict[str, Any]:
+        """The fields that are not at their defaults.
+
+        Runs are named after these, so a field that is added later renames no run that was made before it.
+        """
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
 
     def with_settings(self, settings: list[str]) -> TrainConfig:
         """A copy with ``field=value`` settings applied, each checked.
@@ -140,7 +140,8 @@ class TrainConfig:
             name, equals, text = setting.partition("=")
             if not equals:
                 raise UserError(f"--set {setting!r}", "field=value", "e.g. --set batch_size=8")
-            changes[_known_field(name.strip(), list(hints))] = _parse(name, text.strip(), hints[name.strip()])
+            field = _known_field(name.strip(), list(hints))
+            changes[field] = _parse(field, text.strip(), hints[field])
         return replace(self, **changes)
 
 

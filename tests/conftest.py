@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
+from repro.data.registry import load_registry
 
+
+@lru_cache(maxsize=1)
 def _data_root_or_reason() -> tuple[Path | None, str]:
     value = os.environ.get("SRGAN_DATA", "")
     if not value:
@@ -15,9 +19,12 @@ def _data_root_or_reason() -> tuple[Path | None, str]:
     root = Path(value).resolve()
     if not root.is_dir():
         return None, f"SRGAN_DATA={value} is not a folder"
-    # the default folder (`make test` exports SRGAN_DATA=data) after a download without a network: a lock file
-    if not any(not entry.name.startswith(".") for entry in root.iterdir()):
-        return None, f"SRGAN_DATA={value} is empty"
+    files = load_registry().files
+    missing = sum(1 for file in files if not file.under(root).is_file())
+    if missing:
+        # a download that was interrupted, or the empty default folder that `make test` exports
+        reason = f"{missing} of {len(files)} files are missing (python -m repro data fetch)"
+        return None, f"SRGAN_DATA={value}: {reason}"
     return root, ""
 
 

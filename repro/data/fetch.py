@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 from filelock import FileLock, Timeout
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential, wait_random
 
 from repro.atomic import atomic_path
 from repro.data.registry import BASE_URL, DataFile
@@ -29,7 +29,6 @@ from repro.errors import UserError
 from repro.imagefile import sha256_file
 
 USER_AGENT = "srgan-repro (data fetch)"
-CHUNK_BYTES = 1 << 16
 _RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -106,6 +105,18 @@ def missing_files(
         return list(files)
     states = {problem.path: problem.state for problem in check_files(files, data_root, advance)}
     return [file for file in files if states.get(file.path) in {State.MISSING, State.CHANGED}]
+
+
+def part_path(file: DataFile, data_root: Path) -> Path:
+    """Where the file grows until it is whole; its hash is part of the name."""
+    target = file.under(data_root)
+    return target.with_name(f".{target.name}.{file.sha256[:16]}.part")
+
+
+def unfinished_bytes(files: Sequence[DataFile], data_root: Path) -> int:
+    """Bytes of ``files`` that an interrupted download has left behind, to go on from."""
+    parts = [part_path(file, data_root) for file in files]
+    return sum(part.stat().st_size for part in parts if part.is_file())
 
 
 def checked_base_url(base_url: str) -> str:
@@ -196,9 +207,9 @@ class _Download:
         self._stop = threading.Event()
         self._answered = threading.Event()
         self._not_before = 0.0
-        self._back_off = wait_exponential_jitter(
-            politeness.first_wait_s, politeness.longest_wait_s, jitter=politeness.first_wait_s
-        )
+        self._back_off = wait_exponential(
+            multiplier=politeness.first_wait_s, max=politeness.longest_wait_s
+        ) + wait_random(0, politeness.first_wait_s)
 
     def run(self, files: Sequence[DataFile]) -> dict[str, str]:
         """Path -> reason of the files that could not be had."""
@@ -268,8 +279,7 @@ class _Download:
         # another thread was told to wait: asking again at once would only prolong it
         self._sleep(max(pause, 0.0))
         target = file.under(self.data_root)
-        part = target.with_name(f".{target.name}.{file.sha256[:16]}.part")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        part = part_path(file, self.data_root)
         have = part.stat().st_size if part.exists() else 0
         if have > file.size:
             part.unlink()
@@ -310,10 +320,12 @@ class _Download:
         with client.stream("GET", file.url(self.base_url), headers=headers) as response:
             self._answered.set()
             self._check_status(response, file, part, have)
+            part.parent.mkdir(parents=True, exist_ok=True)
             resumed = response.status_code == 206
             size = have if resumed else 0
             with part.open("ab" if resumed else "wb") as out:
-                for chunk in response.iter_raw(CHUNK_BYTES):
+                # without a chunk size: httpx would drop what it has gathered when the connection breaks
+                for chunk in response.iter_raw():
                     if self._stop.is_set():
                         raise _StoppedError(self.offline or "stopped")
                     size += len(chunk)

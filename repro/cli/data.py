@@ -1,0 +1,293 @@
+"""``python -m repro data``: what images the suite uses, getting them, and checking them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from repro.data.fetch import Fetched, Politeness, checked_base_url, fetch, missing_files, unfinished_bytes
+from repro.data.registry import BASE_URL, DataFile, Registry, load_registry
+from repro.data.verify import State, verify
+from repro.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="List, download and check the images: test sets, training sets, reference results, SRCNN's weights.",
+)
+
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="SRGAN_DATA",
+        help="The data root: a folder per upstream repository, with the repository's own paths inside.",
+    ),
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="One source, as named by `data list`; may be given several times."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+SHOWN_PROBLEMS = 20
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """Bad input is told without a traceback, with exit code 2."""
+    try:
+        yield
+    except UserError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(error.message())}", soft_wrap=True)
+        raise typer.Exit(error.exit_code) from None
+
+
+@app.command("list")
+def list_sources(
+    data: DataOption = Path("data"), only: OnlyOption = None, as_json: JsonOption = False
+) -> None:
+    """Print the sources: repository, commit, licence, purpose, and how many files are there already.
+
+    Nothing is read but the file names and sizes; `data verify` reads the contents. The licence column is a
+    reminder, not advice: the images belong to their owners. Every file with its SHA-256 is in
+    repro/data/files.csv.
+
+    Example: python -m repro data list --only Set5
+    """
+    with _user_errors():
+        registry = load_registry().select(only)
+        rows = []
+        for source in registry.sources:
+            files = [file for file in registry.files if file.source == source]
+            present = sum(1 for file in files if _right_size(file, data))
+            rows.append((source, files, present))
+        if as_json:
+            _print_json(
+                {
+                    "sources": [
+                        {
+                            "name": source.name,
+                            "repository": source.repository,
+                            "commit": source.commit,
+                            "folder": source.folder,
+                            "licence": source.licence,
+                            "purpose": source.purpose,
+                            "files": len(files),
+                            "bytes": sum(file.size for file in files),
+                            "present": present,
+                        }
+                        for source, files, present in rows
+                    ]
+                }
+            )
+            return
+        console = Console()
+        files_table = Table(box=None, pad_edge=False, header_style="bold")
+        files_table.add_column("source", no_wrap=True)
+        files_table.add_column("there", justify="right", no_wrap=True)
+        files_table.add_column("size", justify="right", no_wrap=True)
+        files_table.add_column("for")
+        for source, files, present in rows:
+            size = decimal(sum(file.size for file in files))
+            files_table.add_row(source.name, f"{present}/{len(files)}", size, escape(source.purpose))
+        console.print(files_table)
+        console.print()
+        upstream = Table(box=None, pad_edge=False, header_style="bold")
+        upstream.add_column("repository", no_wrap=True)
+        upstream.add_column("commit", no_wrap=True)
+        upstream.add_column("licence")
+        for repository, commit, licence in dict.fromkeys(
+            (source.repository, source.commit, source.licence) for source in registry.sources
+        ):
+            upstream.add_row(repository, commit[:7], escape(licence))
+        console.print(upstream)
+        console.print()
+        present = sum(row[2] for row in rows)
+        console.print(
+            f"{present} of {len(registry.files)} files ({decimal(registry.size)} in all) are in {data}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+@app.command("fetch")
+def fetch_files(
+    data: DataOption = Path("data"),
+    only: OnlyOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many files and bytes would be downloaded, and stop.")
+    ] = False,
+    base_url: Annotated[
+        str,
+        typer.Option(
+            "--base-url",
+            envvar="SRGAN_DATA_URL",
+            help="A mirror that serves the same /owner/repository/commit/path.",
+        ),
+    ] = BASE_URL,
+    connections: Annotated[int, typer.Option(min=1, max=32, help="Files downloaded at once.")] = 8,
+) -> None:
+    """Download what is missing, file by file, from the upstream repositories at their pinned commits.
+
+    Files that are there with the right content are left alone, without a word to the network; a file whose
+    content is wrong is replaced. Every file is checked by SHA-256 before it gets its name. Interrupted?
+    Run the command again: it goes on where it was.
+
+    Exit code 0 when everything asked for is there in the end, 1 when something could not be had (no
+    network, or a file that the server does not give), 2 for bad input.
+
+    Example: python -m repro data fetch --only Set5 --only BSDS500-train
+    """
+    with _user_errors():
+        registry = load_registry().select(only)
+        checked_base_url(base_url)
+        console = Console(stderr=True)
+        with _files_bar(console, "checking", len(registry.files)) as advance:
+            wanted = missing_files(registry.files, data, advance)
+        present = len(registry.files) - len(wanted)
+        size = sum(file.size for file in wanted) - unfinished_bytes(wanted, data)
+        if dry_run:
+            _say(f"{present} of {len(registry.files)} files are in {data}")
+            for name, count in Counter(file.source.name for file in wanted).items():
+                total = sum(file.size for file in wanted if file.source.name == name)
+                _say(f"  {name}: {count} files, {decimal(total)}")
+            _say(f"to download: {len(wanted)} files, {decimal(size)} ({size} bytes), from {base_url}")
+            return
+        with _bytes_bar(console, wanted, data) as at:
+            result = fetch(
+                wanted,
+                data,
+                present=present,
+                base_url=base_url,
+                politeness=Politeness(connections=connections),
+                at=at,
+            )
+        _report(result, registry, data)
+        if not result.complete:
+            raise typer.Exit(1)
+
+
+def _report(result: Fetched, registry: Registry, data: Path) -> None:
+    there = result.present + result.fetched
+    total = f"{there} of {len(registry.files)} files are in {data}"
+    if result.offline:
+        _say(f"no network: {result.offline}; going on with what is there: {total}")
+        return
+    for path, reason in list(result.failed.items())[:SHOWN_PROBLEMS]:
+        _say(f"not fetched: {path}: {reason}")
+    if len(result.failed) > SHOWN_PROBLEMS:
+        _say(f"... and {len(result.failed) - SHOWN_PROBLEMS} more")
+    _say(f"{result.fetched} fetched ({decimal(result.received)}), {len(result.failed)} failed; {total}")
+
+
+@app.command("verify")
+def verify_files(
+    data: DataOption = Path("data"), only: OnlyOption = None, as_json: JsonOption = False
+) -> None:
+    """Name every missing, changed or surplus file, by SHA-256, on all cores.
+
+    Surplus means: in a source's folder without being listed. Other folders of the data root are yours.
+
+    Exit code 0 when all is as listed, 1 when anything is missing, changed or surplus, 2 for bad input.
+
+    Example: python -m repro data verify --only Set14 --json
+    """
+    with _user_errors():
+        registry = load_registry().select(only)
+        with _files_bar(Console(stderr=True), "hashing", len(registry.files)) as advance:
+            report = verify(registry, data, advance)
+    if as_json:
+        _print_json(
+            {
+                "ok": report.ok,
+                "files": report.files,
+                "intact": report.intact,
+                "problems": [
+                    {"state": problem.state, "path": problem.path, "source": problem.source}
+                    | ({"detail": problem.detail} if problem.detail else {})
+                    for problem in report.problems
+                ],
+            }
+        )
+    else:
+        for problem in report.problems:
+            _say(f"{problem.state}: {problem.path}" + (f" ({problem.detail})" if problem.detail else ""))
+        counts = Counter(problem.state for problem in report.problems)
+        faults = (
+            ", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing missing or changed"
+        )
+        _say(f"{report.intact} of {report.files} files in {data} are intact; {faults}")
+        if counts[State.MISSING] or counts[State.CHANGED]:
+            _say("next: python -m repro data fetch" + "".join(f" --only {name}" for name in only or ()))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _right_size(file: DataFile, data: Path) -> bool:
+    path = file.under(data)
+    return path.is_file() and path.stat().st_size == file.size
+
+
+def _say(text: str) -> None:
+    """One plain line on standard output, however narrow the terminal is."""
+    typer.echo(text)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def _files_bar(console: Console, what: str, total: int) -> Iterator[Callable[[DataFile], None]]:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda file: progress.advance(task)
+
+
+@contextmanager
+def _bytes_bar(
+    console: Console, files: list[DataFile], data: Path
+) -> Iterator[Callable[[DataFile, int], None]]:
+    """A bar over the bytes of ``files``, with the time left; fed from several threads."""
+    columns = (
+        TextColumn("downloading"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    lock = threading.Lock()
+    sizes: dict[str, int] = {}
+    total = sum(file.size for file in files)
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("downloading", total=total)
+
+        def at(file: DataFile, size: int) -> None:
+            with lock:
+                change = size - sizes.get(file.path, 0)
+                sizes[file.path] = size
+                progress.advance(task, change)
+
+        yield at

@@ -1,0 +1,237 @@
+"""What pages and commands do with raters: invites, consent, answers to questions, exclusions, the log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from mos_app.credentials import invite_hash, new_invite
+from mos_app.db.engine import Database
+from mos_app.db.models import Event, Invite, Presentation, Rater, Vote
+from mos_app.db.studies import OpenStudy, stimulus_ids, warmup_rows
+from mos_app.db.votes import UnknownInviteError, log, now_ms
+from mos_app.progress import Phase
+from repro.errors import UserError
+
+AGE_BANDS = ("18-24", "25-34", "35-44", "45-54", "55-64", "65+", "not-told")
+VISIONS = ("uncorrected", "corrected", "impaired", "not-told")
+DISPLAYS = ("desktop", "laptop", "tablet", "phone")
+
+Actor = Literal["admin", "command"]
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One row of the audit log."""
+
+    at_ms: int
+    actor: str
+    rater: str
+    kind: str
+    detail: dict[str, Any]
+
+
+class Registry:
+    """The raters of one study."""
+
+    def __init__(self, database: Database, study: OpenStudy, clock: Callable[[], int] = now_ms) -> None:
+        self._database = database
+        self._study = study
+        self._clock = clock
+
+    def codes(self) -> list[str]:
+        """Pseudonyms of all raters, in order."""
+        with self._database.read() as connection:
+            return list(connection.execute(select(Rater.code).order_by(Rater.number)).scalars())
+
+    def invite(self, code: str, actor: Actor = "command") -> str:
+        """A new link's token for a rater; shown once, only its hash is stored. Earlier links stay valid."""
+        with self._database.write() as connection:
+            rater = self._by_code(connection, code)
+            token = new_invite()
+            connection.execute(
+                insert(Invite).values(
+                    rater_id=rater.id, token_sha256=invite_hash(token), created_ms=self._clock()
+                )
+            )
+            log(connection, self._clock(), actor, "invited", rater.id)
+        return token
+
+    def revoke(self, code: str, actor: Actor = "command") -> int:
+        """Ends every link of a rater; returns how many there were. Votes stay."""
+        with self._database.write() as connection:
+            rater = self._by_code(connection, code)
+            ended = connection.execute(
+                update(Invite)
+                .where(Invite.rater_id == rater.id, Invite.revoked_ms.is_(None))
+                .values(revoked_ms=self._clock())
+            ).rowcount
+            log(connection, self._clock(), actor, "revoked", rater.id, links=ended)
+        return ended
+
+    def uninvited(self) -> list[str]:
+        """Raters that have no valid link."""
+        valid = select(Invite.id).where(Invite.rater_id == Rater.id, Invite.revoked_ms.is_(None)).exists()
+        with self._database.read() as connection:
+            return list(connection.execute(select(Rater.code).where(~valid).order_by(Rater.number)).scalars())
+
+    def language(self, token: str) -> str:
+        """The language that the rater chose with the consent, or ``""``.
+
+        Raises:
+            UnknownInviteError: unknown or revoked token.
+        """
+        with self._database.read() as connection:
+            return str(self._by_token(connection, token).language)
+
+    def consent(self, token: str, language: str) -> None:
+        """Records that the rater agreed to the study's text, with its version and hash."""
+        consent = self._study.config.consent
+        text = consent.text[language]  # type: ignore[index]
+        self._set(
+            token,
+            "consented",
+            {
+                "language": language,
+                "consent_version": consent.version,
+                "consent_sha256": hashlib.sha256(text.encode()).hexdigest(),
+                "consent_ms": self._clock(),
+            },
+            version=consent.version,
+            language=language,
+        )
+
+    def answer_questions(self, token: str, age_band: str, vision: str, display: str) -> None:
+        """Records the three short questions."""
+        for value, allowed in ((age_band, AGE_BANDS), (vision, VISIONS), (display, DISPLAYS)):
+            if value not in allowed:
+                raise UserError(f"answer {value!r}", "one of " + ", ".join(allowed))
+        self._set(token, "questions", {"age_band": age_band, "vision": vision, "display": display})
+
+    def check_viewing(self, token: str, measured: dict[str, float | int | str]) -> None:
+        """Records the viewing check: what the window measured and which grey steps the rater saw."""
+        text = json.dumps(measured, sort_keys=True, allow_nan=False)
+        self._set(token, "viewing_checked", {"viewing_ms": self._clock(), "viewing": text})
+
+    def instructed(self, token: str) -> None:
+        """Records that the rater read the instructions; a rater who comes back gets warm-ups."""
+        with self._database.write() as connection:
+            rater = self._by_token(connection, token)
+            voted = connection.execute(
+                select(func.count())
+                .select_from(Vote)
+                .join(Presentation, Presentation.id == Vote.presentation_id)
+                .where(Presentation.rater_id == rater.id, Presentation.phase == Phase.RATING.value)
+            ).scalar_one()
+            if voted and self._study.config.resume.warmups:
+                self._add_warmups(connection, rater)
+            now = self._clock()
+            connection.execute(update(Rater).where(Rater.id == rater.id).values(instructed_ms=now))
+            log(connection, now, "rater", "instructed", rater.id, again=voted > 0)
+
+    def _add_warmups(self, connection: Connection, rater: Row[Any]) -> None:
+        previous = connection.execute(
+            select(func.max(Presentation.attempt)).where(
+                Presentation.rater_id == rater.id, Presentation.phase == Phase.WARMUP.value
+            )
+        ).scalar()
+        if previous is not None and self._unanswered(connection, rater.id, previous):
+            return
+        keys = stimulus_ids(connection)
+        rows = warmup_rows(self._study, rater.number, (previous or 0) + 1, keys)
+        connection.execute(insert(Presentation), [{"rater_id": rater.id, **row} for row in rows])
+
+    def _unanswered(self, connection: Connection, rater: int, attempt: int) -> bool:
+        answered = select(Vote.id).where(Vote.presentation_id == Presentation.id).exists()
+        return (
+            connection.execute(
+                select(Presentation.id).where(
+                    Presentation.rater_id == rater,
+                    Presentation.phase == Phase.WARMUP.value,
+                    Presentation.attempt == attempt,
+                    ~answered,
+                )
+            ).first()
+            is not None
+        )
+
+    def retry_check(self, token: str) -> None:
+        """Starts the next attempt at the calibration check."""
+        with self._database.write() as connection:
+            rater = self._by_token(connection, token)
+            attempt = min(rater.check_attempt + 1, self._study.config.calibration.attempts)
+            connection.execute(update(Rater).where(Rater.id == rater.id).values(check_attempt=attempt))
+            log(connection, self._clock(), "rater", "check_retried", rater.id, attempt=attempt)
+
+    def exclude(self, code: str, reason: str, actor: Actor) -> None:
+        """Marks a rater as excluded from the analysis; deletes nothing, and :meth:`include` reverses it."""
+        self._decide(code, True, reason, actor)
+
+    def include(self, code: str, reason: str, actor: Actor) -> None:
+        """Takes an exclusion back."""
+        self._decide(code, False, reason, actor)
+
+    def _decide(self, code: str, excluded: bool, reason: str, actor: Actor) -> None:
+        if not reason.strip():
+            raise UserError("no reason was given", "a reason, for the log", "say why")
+        with self._database.write() as connection:
+            rater = self._by_code(connection, code)
+            if rater.excluded == excluded:
+                raise UserError(f"{code} already is {'excluded' if excluded else 'included'}", "the other")
+            connection.execute(update(Rater).where(Rater.id == rater.id).values(excluded=excluded))
+            kind = "excluded" if excluded else "included"
+            log(connection, self._clock(), actor, kind, rater.id, reason=reason.strip()[:500])
+
+    def note(self, actor: Literal["admin", "server", "command"], kind: str, **detail: Any) -> None:
+        """Appends to the audit log."""
+        with self._database.write() as connection:
+            log(connection, self._clock(), actor, kind, **detail)
+
+    def count_since(self, kind: str, since_ms: int, needle: str = "") -> int:
+        """How many log entries of a kind there are since a time, whose detail contains ``needle``."""
+        query = select(func.count()).select_from(Event).where(Event.kind == kind, Event.at_ms >= since_ms)
+        if needle:
+            query = query.where(Event.detail.contains(needle, autoescape=True))
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def log_entries(self, limit: int | None = None) -> list[LogEntry]:
+        """The audit log, newest first."""
+        query = (
+            select(Event.at_ms, Event.actor, Rater.code, Event.kind, Event.detail)
+            .outerjoin(Rater, Rater.id == Event.rater_id)
+            .order_by(Event.id.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [
+                LogEntry(at_ms, actor, code or "", kind, json.loads(detail))
+                for at_ms, actor, code, kind, detail in connection.execute(query)
+            ]
+
+    def _set(self, token: str, kind: str, values: dict[str, Any], **detail: Any) -> None:
+        with self._database.write() as connection:
+            rater = self._by_token(connection, token)
+            connection.execute(update(Rater).where(Rater.id == rater.id).values(**values))
+            log(connection, self._clock(), "rater", kind, rater.id, **detail)
+
+    def _by_token(self, connection: Connection, token: str) -> Row[Any]:
+        row = connection.execute(
+            select(*Rater.__table__.columns)
+            .join(Invite, Invite.rater_id == Rater.id)
+            .where(Invite.token_sha256 == invite_hash(token), Invite.revoked_ms.is_(None))
+        ).one_or_none()
+        if row is None:
+            raise UnknownInviteError
+        return row
+
+    def _by_code(self, connection: Connection, code: str) -> Row[Any]:
+        row = connection.execute(select(*Rater.__table__.columns).where(Rater.code == code)).one_or_none()
+        if row is None:
+            raise UserError(f"no rater {code!r}", "a rater of this study", "python -m mos_app status")
+        return row

@@ -1,0 +1,273 @@
+"""Making and opening a study: its stimuli, its design, and every rater's order, in the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, insert, select
+
+from mos_app.credentials import new_study_secret
+from mos_app.db.engine import Database
+from mos_app.db.models import Image, Presentation, Rater, Stimulus, Study
+from mos_app.db.votes import StudyRecord, log, now_ms
+from mos_app.order import ORDER_ALGORITHM, Item, block_sizes, design_items, study_order
+from mos_app.progress import Phase
+from mos_app.study import StudyConfig, parse_study
+from repro.errors import UserError
+from repro.streams import stream
+
+
+@dataclass(frozen=True)
+class ImageVersions:
+    """An image and its versions: method -> (SHA-256 of the served PNG, SHA-256 of its source)."""
+
+    dataset: str
+    name: str
+    width: int
+    height: int
+    versions: dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """A study as its database holds it."""
+
+    name: str
+    config: StudyConfig
+    config_toml: str
+    left_out: list[list[str]]
+    secret: str = field(repr=False)
+    synthetic: bool
+    servable: bool
+    items: list[Item]
+
+    @property
+    def record(self) -> StudyRecord:
+        """What the voting desk needs."""
+        return StudyRecord(self.config, self.secret, block_sizes(len(self.items), self.config.order.blocks))
+
+
+def create_study(
+    database: Database,
+    config: StudyConfig,
+    config_toml: str,
+    images: Sequence[ImageVersions],
+    *,
+    name: str,
+    left_out: Sequence[tuple[str, str]] = (),
+    synthetic: bool = False,
+    servable: bool = True,
+    created_ms: int | None = None,
+) -> None:
+    """Writes a study into a migrated, empty database, in one transaction.
+
+    Args:
+        database: where to.
+        config: the checked configuration, without what was left out.
+        config_toml: its text as the study leader wrote it.
+        images: rated and calibration images with their versions.
+        name: the study's name.
+        left_out: (data set, method) pairs that the study goes on without.
+        synthetic: whether its raters are simulated.
+        servable: whether the stimuli lie in the study's folder.
+        created_ms: the time to record (now).
+
+    Raises:
+        UserError: the database already holds a study, or no order exists with the configured distances.
+    """
+    rated = {
+        part.name: [image.name for image in images if image.dataset == part.name] for part in config.datasets
+    }
+    study_order(config, design_items(config, rated), rater=1)  # refuses distances that cannot be kept
+    with database.write() as connection:
+        if connection.execute(select(Study.name)).first() is not None:
+            raise UserError("the database already holds a study", "an empty one", "use another database")
+        created = now_ms() if created_ms is None else created_ms
+        connection.execute(
+            insert(Study).values(
+                id=1,
+                name=name,
+                config_toml=config_toml,
+                left_out=json.dumps(sorted(list(pair) for pair in left_out)),
+                seed=config.seed,
+                order_algorithm=ORDER_ALGORITHM,
+                secret=new_study_secret(),
+                synthetic=synthetic,
+                servable=servable,
+                created_ms=created,
+            )
+        )
+        for image in images:
+            key = connection.execute(
+                insert(Image)
+                .values(dataset=image.dataset, name=image.name, width=image.width, height=image.height)
+                .returning(Image.id)
+            ).scalar_one()
+            connection.execute(
+                insert(Stimulus),
+                [
+                    {"image_id": key, "method": method, "sha256": served, "source_sha256": source}
+                    for method, (served, source) in image.versions.items()
+                ],
+            )
+        log(connection, created, "command", "study_created", synthetic=synthetic)
+
+
+def open_study(database: Database) -> OpenStudy:
+    """The study in a database.
+
+    Raises:
+        UserError: the database holds none, has another schema, or was made by another order algorithm.
+    """
+    database.require_current_schema()
+    with database.read() as connection:
+        row = connection.execute(select(*Study.__table__.columns)).one_or_none()
+        images = connection.execute(select(Image.dataset, Image.name)).all()
+    if row is None:
+        raise UserError(
+            "the database holds no study", "a study made by init", "python -m mos_app init --help"
+        )
+    if row.order_algorithm != ORDER_ALGORITHM:
+        raise UserError(
+            f"the study's orders were made by {row.order_algorithm}",
+            f"{ORDER_ALGORITHM}, which this version of the program has",
+            "go on with the version that made the study",
+        )
+    left_out = json.loads(row.left_out)
+    config = parse_study(row.config_toml, "the study's configuration").without_methods(
+        {(dataset, method) for dataset, method in left_out}
+    )
+    names: dict[str, list[str]] = {part.name: [] for part in config.datasets}
+    for dataset, image in images:
+        if dataset in names:
+            names[dataset].append(image)
+    return OpenStudy(
+        name=row.name,
+        config=config,
+        config_toml=row.config_toml,
+        left_out=left_out,
+        secret=row.secret,
+        synthetic=row.synthetic,
+        servable=row.servable,
+        items=design_items(config, names),
+    )
+
+
+def stimulus_ids(connection: Connection) -> dict[tuple[str, str, str], int]:
+    """(data set, image, method) -> key of the stimulus."""
+    rows = connection.execute(
+        select(Image.dataset, Image.name, Stimulus.method, Stimulus.id).join(
+            Image, Image.id == Stimulus.image_id
+        )
+    )
+    return {(dataset, image, method): key for dataset, image, method, key in rows}
+
+
+def add_raters(
+    database: Database, study: OpenStudy, count: int, *, synthetic: bool = False, at_ms: int | None = None
+) -> list[str]:
+    """Adds raters, each with the whole order, practice included; returns their pseudonyms."""
+    with database.write() as connection:
+        keys = stimulus_ids(connection)
+        first = (connection.execute(select(func.max(Rater.number))).scalar() or 0) + 1
+        codes = []
+        for number in range(first, first + count):
+            code = f"r{number:02d}"
+            rater = connection.execute(
+                insert(Rater).values(number=number, code=code, synthetic=synthetic).returning(Rater.id)
+            ).scalar_one()
+            practice = _practice_rows(study, number, keys)
+            rating = [
+                {
+                    "stimulus_id": keys[place.item.dataset, place.item.image, place.item.method],
+                    "phase": Phase.RATING.value,
+                    "attempt": 1,
+                    "repeat": place.item.repeat,
+                    "block": place.block,
+                    "position": place.position,
+                }
+                for place in study_order(study.config, study.items, number)
+            ]
+            rows = [{"rater_id": rater, "showing": 1, **row} for row in practice + rating]
+            connection.execute(insert(Presentation), rows)
+            log(
+                connection,
+                now_ms() if at_ms is None else at_ms,
+                "command",
+                "rater_added",
+                rater,
+                order=ORDER_ALGORITHM,
+            )
+            codes.append(code)
+    return codes
+
+
+def _calibration_images(study: OpenStudy, keys: dict[tuple[str, str, str], int]) -> list[str]:
+    dataset = study.config.calibration.dataset
+    return sorted({image for name, image, _ in keys if name == dataset})
+
+
+def _practice_rows(
+    study: OpenStudy, number: int, keys: dict[tuple[str, str, str], int]
+) -> list[dict[str, str | int]]:
+    """Labelled examples and every attempt at the check, in the rater's own order."""
+    calibration = study.config.calibration
+    images = _calibration_images(study, keys)
+
+    def rows(phase: Phase, attempt: int, chosen: list[tuple[str, str]]) -> list[dict[str, str | int]]:
+        rng = stream(study.config.seed, phase.value, number, attempt, "order")
+        return [
+            {
+                "stimulus_id": keys[calibration.dataset, *chosen[k]],
+                "phase": phase.value,
+                "attempt": attempt,
+                "repeat": 0,
+                "block": 1,
+                "position": position,
+            }
+            for position, k in enumerate(rng.permutation(len(chosen)), start=1)
+        ]
+
+    made = rows(
+        Phase.EXAMPLE,
+        1,
+        [(image, method) for image in images for method in (calibration.low, calibration.high)],
+    )
+    low = calibration.check_items // 2
+    high = calibration.check_items - low
+    for attempt in range(1, calibration.attempts + 1):
+        rng = stream(study.config.seed, "check", number, attempt, "images")
+        shuffled = [images[k] for k in rng.permutation(len(images))]
+        # from both ends, so that no image comes in both versions where there are enough of them
+        chosen = [(image, calibration.low) for image in shuffled[:low]]
+        chosen += [(image, calibration.high) for image in shuffled[::-1][:high]]
+        made += rows(Phase.CHECK, attempt, chosen)
+    return made
+
+
+def warmup_rows(
+    study: OpenStudy, number: int, attempt: int, keys: dict[tuple[str, str, str], int]
+) -> list[dict[str, str | int]]:
+    """Unscored images before a rater goes on after a long pause."""
+    calibration = study.config.calibration
+    pool = [
+        keys[calibration.dataset, image, method]
+        for image in _calibration_images(study, keys)
+        for method in (calibration.low, calibration.high)
+    ]
+    rng = stream(study.config.seed, "warmup", number, attempt)
+    chosen = rng.permutation(len(pool))[: study.config.resume.warmups]
+    return [
+        {
+            "stimulus_id": pool[k],
+            "phase": Phase.WARMUP.value,
+            "attempt": attempt,
+            "repeat": 0,
+            "block": 1,
+            "position": position,
+            "showing": 1,
+        }
+        for position, k in enumerate(chosen, start=1)
+    ]

@@ -445,6 +445,8 @@ def command(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
     def run(*arguments: str) -> tuple[int, str]:
         environment = {"SRGAN_DATA": str(world.root), "SRGAN_DATA_URL": world.site.url}
         result = CliRunner().invoke(repro.cli.data.app, list(arguments), env=environment)
+        if isinstance(result.exception, UserError):  # told by repro.cli.common.run_app
+            return result.exception.exit_code, result.stdout
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result.exit_code, result.stdout
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -25,10 +25,12 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from repro.data.fetch import Fetched, Politeness, checked_base_url, fetch, missing_files, unfinished_bytes
+from repro.cli.common import DataOption, DryRunOption, data_root
 from repro.data.registry import BASE_URL, DataFile, Registry, load_registry
 from repro.data.verify import State, verify
-from repro.errors import UserError
+
+if TYPE_CHECKING:
+    from repro.data.fetch import Fetched
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,14 +38,6 @@ app = typer.Typer(
     help="List, download and check the images: test sets, training sets, reference results, SRCNN's weights.",
 )
 
-DataOption = Annotated[
-    Path,
-    typer.Option(
-        "--data",
-        envvar="SRGAN_DATA",
-        help="The data root: a folder per upstream repository, with the repository's own paths inside.",
-    ),
-]
 OnlyOption = Annotated[
     list[str] | None,
     typer.Option("--only", help="One source, as named by `data list`; may be given several times."),
@@ -53,20 +47,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 SHOWN_PROBLEMS = 20
 
 
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    """Bad input is told without a traceback, with exit code 2."""
-    try:
-        yield
-    except UserError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(error.message())}", soft_wrap=True)
-        raise typer.Exit(error.exit_code) from None
-
-
 @app.command("list")
-def list_sources(
-    data: DataOption = Path("data"), only: OnlyOption = None, as_json: JsonOption = False
-) -> None:
+def list_sources(data: DataOption = None, only: OnlyOption = None, as_json: JsonOption = False) -> None:
     """Print the sources: repository, commit, licence, purpose, and how many files are there already.
 
     Nothing is read but the file names and sizes; `data verify` reads the contents. The licence column is a
@@ -75,69 +57,67 @@ def list_sources(
 
     Example: python -m repro data list --only Set5
     """
-    with _user_errors():
-        registry = load_registry().select(only)
-        rows = []
-        for source in registry.sources:
-            files = [file for file in registry.files if file.source == source]
-            present = sum(1 for file in files if _right_size(file, data))
-            rows.append((source, files, present))
-        if as_json:
-            _print_json(
-                {
-                    "sources": [
-                        {
-                            "name": source.name,
-                            "repository": source.repository,
-                            "commit": source.commit,
-                            "folder": source.folder,
-                            "licence": source.licence,
-                            "purpose": source.purpose,
-                            "files": len(files),
-                            "bytes": sum(file.size for file in files),
-                            "present": present,
-                        }
-                        for source, files, present in rows
-                    ]
-                }
-            )
-            return
-        console = Console()
-        files_table = Table(box=None, pad_edge=False, header_style="bold")
-        files_table.add_column("source", no_wrap=True)
-        files_table.add_column("there", justify="right", no_wrap=True)
-        files_table.add_column("size", justify="right", no_wrap=True)
-        files_table.add_column("for")
-        for source, files, present in rows:
-            size = decimal(sum(file.size for file in files))
-            files_table.add_row(source.name, f"{present}/{len(files)}", size, escape(source.purpose))
-        console.print(files_table)
-        console.print()
-        upstream = Table(box=None, pad_edge=False, header_style="bold")
-        upstream.add_column("repository", no_wrap=True)
-        upstream.add_column("commit", no_wrap=True)
-        upstream.add_column("licence")
-        for repository, commit, licence in dict.fromkeys(
-            (source.repository, source.commit, source.licence) for source in registry.sources
-        ):
-            upstream.add_row(repository, commit[:7], escape(licence))
-        console.print(upstream)
-        console.print()
-        present = sum(row[2] for row in rows)
-        console.print(
-            f"{present} of {len(registry.files)} files ({decimal(registry.size)} in all) are in {data}",
-            soft_wrap=True,
-            highlight=False,
+    root = data_root(data)
+    registry = load_registry().select(only)
+    rows = []
+    for source in registry.sources:
+        files = [file for file in registry.files if file.source == source]
+        present = sum(1 for file in files if _right_size(file, root))
+        rows.append((source, files, present))
+    if as_json:
+        _print_json(
+            {
+                "sources": [
+                    {
+                        "name": source.name,
+                        "repository": source.repository,
+                        "commit": source.commit,
+                        "folder": source.folder,
+                        "licence": source.licence,
+                        "purpose": source.purpose,
+                        "files": len(files),
+                        "bytes": sum(file.size for file in files),
+                        "present": present,
+                    }
+                    for source, files, present in rows
+                ]
+            }
         )
+        return
+    console = Console()
+    files_table = Table(box=None, pad_edge=False, header_style="bold")
+    files_table.add_column("source", no_wrap=True)
+    files_table.add_column("there", justify="right", no_wrap=True)
+    files_table.add_column("size", justify="right", no_wrap=True)
+    files_table.add_column("for")
+    for source, files, present in rows:
+        size = decimal(sum(file.size for file in files))
+        files_table.add_row(source.name, f"{present}/{len(files)}", size, escape(source.purpose))
+    console.print(files_table)
+    console.print()
+    upstream = Table(box=None, pad_edge=False, header_style="bold")
+    upstream.add_column("repository", no_wrap=True)
+    upstream.add_column("commit", no_wrap=True)
+    upstream.add_column("licence")
+    for repository, commit, licence in dict.fromkeys(
+        (source.repository, source.commit, source.licence) for source in registry.sources
+    ):
+        upstream.add_row(repository, commit[:7], escape(licence))
+    console.print(upstream)
+    console.print()
+    present = sum(row[2] for row in rows)
+    console.print(
+        f"{present} of {len(registry.files)} files ({decimal(registry.size)} in all) are in {root}",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 @app.command("fetch")
 def fetch_files(
-    data: DataOption = Path("data"),
+    data: DataOption = None,
     only: OnlyOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say how many files and bytes would be downloaded, and stop.")
-    ] = False,
+    dry_run: DryRunOption = False,
     base_url: Annotated[
         str,
         typer.Option(
@@ -159,33 +139,36 @@ def fetch_files(
 
     Example: python -m repro data fetch --only Set5 --only BSDS500-train
     """
-    with _user_errors():
-        registry = load_registry().select(only)
-        checked_base_url(base_url)
-        console = Console(stderr=True)
-        with _files_bar(console, "checking", len(registry.files)) as advance:
-            wanted = missing_files(registry.files, data, advance)
-        present = len(registry.files) - len(wanted)
-        size = sum(file.size for file in wanted) - unfinished_bytes(wanted, data)
-        if dry_run:
-            _say(f"{present} of {len(registry.files)} files are in {data}")
-            for name, count in Counter(file.source.name for file in wanted).items():
-                total = sum(file.size for file in wanted if file.source.name == name)
-                _say(f"  {name}: {count} files, {decimal(total)}")
-            _say(f"to download: {len(wanted)} files, {decimal(size)} ({size} bytes), from {base_url}")
-            return
-        with _bytes_bar(console, wanted, data) as at:
-            result = fetch(
-                wanted,
-                data,
-                present=present,
-                base_url=base_url,
-                politeness=Politeness(connections=connections),
-                at=at,
-            )
-        _report(result, registry, data)
-        if not result.complete:
-            raise typer.Exit(1)
+    # the HTTP client is only loaded where it is needed
+    from repro.data.fetch import Politeness, checked_base_url, fetch, missing_files, unfinished_bytes
+
+    root = data_root(data)
+    registry = load_registry().select(only)
+    checked_base_url(base_url)
+    console = Console(stderr=True)
+    with _files_bar(console, "checking", len(registry.files)) as advance:
+        wanted = missing_files(registry.files, root, advance)
+    present = len(registry.files) - len(wanted)
+    size = sum(file.size for file in wanted) - unfinished_bytes(wanted, root)
+    if dry_run:
+        _say(f"{present} of {len(registry.files)} files are in {root}")
+        for name, count in Counter(file.source.name for file in wanted).items():
+            total = sum(file.size for file in wanted if file.source.name == name)
+            _say(f"  {name}: {count} files, {decimal(total)}")
+        _say(f"to download: {len(wanted)} files, {decimal(size)} ({size} bytes), from {base_url}")
+        return
+    with _bytes_bar(console, wanted) as at:
+        result = fetch(
+            wanted,
+            root,
+            present=present,
+            base_url=base_url,
+            politeness=Politeness(connections=connections),
+            at=at,
+        )
+    _report(result, registry, root)
+    if not result.complete:
+        raise typer.Exit(1)
 
 
 def _report(result: Fetched, registry: Registry, data: Path) -> None:
@@ -202,9 +185,7 @@ def _report(result: Fetched, registry: Registry, data: Path) -> None:
 
 
 @app.command("verify")
-def verify_files(
-    data: DataOption = Path("data"), only: OnlyOption = None, as_json: JsonOption = False
-) -> None:
+def verify_files(data: DataOption = None, only: OnlyOption = None, as_json: JsonOption = False) -> None:
     """Name every missing, changed or surplus file, by SHA-256, on all cores.
 
     Surplus means: in a source's folder without being listed. Other folders of the data root are yours.
@@ -213,10 +194,10 @@ def verify_files(
 
     Example: python -m repro data verify --only Set14 --json
     """
-    with _user_errors():
-        registry = load_registry().select(only)
-        with _files_bar(Console(stderr=True), "hashing", len(registry.files)) as advance:
-            report = verify(registry, data, advance)
+    root = data_root(data)
+    registry = load_registry().select(only)
+    with _files_bar(Console(stderr=True), "hashing", len(registry.files)) as advance:
+        report = verify(registry, root, advance)
     if as_json:
         _print_json(
             {
@@ -237,7 +218,7 @@ def verify_files(
         faults = (
             ", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing missing or changed"
         )
-        _say(f"{report.intact} of {report.files} files in {data} are intact; {faults}")
+        _say(f"{report.intact} of {report.files} files in {root} are intact; {faults}")
         if counts[State.MISSING] or counts[State.CHANGED]:
             _say("next: python -m repro data fetch" + "".join(f" --only {name}" for name in only or ()))
     if not report.ok:
@@ -267,9 +248,7 @@ def _files_bar(console: Console, what: str, total: int) -> Iterator[Callable[[Da
 
 
 @contextmanager
-def _bytes_bar(
-    console: Console, files: list[DataFile], data: Path
-) -> Iterator[Callable[[DataFile, int], None]]:
+def _bytes_bar(console: Console, files: list[DataFile]) -> Iterator[Callable[[DataFile, int], None]]:
     """A bar over the bytes of ``files``, with the time left; fed from several threads."""
     columns = (
         TextColumn("downloading"),

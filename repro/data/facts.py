@@ -23,6 +23,7 @@ BATCH = 2048
 """Facts are committed in batches of so many files: what kill -9 can cost."""
 
 _QUERY_VARIABLES = 500
+_SLICE = 64
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
@@ -68,7 +69,8 @@ def gather(
         for start in range(0, len(paths), BATCH):
             batch = paths[start : start + BATCH]
             keys = [os.path.abspath(path) for path in batch]  # noqa: PTH100 (resolving links would cost a call each)
-            stamps = list(pool.map(_stamp, batch))
+            slices = [batch[first : first + _SLICE] for first in range(0, len(batch), _SLICE)]
+            stamps = [stamp for part in pool.map(_stamps, slices) for stamp in part]
             known = memory.recall(fact, keys)
             stale = [
                 number
@@ -82,6 +84,11 @@ def gather(
             values.extend(answers[key] for key in keys)
             advance(len(batch))
     return values
+
+
+def _stamps(paths: Sequence[Path]) -> list[_Stamp]:
+    """Several at once: handing single files to threads costs more than asking for their sizes."""
+    return [_stamp(path) for path in paths]
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -128,6 +128,8 @@ def surplus_files(registry: Registry, data_root: Path) -> list[Problem]:
                     detail = "a folder"
                 elif entry.name.endswith(".part"):
                     detail = "an unfinished download; `python -m repro data fetch` goes on with it"
+                elif entry.name.startswith(".") and ".part" in entry.name:
+                    detail = "left behind by an interrupted write; it can be removed"
                 else:
                     detail = ""
                 problems.append(Problem(State.SURPLUS, path, source.name, detail))

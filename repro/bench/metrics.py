@@ -25,6 +25,8 @@ from repro.streams import stream
 
 HEIGHT, WIDTH = 320, 480
 REPEATS = 30
+FOLDER_PAIRS = IMAGES_PER_DATASET["BSD100"]
+FOLDER_REPEATS = 5
 GOAL_MS = 25.0
 """The most that a 480 x 320 pair under the paper's protocol may take on one core, once warm."""
 
@@ -52,16 +54,17 @@ def run(results_folder: Path) -> dict[str, Any]:
     pair_s, plain_s = _alternating_medians(lambda: score_pair(hr, sr, "daala"), plain)
     (wang_s,) = _alternating_medians(lambda: score_pair(hr, sr, "wang"))
 
-    cores, images = usable_cores(), IMAGES_PER_DATASET["BSD100"]
     with tempfile.TemporaryDirectory() as folder:
         pairs = []
-        for number in range(images):
+        for number in range(FOLDER_PAIRS):
             files = Path(folder) / f"{number}_hr.png", Path(folder) / f"{number}_sr.png"
             for file, image in zip(files, _pair(number), strict=True):
                 write_png(file, image)
             pairs.append(files)
         one_core_s, all_cores_s = _alternating_medians(
-            lambda: score_many(pairs, "daala", workers=1), lambda: score_many(pairs, "daala"), repeats=5
+            lambda: score_many(pairs, "daala", workers=1),
+            lambda: score_many(pairs, "daala"),
+            repeats=FOLDER_REPEATS,
         )
 
     measured = {
@@ -73,8 +76,8 @@ def run(results_folder: Path) -> dict[str, Any]:
         "wang_pair_ms": round(1000 * wang_s, 3),
         "goal_ms": GOAL_MS,
         "goal_met": 1000 * pair_s <= GOAL_MS,
-        "folder_pairs": images,
-        "cores": cores,
+        "folder_pairs": FOLDER_PAIRS,
+        "cores": usable_cores(),
         "folder_one_core_s": round(one_core_s, 3),
         "folder_all_cores_s": round(all_cores_s, 3),
         "times_faster_on_all_cores": round(one_core_s / all_cores_s, 2),
@@ -92,12 +95,12 @@ def _pair(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return hr, imresize_u8(imresize_u8(hr, 1 / SCALE), SCALE)
 
 
-def _alternating_medians(*tasks: Callable[[], object], repeats: int = REPEATS) -> list[float]:
+def _alternating_medians(*tasks: Callable[[], object], repeats: int | None = None) -> list[float]:
     """Median seconds of each task, warm; they take turns, so that a busy spell of the machine hits all."""
     for task in tasks:
         task()
     seconds: list[list[float]] = [[] for _ in tasks]
-    for _ in range(repeats):
+    for _ in range(repeats or REPEATS):
         for task, times in zip(tasks, seconds, strict=True):
             start = time.perf_counter()
             task()

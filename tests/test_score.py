@@ -88,6 +88,7 @@ def test_table_of_folders(
     out = capsys.readouterr().out
     first = score_files(*(folder / "img_0.png" for folder in folders), "daala")
     assert "protocol daala" in out
+    assert "PSNR (dB)" in out
     assert f"{first.psnr_db:.4f}" in out
     assert f"{first.ssim:.6f}" in out
     assert "img_2" in out

@@ -74,9 +74,9 @@ def _print_json(value: Mapping[str, object]) -> None:
 
 
 def _print_table(protocol: str, scores: Mapping[str, Score], mean: Score | None) -> None:
-    table = Table(title=f"protocol {protocol}", title_justify="left", header_style="bold", pad_edge=False)
+    table = Table(title=f"protocol {protocol}", title_justify="left", header_style="bold")
     table.add_column("image", overflow="fold")
-    table.add_column("PSNR [dB]", justify="right", no_wrap=True)
+    table.add_column("PSNR (dB)", justify="right", no_wrap=True)
     table.add_column("SSIM", justify="right", no_wrap=True)
     for image, each in scores.items():
         table.add_row(escape(image), *_figures(each))

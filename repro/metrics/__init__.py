@@ -52,7 +52,7 @@ class Protocol:
             raise UserError(
                 f"images of different sizes: {width} x {height} and {sr_width} x {sr_height} pixels",
                 "the original and a result of exactly its size",
-                "crop the original to a multiple of 4 before it is shrunk, and compare with that",
+                "see that the files belong together; crop an original to a multiple of 4 before it is shrunk",
             )
         smallest = self.smallest_plane + 2 * SHAVE
         if min(height, width) < smallest:

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from analysis.claims import retested_claims
 from analysis.grid import Table, latex_document, to_csv, to_html, to_latex, to_markdown
-from analysis.main_tables import NoOpinions, all_scores, table1, table2
-from analysis.metrics import read_metrics
+from analysis.inputs import Inputs, read_inputs
+from analysis.main_tables import all_scores, table1, table2
 from analysis.outputs import write_folder
+from analysis.study_tables import claims_table, retest_table, study_tables
 from repro.errors import UserError
 from repro.paths import Results
 
@@ -23,44 +25,75 @@ app = typer.Typer(
 )
 
 ResultsOption = Annotated[Path, typer.Option(help="The results folder.")]
+RatingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A study's ratings.csv or its folder. Default: the study 'paper', else 'paper-synthetic'."
+    ),
+]
+PilotOption = Annotated[
+    Path | None, typer.Option(help="The pilot's ratings.csv or its folder. Default: the study 'pilot'.")
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of the bootstrap and the simulations.")]
 
 
 @app.callback()
 def _group() -> None:
-    """Keeps ``tables`` a command of its own while it is the only one."""
+    """Makes ``tables`` a command even where it is the only one."""
 
 
 @app.command()
-def tables(results: ResultsOption = Path("results"), seed: SeedOption = 0) -> None:
-    """Write Tables 1 and 2 and all scores as Markdown, CSV, LaTeX and HTML; print the two tables."""
-    layout = Results(results)
-    metrics = read_metrics(layout)
-    opinions = NoOpinions()
-    made = [table1(metrics, opinions, layout), table2(metrics, opinions, layout), all_scores(metrics)]
+def tables(
+    results: ResultsOption = Path("results"),
+    ratings: RatingsOption = None,
+    pilot: PilotOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Write all tables as Markdown, CSV, LaTeX and HTML; print Tables 1 and 2 and the re-tested claims."""
+    inputs = read_inputs(Results(results), ratings, pilot, seed)
+    typer.echo(inputs.told + "\n")
+    made = all_tables(inputs)
     notes = list(dict.fromkeys(note for table in made for note in (*table.banner, *table.footnotes())))
     write_folder(
-        layout.tables,
+        inputs.layout.tables,
         rendered(made),
         kind="tables",
-        inputs={"metrics.csv": metrics.sha256},
+        inputs=inputs.hashes,
         seed=seed,
         notes=notes,
     )
-    typer.echo(to_markdown(made[0]))
-    typer.echo(to_markdown(made[1]))
-    typer.echo(f"Tables as Markdown, CSV, LaTeX and HTML: {layout.tables}")
+    for table in made[:3]:
+        typer.echo(to_markdown(table))
+    typer.echo(f"Tables as Markdown, CSV, LaTeX and HTML: {inputs.layout.tables}")
+
+
+def all_tables(inputs: Inputs) -> list[Table]:
+    """Tables 1 and 2, the claims, and whatever the votes allow."""
+    metrics, layout = inputs.metrics, inputs.layout
+    claims = retested_claims(metrics, inputs.study, inputs.pilot)
+    banner = tuple(
+        dict.fromkeys(
+            sentence for study in (inputs.study, inputs.pilot) if study for sentence in study.banner
+        )
+    )
+    made = [
+        table1(metrics, inputs.opinions, layout),
+        table2(metrics, inputs.opinions, layout),
+        claims_table(claims, banner),
+        all_scores(metrics),
+    ]
+    if inputs.study is not None and not inputs.study.ratings.empty:
+        made += study_tables(inputs.study, metrics)
+    if inputs.pilot is not None and inputs.pilot.retest is not None:
+        made.append(retest_table(inputs.pilot))
+    return made
 
 
 def rendered(made: list[Table]) -> dict[str, bytes]:
-    """Every table in every format, and one LaTeX document with all of them: file name -> bytes."""
-    files = {}
-    for table in made:
-        files[f"{table.key}.md"] = to_markdown(table).encode()
-        files[f"{table.key}.csv"] = to_csv(table).encode()
-        files[f"{table.key}.tex"] = to_latex(table).encode()
-        files[f"{table.key}.html"] = to_html(table).encode()
-    files["all.tex"] = latex_document([f"{table.key}.tex" for table in made]).encode()
+    """Every table in its formats, and one LaTeX document with all of them: file name -> bytes."""
+    write = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_html}
+    files = {f"{table.key}.{kind}": write[kind](table).encode() for table in made for kind in table.formats}
+    files["all.tex"] = latex_document([name for name in files if name.endswith(".tex")]).encode()
     return files
 
 

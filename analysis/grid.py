@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 DASH = "–"
+FORMATS = ("md", "csv", "tex", "html")
+WIDEST = 60
+"""Columns are padded to at most this many characters in Markdown; sentences run on."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: ``key`` heads it in the CSV, ``heading`` everywhere else (an empty one: only in the CSV)."""
+    """A column: ``key`` heads it in the CSV, ``heading`` everywhere else (an empty one: only in the CSV).
+
+    ``tex_mm``: width in LaTeX of a column of sentences, which wrap.
+    """
 
     key: str
     heading: str
     notes: tuple[str, ...] = ()
     numeric: bool = True
+    tex_mm: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class Table:
     legend: str = ""
     grid_key: str = "dataset"
     banner: tuple[str, ...] = ()
+    formats: tuple[str, ...] = FORMATS
     # sentences that nobody may overlook (synthetic raters), printed above the grids
 
     def footnotes(self) -> dict[str, int]:
@@ -111,7 +119,7 @@ def to_markdown(table: Table) -> str:
     for grid in (grid.shown() for grid in table.grids):
         heading = [marked(column.heading, column.notes) for column in grid.columns]
         body = [[marked(cell.text, cell.notes, cell.bold) for cell in row] for row in grid.rows]
-        widths = [max(len(line[i]) for line in [heading, *body]) for i in range(len(heading))]
+        widths = [min(WIDEST, max(len(line[i]) for line in [heading, *body])) for i in range(len(heading))]
         rules = [
             ("-" * (w - 1) + ":") if c.numeric else "-" * w for w, c in zip(widths, grid.columns, strict=True)
         ]
@@ -194,6 +202,7 @@ _TEX = {
     "Δ": r"$\Delta$",
     "≈": r"$\approx$",
     "·": r"$\cdot$",
+    "√": r"$\surd$",
     "ρ": r"$\rho$",
     "τ": r"$\tau$",
     "δ": r"$\delta$",
@@ -222,9 +231,7 @@ def to_latex(table: Table) -> str:
         lines += [r"\begin{table*}[htbp]", r"\centering\scriptsize\setlength{\tabcolsep}{3pt}"]
         lines.append(rf"\caption{{{caption}}}")
         lines += [rf"{{\itshape {tex_escape(sentence)}\par}}" for sentence in table.banner]
-        lines.append(
-            r"\begin{tabular}{" + "".join("r" if column.numeric else "l" for column in grid.columns) + "}"
-        )
+        lines.append(r"\begin{tabular}{" + "".join(_tex_column(column) for column in grid.columns) + "}")
         lines.append(r"\toprule")
         lines.append(" & ".join(marked(column.heading, column.notes) for column in grid.columns) + r" \\")
         lines.append(r"\midrule")
@@ -244,12 +251,18 @@ def to_latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _tex_column(column: Column) -> str:
+    if column.tex_mm is not None:
+        return rf"p{{{column.tex_mm}mm}}"
+    return "r" if column.numeric else "l"
+
+
 def latex_document(files: list[str]) -> str:
     """A document of its own that inputs the tables' files."""
     inputs = "\n".join(rf"\input{{{name}}}\clearpage" for name in files)
     return (
         "\\documentclass[10pt]{article}\n"
-        "\\usepackage[T1]{fontenc}\n\\usepackage[utf8]{inputenc}\n\\usepackage{booktabs}\n"
+        "\\usepackage[utf8]{inputenc}\n\\usepackage{booktabs}\n"
         "\\usepackage[a4paper,landscape,margin=12mm]{geometry}\n"
         "\\pagestyle{empty}\n\\pdfinfoomitdate=1\\pdftrailerid{}\n"
         f"\\begin{{document}}\n{inputs}\n\\end{{document}}\n"

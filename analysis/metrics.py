@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.csvfile import read_text_csv
 from repro.errors import UserError
 from repro.imagefile import sha256_file
 from repro.paper import IMAGES_PER_DATASET
@@ -98,9 +99,7 @@ def read_metrics(results: Results) -> Metrics:
         UserError: no file, columns missing, a score twice, a value that is no number or out of range.
     """
     path = results.metrics_csv
-    if not path.is_file():
-        raise UserError(f"{path}: no such file", "the scores of the image store", _AGAIN)
-    frame = _read_csv(path, COLUMNS, _AGAIN)
+    frame = read_text_csv(path, COLUMNS, _AGAIN)
     frame["value"] = _numbers(path, frame["value"])
     unknown = sorted(set(frame["protocol"]).difference(PROTOCOLS))
     if unknown:
@@ -123,20 +122,6 @@ def read_metrics(results: Results) -> Metrics:
         _by_pair(record.get("missing", {}), results.root / "metrics.manifest.json"),
         sha256_file(path),
     )
-
-
-def _read_csv(path: Path, columns: tuple[str, ...], next_step: str) -> pd.DataFrame:
-    """All cells as text; UserError where the file is no CSV or lacks a column."""
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        raise UserError(
-            f"{path}: not readable as CSV ({error})", f"columns {','.join(columns)}", next_step
-        ) from None
-    absent = [column for column in columns if column not in frame.columns]
-    if absent:
-        raise UserError(f"{path}: no column {', '.join(absent)}", f"columns {','.join(columns)}", next_step)
-    return frame
 
 
 def _numbers(path: Path, texts: pd.Series) -> pd.Series:

@@ -15,6 +15,7 @@ from repro.atomic import write_text
 from repro.errors import UserError
 from repro.imagefile import sha256_file
 from repro.manifest import make_manifest, write_manifest
+from repro.paper import DATASETS, TABLE2_METHODS
 from repro.paths import Results
 from repro.score import score_many
 
@@ -90,6 +91,20 @@ def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
                 )
 
 
+def _only_elsewhere(scored: set[tuple[str, str]]) -> dict[str, str]:
+    """``<dataset>/<method>`` -> why a row of Table 2 is empty on one data set, where another has it.
+
+    A reference method's images often cover some data sets alone (SelfExSR's and DRCN's are imported).
+    """
+    reasons = {}
+    for method in TABLE2_METHODS:
+        having = [d for d in DATASETS if any(m.partition(" (")[0] == method for e, m in scored if e == d)]
+        for dataset in DATASETS:
+            if having and dataset not in having and any(e == dataset for e, _ in scored):
+                reasons[f"{dataset}/{method}"] = f"{method}: images are here for {', '.join(having)} only"
+    return reasons
+
+
 def _printed(value: float) -> str:
     return "inf" if math.isinf(value) else f"{value:.10g}"
 
@@ -130,6 +145,7 @@ def evaluate(results: Results, progress: Callable[[int], None] = lambda done: No
         inputs={f"{i.dataset}/{i.method}/{i.image}": hashes[i.path] for i in stored},
         outputs={results.metrics_csv.name: sha256_file(results.metrics_csv)},
         notes_by_method={key: lines for key, lines in sorted(notes.items()) if lines},
+        missing=_only_elsewhere({(image.dataset, image.method) for image in stored}),
     )
     write_manifest(results.metrics_csv.with_suffix(".manifest.json"), manifest)
     return len(stored)

@@ -6,17 +6,22 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from repro.datasets import EvaluationImage, load_dataset
+from repro.errors import UserError
 from repro.imagefile import sha256_file, write_png
 from repro.manifest import make_manifest, write_manifest
 from repro.methods import Method
 from repro.paths import Results
 
 Progress = Callable[[int], None]
+OWN, IMPORTED = "result images", "imported result images"
+"""What the manifests of the image store call the two kinds of results."""
+
 _GROUP = 25
 """Images whose low-resolution pixels are in memory together."""
 
@@ -40,18 +45,40 @@ def kept(folder: Path, inputs: dict[str, str], names: list[str]) -> bool:
         return False
 
 
-def _store(
+def store_images(
     results: Results,
     dataset: str,
     method: str,
     inputs: dict[str, str],
     images: tuple[EvaluationImage, ...],
     make: Callable[[list[EvaluationImage]], list[NDArray[np.uint8]]],
-    progress: Progress,
+    progress: Progress = lambda done: None,
     notes: tuple[str, ...] = (),
-    run: str = "",
+    kind: str = OWN,
+    **extra: Any,
 ) -> bool:
+    """Writes one method's images of a data set, and their manifest last; the way into the image store.
+
+    Args:
+        results: where the store is.
+        dataset: the data set.
+        method: the folder's name. Imported images carry their origin in brackets; results of ours do not.
+        inputs: name -> hash of all that the images depend on; what is there from the same inputs is kept.
+        images: what the store holds afterwards, and nothing else.
+        make: the pixels of a few images at a time.
+        progress: called with the number of images just done.
+        notes: sentences that every reader of the results must see.
+        kind: :data:`OWN` or :data:`IMPORTED`.
+        extra: more fields of the manifest.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        UserError: a name of the other kind, or the folder holds images of the other kind.
+    """
     folder = results.method_folder(dataset, method)
+    _check_kind(folder, method, kind)
     names = [image.image for image in images]
     if kept(folder, inputs, names):
         progress(len(images))
@@ -66,16 +93,32 @@ def _store(
     for surplus in set(folder.glob("*.png")) - {results.image(dataset, method, name) for name in names}:
         surplus.unlink()
     manifest = make_manifest(
-        kind="result images",
+        kind=kind,
         inputs=inputs,
         outputs=outputs,
         notes=list(notes),
         dataset=dataset,
         method=method,
-        run=run,
+        **extra,
     )
     write_manifest(results.method_manifest(dataset, method), manifest)
     return True
+
+
+def _check_kind(folder: Path, method: str, kind: str) -> None:
+    """Results of ours and imported ones never share a folder, nor the look of their names."""
+    if ("(" in method) != (kind == IMPORTED):
+        raise UserError(
+            f"{kind} as method {method!r}",
+            "the origin in brackets for imported images, and no brackets for results of this program",
+            "choose another --method",
+        )
+    try:
+        there = json.loads((folder / "manifest.json").read_text())["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if there != kind:
+        raise UserError(f"{folder}: holds {there}", kind, f"choose another --method, or remove {folder}")
 
 
 def upscale_dataset(
@@ -97,7 +140,7 @@ def upscale_dataset(
     """
     images = load_dataset(dataset, data_root)
     inputs = {"low-resolution images": _lr_digest(images)} | method.inputs
-    return _store(
+    return store_images(
         results,
         dataset,
         method.name,
@@ -106,7 +149,7 @@ def upscale_dataset(
         lambda part: method.enlarge([np.ascontiguousarray(image.lr_u8()) for image in part]),
         progress,
         method.notes,
-        method.run,
+        run=method.run,
     )
 
 
@@ -117,12 +160,12 @@ def store_originals(results: Results, dataset: str, data_root: Path | None) -> b
     """
     images = load_dataset(dataset, data_root)
     inputs = {image.image: image.hr_file_sha256() for image in images}
-    return _store(
+    return store_images(
         results,
         dataset,
         "HR",
         inputs,
         images,
         lambda part: [np.ascontiguousarray(image.hr_native_u8()) for image in part],
-        lambda done: None,
+        run="",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from repro.cli import common, data, evaluate, reproduce, score, train, upscale
+from repro.cli import common, data, evaluate, importing, reproduce, score, train, upscale
 
 app = typer.Typer(
     help=(
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("upscale")(upscale.upscale)
+app.command("import")(importing.import_)
 app.command("score")(score.score)
 app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)

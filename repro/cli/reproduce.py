@@ -6,6 +6,7 @@ from pathlib import Path
 
 from repro import variants
 from repro.cli import common
+from repro.cli.importing import import_references
 from repro.cli.train import describe, train_variant
 from repro.methods import INTERPOLATIONS, trained
 from repro.progress import bar
@@ -77,6 +78,8 @@ def reproduce(
                     upscale_dataset(layout, name, method, root, advance)
         out.print(f"{name}: {count} images enlarged")
 
+    if benchmarks:
+        import_references(out, layout, root)
     total = sum(1 for _ in stored_images(layout))
     with bar(out, "scoring", total * len(PROTOCOLS)) as advance:
         evaluate_store(layout, advance)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from mos_app.credentials import invite_hash, new_invite
 from mos_app.db.engine import Database
-from mos_app.db.models import Event, Invite, Presentation, Rater, Vote
+from mos_app.db.models import Event, Image, Invite, Presentation, Rater, Stimulus, Vote
 from mos_app.db.studies import OpenStudy, stimulus_ids, warmup_rows
 from mos_app.db.votes import UnknownInviteError, log, now_ms
 from mos_app.progress import Phase
@@ -73,6 +73,23 @@ class Registry:
             ).rowcount
             log(connection, self._clock(), actor, "revoked", rater.id, links=ended)
         return ended
+
+    def stimulus_hashes(self) -> list[str]:
+        """SHA-256 of every stimulus of the study."""
+        with self._database.read() as connection:
+            return list(connection.execute(select(Stimulus.sha256)).scalars())
+
+    def largest_image(self) -> tuple[int, int]:
+        """Greatest width and greatest height among the study's images."""
+        with self._database.read() as connection:
+            row = connection.execute(select(func.max(Image.width), func.max(Image.height))).one()
+        return row[0], row[1]
+
+    def not_begun(self) -> list[str]:
+        """Raters who have not consented yet."""
+        query = select(Rater.code).where(Rater.consent_ms.is_(None)).order_by(Rater.number)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
 
     def uninvited(self) -> list[str]:
         """Raters that have no valid link."""

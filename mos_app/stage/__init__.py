@@ -1,0 +1,31 @@
+"""The rating stage and the viewing check: Streamlit components (v2, no iframe) and their Python side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import streamlit as st
+
+BAR_HEIGHT = 56
+"""CSS pixels below the picture that the stage's bar takes (stage.css)."""
+
+GREY_STEPS = ((8, 0), (16, 8), (60, 66), (124, 130), (132, 126), (196, 190), (247, 255), (239, 247))
+"""Outer and inner grey value of each patch of the viewing check."""
+
+
+def _asset(name: str) -> str:
+    return resources.files("mos_app.stage").joinpath(name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=2)
+def component(name: str) -> Callable[..., Any]:
+    """The mounting command of the component ``stage`` or ``viewing``, registered at its first use."""
+    return st.components.v2.component(
+        f"mos_{name}",
+        html=_asset(f"{name}.html"),
+        css=_asset(f"{name}.css"),
+        js=_asset(f"{name}.js"),
+    )

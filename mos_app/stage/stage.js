@@ -1,0 +1,448 @@
+// The rating stage. It shows one picture at a time, one device pixel per picture pixel, and turns one key
+// press into one vote. The server knows where the rater is; nothing here has to survive but one unsent vote.
+
+const PATIENCE_MS = 1000; // without an answer for this long the picture is hidden and the rater is told
+const TIMEOUT_MS = 10000;
+const RETRY_MS = [300, 700, 1500, 3000, 5000];
+const PENDING = "mos-unsent-vote";
+
+const stages = new WeakMap();
+
+export default function (component) {
+  const { parentElement } = component;
+  let stage = stages.get(parentElement);
+  if (!stage) {
+    stage = new Stage(parentElement);
+    stages.set(parentElement, stage);
+  }
+  stage.use(component);
+  return () => {
+    stages.delete(parentElement);
+    stage.stop();
+  };
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+
+function makeNonce() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+}
+
+class Stage {
+  constructor(root) {
+    this.dialog = root.querySelector("dialog");
+    this.field = root.querySelector(".field");
+    this.place = root.querySelector(".place");
+    this.note = root.querySelector(".note");
+    this.spoken = root.querySelector(".spoken");
+    this.undoButton = root.querySelector(".undo");
+    this.scoreButtons = [...root.querySelectorAll("[data-score]")];
+    this.pictures = new Map(); // opaque name -> promise of a decoded <img>
+    this.running = false;
+    this.stopped = false;
+    this.state = null; // the server's last word
+    this.item = null; // the item on the stage
+    this.image = null; // its <img>, once it is painted
+    this.ready = false; // painted, and the minimum exposure is over
+    this.pending = null; // a key press that the server has not acknowledged
+    this.turn = 0; // counts up with every change of picture, so that late work knows it is late
+  }
+
+  use(component) {
+    this.data = component.data;
+    this.trigger = component.setTriggerValue;
+    this.write();
+    if (!this.running) this.start();
+  }
+
+  write() {
+    const { texts } = this.data;
+    this.dialog.setAttribute("aria-label", texts.stage);
+    this.dialog.lang = this.data.language;
+    this.dialog.querySelector(".scores").setAttribute("aria-label", texts.question);
+    for (const button of this.scoreButtons) {
+      const score = button.dataset.score;
+      button.innerHTML = "";
+      const digit = document.createElement("b");
+      digit.textContent = score;
+      button.append(digit, texts.scores[score - 1]);
+    }
+    this.undoButton.textContent = texts.undo;
+  }
+
+  start() {
+    this.running = true;
+    this.finished = null;
+    this.listeners?.abort();
+    this.listeners = new AbortController();
+    const { signal } = this.listeners;
+    if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.focus({ preventScroll: true });
+    this.dialog.addEventListener("cancel", (event) => event.preventDefault(), { signal });
+    this.dialog.addEventListener("close", () => !this.stopped && this.dialog.showModal(), { signal });
+    window.addEventListener("keydown", (event) => this.onKey(event), { signal, capture: true });
+    window.addEventListener("resize", () => this.onResize(), { signal });
+    document.addEventListener("visibilitychange", () => this.onVisibility(), { signal });
+    for (const button of this.scoreButtons) {
+      button.addEventListener("click", () => this.answer(Number(button.dataset.score)), { signal });
+    }
+    this.undoButton.addEventListener("click", () => this.undo(), { signal });
+    this.resume();
+  }
+
+  stop() {
+    this.stopped = true;
+    this.turn += 1;
+    this.listeners?.abort();
+    for (const picture of this.pictures.values()) picture.then((img) => URL.revokeObjectURL(img.src), () => {});
+    this.pictures.clear();
+    if (this.dialog.open) this.dialog.close();
+  }
+
+  async resume() {
+    const kept = this.kept();
+    if (kept) {
+      this.pending = kept;
+      await this.send();
+    } else {
+      const reply = await this.persist("GET", "state");
+      if (reply) this.apply(reply.state);
+    }
+  }
+
+  // --- the unsent vote, kept over a reload of this tab --------------------------------------------------
+  kept() {
+    try {
+      const kept = JSON.parse(sessionStorage.getItem(PENDING));
+      return kept && kept.token === this.data.token ? kept : null;
+    } catch {
+      return null;
+    }
+  }
+
+  keep(pending) {
+    try {
+      if (pending) sessionStorage.setItem(PENDING, JSON.stringify(pending));
+      else sessionStorage.removeItem(PENDING);
+    } catch {
+      // storage may be forbidden: then an unsent vote does not survive a reload, and its picture comes again
+    }
+  }
+
+  // --- input ------------------------------------------------------------------------------------------
+  onKey(event) {
+    if (this.finished) return;
+    const target = event.composedPath()[0];
+    if (target instanceof Element && target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // a held Enter on a button would click it again and again
+    if (event.repeat) {
+      if (event.key !== "Tab") event.preventDefault();
+      return;
+    }
+    if (event.key === "Backspace") {
+      event.preventDefault();
+      this.undo();
+      return;
+    }
+    // event.code for keyboards whose digits need the shift key
+    const digit = /^[1-5]$/.test(event.key) ? event.key : /^(?:Digit|Numpad)([1-5])$/.exec(event.code)?.[1];
+    if (!digit) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.answer(Number(digit));
+  }
+
+  onResize() {
+    if (!this.image) return;
+    this.lay(this.image);
+    this.arm();
+  }
+
+  onVisibility() {
+    if (document.hidden) this.wasHidden = true;
+  }
+
+  get armed() {
+    return Boolean(this.ready && !this.pending && !this.undoing && this.item && this.fits && !this.finished);
+  }
+
+  answer(score) {
+    if (!this.armed) return;
+    const { item } = this;
+    if (item.label && score !== item.label) {
+      this.say(fill(this.data.texts.press_label, { score: item.label }));
+      return;
+    }
+    performance.mark("mos-answer");
+    this.pending = {
+      token: this.data.token,
+      ballot: {
+        item: item.item,
+        nonce: makeNonce(),
+        score,
+        response_ms: Math.round(performance.now() - this.shownAt),
+        display: this.measure(),
+      },
+    };
+    this.keep(this.pending);
+    // the next picture is here already; it is shown while the vote is on its way, and armed only afterwards
+    const next = this.state.next[0];
+    this.turn += 1;
+    this.clear();
+    if (next) this.show(next, this.state.place + 1);
+    this.send();
+  }
+
+  async undo() {
+    if (!this.item || this.pending || this.undoing || !this.state?.can_undo || this.finished) return;
+    const { item } = this.item;
+    this.undoing = true;
+    this.turn += 1;
+    this.clear();
+    const reply = await this.persist("POST", "undo", { item });
+    this.undoing = false;
+    if (reply) this.apply(reply.state);
+  }
+
+  // --- the server ------------------------------------------------------------------------------------
+  async send() {
+    const { pending } = this;
+    const impatient = setTimeout(() => {
+      if (this.pending !== pending) return;
+      this.turn += 1;
+      this.clear();
+    }, PATIENCE_MS);
+    const reply = await this.persist("POST", "vote", pending.ballot);
+    clearTimeout(impatient);
+    if (!reply) return;
+    this.pending = null;
+    this.keep(null);
+    if (reply.reason === "conflict") this.say(this.data.texts.elsewhere);
+    this.apply(reply.state);
+  }
+
+  // Asks until there is an answer. The same request, with the same nonce, may arrive twice: it counts once.
+  async persist(method, path, body) {
+    for (let attempt = 0; !this.stopped; attempt += 1) {
+      try {
+        const response = await fetch(`${this.data.api}/${path}`, {
+          method,
+          cache: "no-store",
+          headers: {
+            Authorization: `Bearer ${this.data.token}`,
+            ...(body ? { "Content-Type": "application/json" } : {}),
+          },
+          body: body ? JSON.stringify(body) : undefined,
+          signal: AbortSignal.timeout(TIMEOUT_MS),
+        });
+        if (response.status === 401) {
+          this.keep(null);
+          this.say(this.data.texts.link_ended);
+          this.finish("link-ended");
+          return null;
+        }
+        if (response.ok || response.status === 409 || response.status === 422) {
+          const reply = await response.json();
+          if (reply.state) {
+            this.say("");
+            return reply;
+          }
+        }
+      } catch {
+        // no network, a restarted server, a lost answer: ask again
+      }
+      if (attempt >= 1) this.say(path === "vote" ? this.data.texts.offline_vote : this.data.texts.offline);
+      const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)];
+      await sleep(wait * (0.75 + Math.random() / 2));
+    }
+    return null;
+  }
+
+  apply(state) {
+    if (this.stopped) return;
+    this.state = state;
+    if (state.key !== this.data.key || !state.current) {
+      this.finish(state.key);
+      return;
+    }
+    this.undoButton.disabled = !state.can_undo;
+    for (const item of [state.current, ...state.next]) this.picture(item.image);
+    const wanted = new Set([state.current, ...state.next].map((item) => item.image));
+    for (const [name, picture] of this.pictures) {
+      if (wanted.has(name)) continue;
+      this.pictures.delete(name);
+      picture.then((img) => img !== this.image && URL.revokeObjectURL(img.src), () => {});
+    }
+    if (this.item?.item === state.current.item) {
+      this.tell(state.current, state.place);
+      this.arm();
+    } else {
+      this.turn += 1;
+      this.clear();
+      this.show(state.current, state.place);
+    }
+  }
+
+  // The stretch is over: Streamlit takes over. Told again and again, for its connection may be down too.
+  async finish(key) {
+    if (this.finished) return;
+    this.finished = key;
+    this.turn += 1;
+    this.clear();
+    this.place.textContent = "";
+    this.spoken.textContent = this.data.texts.moment;
+    for (let attempt = 0; !this.stopped && this.finished === key; attempt += 1) {
+      if (attempt === 5) {
+        location.reload();
+        return;
+      }
+      this.trigger("done", `${key} ${attempt}`);
+      await sleep(3000);
+    }
+  }
+
+  // --- pictures ----------------------------------------------------------------------------------------
+  picture(name) {
+    let picture = this.pictures.get(name);
+    if (!picture) {
+      picture = this.fetchPicture(name);
+      picture.catch(() => this.pictures.delete(name));
+      this.pictures.set(name, picture);
+    }
+    return picture;
+  }
+
+  async fetchPicture(name) {
+    const response = await fetch(`${this.data.api}/s/${name}`, {
+      cache: "no-store",
+      headers: { Authorization: `Bearer ${this.data.token}` },
+      signal: AbortSignal.timeout(3 * TIMEOUT_MS),
+    });
+    if (!response.ok) throw new Error(`picture: ${response.status}`);
+    const img = new Image();
+    img.alt = this.data.texts.picture;
+    img.draggable = false;
+    img.src = URL.createObjectURL(await response.blob());
+    await img.decode();
+    return img;
+  }
+
+  clear() {
+    this.field.replaceChildren();
+    this.item = null;
+    this.image = null;
+    this.ready = false;
+    this.arm();
+  }
+
+  async show(item, place) {
+    const turn = (this.turn += 1);
+    this.item = item;
+    const grey = sleep(this.data.gap_ms);
+    let img;
+    for (let attempt = 0; !img; attempt += 1) {
+      try {
+        img = await this.picture(item.image);
+      } catch {
+        if (turn !== this.turn || this.stopped) return;
+        this.say(this.data.texts.offline);
+        await sleep(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]);
+        if (attempt === 2) {
+          // perhaps it is not ours to see any more: ask where we are
+          const reply = await this.persist("GET", "state");
+          if (turn === this.turn && reply && !this.pending) {
+            this.item = null;
+            this.apply(reply.state);
+          }
+          return;
+        }
+      }
+      if (turn !== this.turn || this.stopped) return;
+    }
+    await grey;
+    if (turn !== this.turn || this.stopped) return;
+    this.lay(img);
+    this.field.replaceChildren(img);
+    this.image = img;
+    this.wasHidden = document.hidden;
+    await frame();
+    await frame();
+    if (turn !== this.turn || this.stopped) return;
+    performance.mark("mos-painted");
+    this.shownAt = performance.now();
+    this.tell(item, place);
+    await sleep(this.data.minimum_exposure_ms);
+    if (turn !== this.turn || this.stopped) return;
+    this.ready = true;
+    this.arm();
+  }
+
+  // One device pixel per picture pixel, at a whole device pixel.
+  lay(img) {
+    const ratio = window.devicePixelRatio;
+    const width = img.naturalWidth;
+    const height = img.naturalHeight;
+    const roomWidth = this.field.clientWidth * ratio;
+    const roomHeight = this.field.clientHeight * ratio;
+    this.fits = width <= roomWidth + 0.5 && height <= roomHeight + 0.5;
+    img.style.width = `${width / ratio}px`;
+    img.style.height = `${height / ratio}px`;
+    img.style.left = `${Math.max(0, Math.round((roomWidth - width) / 2)) / ratio}px`;
+    img.style.top = `${Math.max(0, Math.round((roomHeight - height) / 2)) / ratio}px`;
+    const { texts } = this.data;
+    if (!this.fits) this.say(texts.too_small);
+    else if (this.note.textContent === texts.too_small) this.say("");
+  }
+
+  measure() {
+    const ratio = window.devicePixelRatio;
+    const rect = this.image.getBoundingClientRect();
+    return {
+      surface: "stage",
+      pixel_ratio: ratio,
+      rect_left: rect.left * ratio,
+      rect_top: rect.top * ratio,
+      rect_width: rect.width * ratio,
+      rect_height: rect.height * ratio,
+      zoom: window.visualViewport?.scale ?? 1,
+      window_width: Math.round(window.innerWidth),
+      window_height: Math.round(window.innerHeight),
+      screen_width: Math.round(window.screen.width),
+      screen_height: Math.round(window.screen.height),
+      hidden: Boolean(this.wasHidden || document.hidden),
+    };
+  }
+
+  // --- words -------------------------------------------------------------------------------------------
+  arm() {
+    const { armed } = this;
+    for (const button of this.scoreButtons) button.setAttribute("aria-disabled", String(!armed));
+    this.dialog.dataset.armed = String(armed);
+  }
+
+  tell(item, place) {
+    const { texts } = this.data;
+    const { block, stretch, minutes_left: minutes } = this.state;
+    const values = { place, stretch, block, minutes, score: item.label, word: texts.scores[item.label - 1] };
+    let line = fill(texts.place[this.data.phase], values);
+    if (item.label) line = fill(texts.example, values);
+    this.place.textContent = line;
+    this.spoken.textContent = line;
+    for (const button of this.scoreButtons) {
+      const wanted = item.label === Number(button.dataset.score);
+      button.classList.toggle("wanted", wanted);
+      button.disabled = Boolean(item.label) && !wanted;
+    }
+  }
+
+  say(text) {
+    if (this.note.textContent !== text) this.note.textContent = text;
+  }
+}

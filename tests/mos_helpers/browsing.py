@@ -1,0 +1,117 @@
+"""Debian's Chromium, without Playwright's viewport emulation (which resamples the page by itself)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+
+_FRAME = 87
+"""Height of the window's own bars in CSS pixels, which the headless mode has too."""
+
+
+def chromium_path() -> str:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("chromium is not installed")
+    return path
+
+
+@contextmanager
+def chromium(
+    profile: Path, *, ratio: float = 1, width: int = 1280, height: int = 720
+) -> Iterator[BrowserContext]:
+    """A browser whose page is ``width`` x ``height`` CSS pixels at a device pixel ratio of ``ratio``."""
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            str(profile),
+            executable_path=chromium_path(),
+            args=[
+                *ARGUMENTS,
+                f"--force-device-scale-factor={ratio}",
+                f"--window-size={width},{height + _FRAME}",
+                "--lang=en-GB",
+            ],
+            no_viewport=True,
+            locale=None,
+        )
+        context.set_default_timeout(20_000)
+        try:
+            yield context
+        finally:
+            context.close()
+
+
+def stage_info(page: Page) -> dict[str, Any]:
+    """What is on the stage: armed or not, the picture's source, rectangle in CSS pixels, and the words."""
+    return page.evaluate(
+        """() => {
+          const host = [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
+            .map((element) => element.shadowRoot).find((root) => root?.querySelector('dialog.stage'));
+          if (!host) return { open: false };
+          const dialog = host.querySelector('dialog');
+          const img = host.querySelector('.field img');
+          const box = img?.getBoundingClientRect();
+          return {
+            open: dialog.open,
+            armed: dialog.dataset.armed === 'true',
+            src: img?.src ?? null,
+            rect: box ? [box.left, box.top, box.width, box.height] : null,
+            natural: img ? [img.naturalWidth, img.naturalHeight] : null,
+            place: host.querySelector('.place').textContent,
+            note: host.querySelector('.note').textContent,
+            wanted: host.querySelector('button.wanted')?.dataset.score ?? null,
+            undo: !host.querySelector('.undo').disabled,
+          };
+        }"""
+    )
+
+
+def wait_armed(page: Page, timeout: float = 20_000) -> dict[str, Any]:
+    """Waits until an answer would count."""
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
+          .some((e) => e.shadowRoot?.querySelector('dialog.stage')?.dataset.armed === 'true')""",
+        timeout=timeout,
+        polling=20,
+    )
+    return stage_info(page)
+
+
+def click_button(page: Page, name: str) -> None:
+    """Clicks one of Streamlit's buttons once it may be clicked."""
+    button = page.get_by_role("button", name=name, exact=True)
+    expect(button).to_be_enabled()
+    button.click()
+
+
+def walk_in(page: Page, base: str, invite: str) -> None:
+    """From the invite to the instructions' button, as a new rater would, in English."""
+    page.goto(f"{base}/?invite={invite}")
+    page.get_by_text("I have read this and want to take part").click()
+    click_button(page, "Continue")
+    page.get_by_text("25 to 34", exact=True).click()
+    page.get_by_text("good without glasses", exact=True).click()
+    page.get_by_text("laptop", exact=True).click()
+    click_button(page, "Continue")
+    expect(page.get_by_text("Your window is large enough for every picture.")).to_be_visible()
+    page.get_by_role("radio", name="8", exact=True).click()
+    click_button(page, "Continue")
+    expect(page.get_by_role("heading", name="What to do")).to_be_visible()

@@ -1,0 +1,117 @@
+"""Small studies of synthetic images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mos_app.db.raters import Registry
+from mos_app.db.studies import add_raters
+from mos_app.study import StudyConfig, parse_study
+from mos_app.workspace import Workspace, init_study, open_workspace
+from repro.imagefile import write_png
+from repro.paths import Results
+from repro.streams import stream
+
+METHODS = ("nearest", "bicubic", "SRGAN-VGG54", "HR")
+
+TOML = """
+name = "{name}"
+seed = {seed}
+languages = ["en", "de"]
+raters = {raters}
+
+[title]
+en = "A small study"
+de = "Eine kleine Studie"
+
+[[datasets]]
+name = "Set5"
+count = {images}
+methods = ["nearest", "bicubic", "SRGAN-VGG54", "HR"]
+
+[calibration]
+dataset = "BSD300-calibration"
+images = {calibration}
+check_items = {check_items}
+attempts = 2
+
+[order]
+blocks = {blocks}
+minimum_distance = {distance}
+
+[consent]
+version = "7"
+
+[consent.text]
+en = "Please agree."
+de = "Bitte stimmen Sie zu."
+"""
+
+
+def small_toml(
+    *,
+    name: str = "small",
+    seed: int = 5,
+    raters: int = 3,
+    images: int = 6,
+    calibration: int = 2,
+    check_items: int = 4,
+    blocks: int = 2,
+    distance: int = 3,
+    more: str = "",
+) -> str:
+    text = TOML.format(
+        name=name,
+        seed=seed,
+        raters=raters,
+        images=images,
+        calibration=calibration,
+        check_items=check_items,
+        blocks=blocks,
+        distance=distance,
+    )
+    return text + more
+
+
+def noise_u8(names: tuple[str | int, ...], height: int, width: int) -> np.ndarray:
+    return stream(0, *names).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def fill_store(results: Results, config: StudyConfig, height: int = 20, width: int = 28) -> None:
+    """An image store of noise for every image of a study; every version differs from every other."""
+    for part in config.datasets:
+        for number in range(1, part.count + 1):
+            for method in {*part.methods, "HR"}:
+                pixels = noise_u8((part.name, method, number), height, width + 4 * (number % 3))
+                write_png(results.image(part.name, method, f"img_{number:03d}"), pixels)
+    calibration = config.calibration
+    for number in range(1, calibration.images + 1):
+        for method in (calibration.low, calibration.high):
+            pixels = noise_u8((calibration.dataset, method, number), height, width)
+            write_png(results.image(calibration.dataset, method, f"cal_{number:03d}"), pixels)
+
+
+def make_study(
+    folder: Path, toml: str, url: str | None = None, height: int = 20, width: int = 28
+) -> tuple[Results, Workspace]:
+    """A study of noise images with its raters, opened."""
+    results = Results(folder)
+    config = parse_study(toml, "test")
+    fill_store(results, config, height, width)
+    init_study(results, config, toml, name=config.name, url=url)
+    workspace = open_workspace(results, config.name, url)
+    add_raters(workspace.database, workspace.study, config.raters)
+    return results, workspace
+
+
+def prepare(workspace: Workspace, code: str) -> str:
+    """Takes a rater to the first labelled example; returns the invite."""
+    registry = Registry(workspace.database, workspace.study)
+    token = registry.invite(code)
+    registry.consent(token, "en")
+    registry.answer_questions(token, "25-34", "corrected", "desktop")
+    registry.check_viewing(token, {"patches": 8})
+    registry.instructed(token)
+    return token

@@ -8,13 +8,12 @@ Holm's correction over all pairs of the data set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from statsmodels.stats.multitest import multipletests
 
 from analysis.intervals import Interval, TwoWayDraws, interval
 from analysis.ratings import DatasetRatings
@@ -103,11 +102,24 @@ def pair_tests(ratings: DatasetRatings, draws: TwoWayDraws | None) -> PairTests:
             )
         )
     worst = [max(per_image.p, per_rater.p) for *_, per_image, per_rater in raw]
-    corrected = multipletests(worst, method="holm")[1] if worst else []
+    corrected = holm(worst)
     return PairTests(
         ratings.dataset,
         tuple(PairTest(ratings.dataset, *found, float(p)) for found, p in zip(raw, corrected, strict=True)),
     )
+
+
+def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
+    """Holm's adjusted p-values, in the given order.
+
+    The same as statsmodels' ``multipletests(method="holm")``, which collects the garbage of the whole process
+    at every call: 0.2 s each, too slow for simulations.
+    """
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return adjusted
 
 
 def unit_sums(differences_ir: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:

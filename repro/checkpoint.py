@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from repro.atomic import atomic_path
 from repro.errors import UserError
 
-FORMAT = "srgan-repro 1"
+FORMAT = 1
+
+_KEY = "srgan-repro"
+"""The header's only entry: safetensors writes several in no fixed order, and same runs give same bytes."""
 
 
 def save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
@@ -24,7 +27,7 @@ def save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> No
         OSError: the disk is full, say. A save that fails ends the run: it is never ignored.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = {"format": FORMAT, "metadata": json.dumps(metadata, sort_keys=True, allow_nan=False)}
+    header = {_KEY: json.dumps({"format": FORMAT, **metadata}, sort_keys=True, allow_nan=False)}
     with atomic_path(path) as temporary:
         save_file(plain, temporary, header)
 
@@ -37,12 +40,11 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            if header.get("format") != FORMAT:
-                raise UserError(f"{path}: format {header.get('format')!r}", f"{FORMAT!r}", "train it anew")
-            metadata = json.loads(header["metadata"])
+            metadata = json.loads((file.metadata() or {})[_KEY])
+            if metadata.pop("format") != FORMAT:
+                raise UserError(f"{path}: another format", f"format {FORMAT}", "train it anew")
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 no dict
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, AttributeError) as error:
         raise UserError(
             f"{path}: cannot be read ({type(error).__name__}: {error})",
             "a safetensors file that this program wrote",

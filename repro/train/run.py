@@ -26,6 +26,7 @@ from repro.models import vgg
 from repro.models.initialise import DECLARED
 from repro.paths import Results
 from repro.runs import GENERATOR_FILE, is_finished
+from repro.streams import stream_key
 from repro.train.batches import (
     Batches,
     DeviceBatches,
@@ -219,6 +220,8 @@ def train(
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     prepared.folder.mkdir(parents=True, exist_ok=True)
     write_json(prepared.folder / "config.json", config.as_dict())
+    # nothing is drawn from torch's own generator; seeded, its state in the checkpoint is the run's own too
+    torch.manual_seed(stream_key(config.seed, "torch") & (2**63 - 1))
     networks = make_networks(config, device, prepared.vgg, prepared.start)
     bfloat16 = use_bfloat16(config.precision, device)
     step = make_step(config, networks, device, bfloat16)

@@ -145,7 +145,7 @@ class TrainingStep:
         if self.device.type == "cpu":
             for name, term in terms.items():
                 if not torch.isfinite(term):
-                    raise NonFiniteLossError(name, float(term))
+                    raise NonFiniteLossError(name, float(term.detach()))
         else:
             # fused Adam leaves everything as it is where this is 1, without asking the host
             optimiser.found_inf = (~torch.isfinite(loss.detach())).float()  # type: ignore[attr-defined]

@@ -1,0 +1,266 @@
+"""A run that is stopped, or killed at any moment, ends with the bytes of the run that was not."""
+
+from __future__ import annotations
+
+import functools
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from train_helpers import small_bank, small_data, tiny_config
+
+from repro import checkpoint
+from repro.config import TrainConfig
+from repro.data.bank import open_bank
+from repro.data.prepare import TrainingData
+from repro.errors import UserError
+from repro.models.discriminator import Discriminator
+from repro.paths import Results
+from repro.runs import finished_runs, the_run
+from repro.train import networks as networks_module
+from repro.train.batches import Batch, HostBatches
+from repro.train.log import RunLog, read_lines
+from repro.train.loop import Loop, LoopFiles
+from repro.train.networks import make_networks
+from repro.train.run import Prepared, VGGSource, prepare, train
+from repro.train.step import TrainingStep
+from repro.train.validation import Validation
+
+CPU = torch.device("cpu")
+RANDOM_VGG = VGGSource(allow_random=True)
+
+
+def _narrow_discriminator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paper's discriminator writes 280 MB a checkpoint; the loop does not care how wide it is."""
+    narrow = functools.partial(Discriminator, width=4, dense=16)
+    monkeypatch.setattr(networks_module, "Discriminator", narrow)
+
+
+def _start(folder: Path) -> Path:
+    """A generator to start from, as SRResNet-MSE would leave it."""
+    config = tiny_config()
+    networks = make_networks(config, CPU, None)
+    path = folder / "start.safetensors"
+    checkpoint.save(path, checkpoint.module_state("generator", networks.generator), {"notes": ["short"]})
+    return path
+
+
+def _prepared(folder: Path, config: TrainConfig, data: TrainingData | None = None) -> Prepared:
+    start = _start(folder) if config.start else None
+    data = data or small_data(folder / "bank")
+    return prepare(config, Results(folder / "results"), data, RANDOM_VGG, start)
+
+
+def _same_files(a: Path, b: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        assert (a / name).read_bytes() == (b / name).read_bytes(), name
+
+
+FILES = ("generator.safetensors", "checkpoint.safetensors", "log.jsonl", "config.json")
+
+
+@pytest.mark.parametrize("variant", ["SRResNet-MSE", "SRResNet-VGG22", "SRGAN-MSE"])
+def test_stop_and_resume_equals_the_straight_run(
+    tmp_path: Path, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _narrow_discriminator(monkeypatch)
+    config = tiny_config(variant, ema_decay=0.9, updates=7)
+    straight = _prepared(tmp_path / "straight", config)
+    assert train(straight, CPU)
+    stopped = _prepared(tmp_path / "stopped", config)
+    assert stopped.folder.name == straight.folder.name
+    calls = 0
+    while not train(stopped, CPU, max_minutes=0.0):  # each call makes one update
+        calls += 1
+    assert calls == 6
+    _same_files(straight.folder, stopped.folder, FILES)
+    assert straight.is_done()
+    assert the_run(Results(tmp_path / "straight" / "results"), variant).folder == straight.folder
+    assert len(finished_runs(Results(tmp_path / "straight" / "results"))) == 1
+
+
+def test_the_manifest_says_what_was_done(tmp_path: Path) -> None:
+    prepared = _prepared(tmp_path, tiny_config("SRResNet-VGG22"))
+    train(prepared, CPU)
+    manifest = json.loads((prepared.folder / "manifest.json").read_text())
+    assert manifest["seed"] == 0
+    assert manifest["config"]["variant"] == "SRResNet-VGG22"
+    assert any("random features, not SRResNet-VGG22" in note for note in manifest["notes"])
+    assert any("shortened schedule" in note for note in manifest["notes"])
+    assert manifest["facts"]["training data"] == "synthetic pictures"
+    assert str(tmp_path) not in json.dumps(manifest)
+    metadata = checkpoint.load(prepared.generator)[1]
+    assert metadata["notes"] == manifest["notes"]
+
+
+def test_the_log_holds_what_a_reader_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _narrow_discriminator(monkeypatch)
+    prepared = _prepared(tmp_path, tiny_config("SRGAN-MSE"))
+    train(prepared, CPU)
+    lines = read_lines(prepared.folder / "log.jsonl")
+    losses = [line for line in lines if "content" in line]
+    assert [line["step"] for line in losses] == [2, 4, 6]
+    expected = {
+        "content",
+        "adversarial",
+        "discriminator",
+        "d_hr",
+        "d_sr",
+        "gradient_norm_g",
+        "gradient_norm_d",
+    }
+    assert expected <= set(losses[0])
+    assert [line["step"] for line in lines if "val_psnr_db" in line] == [3, 6]
+    timing = read_lines(prepared.folder / "timing.jsonl")
+    assert {"images_per_second", "data_share", "peak_resident_mib", "seconds_per_update"} <= set(timing[0])
+    assert sorted(p.name for p in (prepared.folder / "samples" / "step_0000006").iterdir()) == [
+        "picture_100.png",
+        "picture_101.png",
+        "picture_102.png",
+    ]
+    assert list((prepared.folder / "tensorboard").iterdir())
+
+
+def test_mean_of_the_terms_since_the_last_line(tmp_path: Path) -> None:
+    every = _prepared(tmp_path / "every", tiny_config(log_every=1))
+    seldom = _prepared(tmp_path / "seldom", tiny_config(log_every=3))
+    train(every, CPU)
+    train(seldom, CPU)
+    single = [line["content"] for line in read_lines(every.folder / "log.jsonl") if "content" in line]
+    means = [line["content"] for line in read_lines(seldom.folder / "log.jsonl") if "content" in line]
+    assert means == pytest.approx([sum(single[:3]) / 3, sum(single[3:]) / 3], rel=1e-6)
+
+
+def test_a_bad_loss_ends_the_run_with_a_good_checkpoint(tmp_path: Path) -> None:
+    data = small_data(tmp_path / "bank")
+    config = tiny_config()
+
+    class Poisoned(HostBatches):
+        def get(self, k: int) -> Batch:
+            lr, hr = super().get(k)
+            if k == 4:
+                hr[0, 0, 0, 0] = float("inf")
+            return Batch(lr, hr)
+
+    step = TrainingStep(config, make_networks(config, CPU, None), CPU)
+    batches = Poisoned(data.training, config, CPU)
+    loop = Loop(config, step, batches, LoopFiles(tmp_path), Validation(data.validation, CPU), "me")
+    with pytest.raises(UserError) as caught:
+        loop.run()
+    batches.close()
+    assert "update 4" in caught.value.got
+    assert "'content'" in caught.value.got
+    assert checkpoint.load(tmp_path / "checkpoint.safetensors")[1]["done"] == 4
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    config = tiny_config()
+    bank = small_bank(tmp_path / "bank")
+
+    def loop(identity: str) -> Loop:
+        step = TrainingStep(config, make_networks(config, CPU, None), CPU)
+        return Loop(config, step, HostBatches(bank, config, CPU), LoopFiles(tmp_path), None, identity)
+
+    first = loop("one")
+    first.save()
+    with pytest.raises(UserError, match="another run"):
+        loop("two").resume()
+
+
+def test_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = small_data(tmp_path / "bank")
+    results = Results(tmp_path / "results")
+    with pytest.raises(UserError, match="starts from SRResNet-MSE"):
+        prepare(tiny_config("SRGAN-MSE"), results, data, RANDOM_VGG, None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no_cache"))
+    with pytest.raises(UserError) as caught:
+        prepare(tiny_config("SRResNet-VGG22"), results, data, VGGSource(), None)
+    assert "torchvision" in caught.value.next_step
+    with pytest.raises(UserError, match="no finished run"):
+        the_run(results, "SRGAN-MSE")
+
+
+def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, tensorboard=False)
+    for step in (1, 2, 3):
+        log.write(step, {"content": 0.5 * step})
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 4, "cont')
+    RunLog(tmp_path, step=2, tensorboard=False)
+    assert [line["step"] for line in read_lines(tmp_path / "log.jsonl")] == [1, 2]
+
+
+# --- SIGKILL ---
+
+
+def _child(folder: str, variant: str, die_in_save: int) -> None:
+    """Trains in a process of its own; dies by SIGKILL in the middle of checkpoint ``die_in_save``."""
+    torch.set_num_threads(1)
+    networks_module.Discriminator = functools.partial(Discriminator, width=4, dense=16)  # type: ignore
+    saves = 0
+    real = checkpoint.save_file
+
+    def save(tensors: dict[str, torch.Tensor], path: Path, header: dict[str, str]) -> None:
+        nonlocal saves
+        saves += 1
+        real(tensors, path, header)
+        if saves == die_in_save:
+            data = path.read_bytes()
+            path.write_bytes(data[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoint.save_file = save  # type: ignore[assignment]
+    root = Path(folder)
+    banks = sorted((root / "bank").iterdir())
+    sizes = {len(bank): bank for bank in map(open_bank, banks)}
+    data = TrainingData(sizes[20], sizes[3], "synthetic pictures")
+    config = tiny_config(variant, updates=24, checkpoint_every=2, validate_every=8, sample_every=24)
+    train(_prepared(root, config, data), CPU)
+
+
+@pytest.mark.parametrize("variant", ["SRResNet-MSE", "SRGAN-MSE"])
+def test_sigkill_at_any_moment_changes_nothing(tmp_path: Path, variant: str) -> None:
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["repro.train.run", "train_helpers", "torch.utils.tensorboard"])
+
+    def run(folder: Path, die_in_save: int, after: float | None) -> int:
+        child = processes.Process(target=_child, args=(str(folder), variant, die_in_save))
+        child.start()
+        if after is not None:
+            time.sleep(after)
+            child.kill()
+        child.join(timeout=120)
+        assert child.exitcode is not None
+        return child.exitcode
+
+    for name in ("straight", "killed"):
+        small_data(tmp_path / name / "bank")
+    began = time.monotonic()
+    assert run(tmp_path / "straight", 0, None) == 0
+    whole = time.monotonic() - began
+
+    rng = random.Random(7)
+    killed = 0
+    for attempt in range(11):
+        if attempt % 3 == 2:  # in the middle of writing a checkpoint
+            code = run(tmp_path / "killed", rng.choice((1, 2)), None)
+        else:  # whatever it is doing just then
+            code = run(tmp_path / "killed", 0, rng.uniform(0.1, 0.35) * whole)
+        killed += code == -signal.SIGKILL
+        leftovers = list((tmp_path / "killed" / "results" / "runs").glob("*/checkpoint.safetensors"))
+        for path in leftovers:
+            checkpoint.load(path)  # whole, whenever the kill came
+    assert run(tmp_path / "killed", 0, None) == 0
+    assert killed >= 10
+    straight, other = (next((tmp_path / n / "results" / "runs").iterdir()) for n in ("straight", "killed"))
+    _same_files(straight, other, FILES)
+    assert (
+        json.loads((straight / "manifest.json").read_text())["outputs"]
+        == json.loads((other / "manifest.json").read_text())["outputs"]
+    )

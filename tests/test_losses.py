@@ -1,0 +1,54 @@
+"""Equations 2 to 6, by hand, and their gradients."""
+
+import math
+
+import pytest
+import torch
+
+from repro import losses
+
+
+def test_by_hand() -> None:
+    sr, hr = torch.tensor([[[[0.5]]]]), torch.tensor([[[[-0.5]]]])
+    assert losses.content_mse(sr, hr).item() == 1.0
+    assert losses.content_vgg(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 1.0])).item() == 2.5
+    zero = torch.zeros(4, 1)
+    assert losses.adversarial(zero).item() == pytest.approx(math.log(2))
+    assert losses.discriminator(zero, zero).item() == pytest.approx(2 * math.log(2))
+
+
+def test_no_overflow_on_confident_logits() -> None:
+    for logit in (-1e4, 1e4):
+        t = torch.full((2, 1), logit)
+        assert torch.isfinite(losses.adversarial(t))
+        assert torch.isfinite(losses.discriminator(t, t))
+    assert losses.adversarial(torch.tensor([[-1e4]])).item() == pytest.approx(1e4)  # not saturated
+
+
+def test_total_variation() -> None:
+    flat = torch.full((1, 3, 4, 4), 0.3)
+    assert losses.total_variation(flat).item() == pytest.approx(1e-4)  # the floor under the root
+    ramp = torch.arange(4.0).view(1, 1, 1, 4).expand(1, 3, 4, 4)
+    assert losses.total_variation(ramp).item() == pytest.approx(math.sqrt(3), rel=1e-5)
+    flat.requires_grad_(True)
+    losses.total_variation(flat).backward()
+    assert torch.isfinite(flat.grad).all()
+
+
+def test_float32_whatever_comes() -> None:
+    half = torch.rand(2, 3, 4, 4).bfloat16()
+    for value in (
+        losses.content_mse(half, half),
+        losses.content_vgg(half, half),
+        losses.total_variation(half),
+        losses.adversarial(half[:, :1, 0, 0]),
+    ):
+        assert value.dtype == torch.float32
+
+
+def test_signs() -> None:
+    """D's loss falls when it tells HR from SR; G's falls when it fools D."""
+    good = losses.discriminator(torch.tensor([[3.0]]), torch.tensor([[-3.0]]))
+    bad = losses.discriminator(torch.tensor([[-3.0]]), torch.tensor([[3.0]]))
+    assert good < bad
+    assert losses.adversarial(torch.tensor([[3.0]])) < losses.adversarial(torch.tensor([[-3.0]]))

@@ -40,7 +40,7 @@ class RunLog:
 
     def write(self, step: int, values: dict[str, float], name: str = "log") -> None:
         """Appends one line and syncs nothing: what is lost in a crash is computed again."""
-        line: dict[str, Any] = {"step": step} | {key: _jsonable(value) for key, value in values.items()}
+        line: dict[str, Any] = {"step": step} | {key: _jsonable(values[key]) for key in sorted(values)}
         with self._paths[name].open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         if self._board is not None:

@@ -104,6 +104,21 @@ def variance_of_mean(values_ir: NDArray[np.float64]) -> tuple[float, float]:
     return combined / values_ir.size, degrees
 
 
+def two_way_p(differences_ir: NDArray[np.float64]) -> float:
+    """Two-sided p of a mean difference when both images and raters are drawn: Student's t, two-way variance.
+
+    1 where there are fewer than two images or raters, or no difference at all.
+    """
+    images, raters = differences_ir.shape
+    mean = float(np.nanmean(differences_ir))
+    if images < 2 or raters < 2 or mean == 0:
+        return 1.0
+    variance, degrees = variance_of_mean(differences_ir)
+    if variance <= 0:
+        return 0.0  # every rater sees the same difference on every image
+    return float(2 * stats.t.sf(abs(mean) / math.sqrt(variance), degrees))
+
+
 def mean_squares(values_ir: NDArray[np.float64]) -> tuple[float, float, float]:
     """Mean squares of images, raters and rest of a two-way layout; missing votes count as their fit."""
     images, raters = values_ir.shape

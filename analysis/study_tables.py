@@ -123,6 +123,7 @@ def significance(study: Study) -> list[Table]:
         Column("raters_zeros", "zeros"),
         Column("raters_p", "p"),
         Column("raters_effect", "r"),
+        Column("two_way_p", "two-way p"),
         Column("robust_p", "Holm p"),
         Column("paper_verdict", "paper", numeric=False),
         Column("robust_verdict", "robust", numeric=False),
@@ -154,11 +155,10 @@ def significance(study: Study) -> list[Table]:
             tuple(pairs),
             "Two-sided Wilcoxon signed-rank tests, exact with ties up to n = 50. Paper mode: n votes "
             "(same image, "
-            "same rater), p uncorrected. Robust mode: sums per image and sums per rater; Holm p = the "
-            "larger of "
-            "the two p, corrected over all pairs of the data set. zeros: pairs without a difference, "
-            "left out of "
-            "n. r: matched-pairs rank-biserial correlation. ΔMOS with a two-way bootstrap interval.",
+            "same rater), p uncorrected. Robust mode: sums per image, sums per rater, and Student's t with the "
+            "two-way variance over both; Holm p = the largest of the three p, corrected over all pairs of the "
+            "data set. zeros: pairs without a difference, left out of n. r: matched-pairs rank-biserial "
+            "correlation. ΔMOS with a two-way bootstrap interval.",
             banner=study.banner,
             formats=("md", "csv", "html"),
         ),
@@ -178,6 +178,7 @@ def _pair_row(pair: PairTest) -> tuple[Cell, ...]:
             Cell(p_text(test.p), test.p),
             _number(test.effect, 2),
         ]
+    cells.append(Cell(p_text(pair.p_two_way), pair.p_two_way))
     cells.append(Cell(p_text(pair.p_robust), pair.p_robust))
     for differs, effect in (
         (pair.differs_paper, pair.votes.effect),

@@ -355,6 +355,20 @@ def test_robust_mode_has_at_most_six_percent_false_positives(images: int) -> Non
     assert false_positives(2000, images)[1] <= 0.06
 
 
+def test_robust_mode_keeps_its_level_where_both_of_its_signed_rank_tests_lose_theirs() -> None:
+    rng = stream(19, "both")
+    studies, signed_ranks, robust = 600, 0, 0
+    for _ in range(studies):
+        # interactions whose variances of the mean are equal: .3^2 / 26 = .22^2 / 14
+        x = votes(rng, {"a": 3.0, "b": 3.0}, 14, image_method_sd=0.22, rater_method_sd=0.3, noise_sd=0.3)
+        data = DatasetRatings("d", tuple(map(str, range(14))), tuple(map(str, range(26))), ("a", "b"), x)
+        (pair,) = pair_tests(data, None).pairs
+        signed_ranks += max(pair.per_image.p, pair.per_rater.p) < 0.05
+        robust += pair.differs_robust
+    assert signed_ranks / studies > 0.08
+    assert robust / studies <= 0.06
+
+
 def test_holm_equals_statsmodels() -> None:
     p = stream(17, "holm").random(40) ** 3
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], rtol=1e-12)

@@ -45,6 +45,9 @@ def train(
     The run's folder is named after variant, profile, seed and a hash of configuration and inputs.
     Killed at any moment, it loses at most the updates since its last checkpoint and ends with the same
     weights, bit for bit on the CPU.
+
+    On several GPUs: `torchrun --nproc-per-node 4 -m repro train ...`; the batch is shared out, the crops
+    and the batch norm statistics are those of one device.
     """
     out = common.console()
     config = variants.configure(variant, profile, seed).with_settings(settings or [])
@@ -91,22 +94,29 @@ def train_variant(
     from repro.data.prepare import prepare_data
     from repro.device import resolve_device
     from repro.runs import the_run
+    from repro.train.distributed import barrier, joined_world
     from repro.train.run import VGGSource, prepare
     from repro.train.run import train as run_training
 
-    where = resolve_device(device)
-    if data is None:
-        data = prepare_data(results, data_root, train_root, config.validation_images, config.crop_hr, out)
-    if config.start and start is None:
-        start = the_run(results, config.start, config.profile, config.seed).generator
-    quick = config.profile == "quick"
-    source = VGGSource(vgg_weights, vgg_convention, download=not quick, allow_random=quick)
-    prepared = prepare(config, results, data, source, start)
-    if prepared.is_done():
-        out.print(f"{config.variant}: done already")
-        return prepared.folder
-    with updates_bar(out, config.variant, config.updates) as progress:
-        complete = run_training(prepared, where, progress, max_minutes)
+    with joined_world(resolve_device(device).type) as world:
+        where = resolve_device(device)
+        if not world.primary:
+            out.quiet = True
+            barrier(world)  # process 0 packs the images, the others find them packed
+        if data is None:
+            data = prepare_data(results, data_root, train_root, config.validation_images, config.crop_hr, out)
+        if config.start and start is None:
+            start = the_run(results, config.start, config.profile, config.seed).generator
+        quick = config.profile == "quick"
+        source = VGGSource(vgg_weights, vgg_convention, download=not quick, allow_random=quick)
+        prepared = prepare(config, results, data, source, start)
+        if world.primary:
+            barrier(world)
+        if prepared.is_done():
+            out.print(f"{config.variant}: done already")
+            return prepared.folder
+        with updates_bar(out, config.variant, config.updates) as progress:
+            complete = run_training(prepared, where, progress, max_minutes, world)
     if not complete:
         out.print(f"{config.variant}: stopped by the time limit; the same command goes on")
     return prepared.folder

@@ -16,6 +16,8 @@ from repro import checkpoint
 from repro.config import TrainConfig
 from repro.errors import UserError
 from repro.train.batches import Batches
+from repro.train.distributed import World, decided_by_primary, mean_over
+from repro.train.graphs import GraphedStep
 from repro.train.log import RunLog
 from repro.train.schedule import learning_rate
 from repro.train.step import NonFiniteLossError, Terms, TrainingStep, gradient_norm, set_learning_rate
@@ -49,16 +51,18 @@ class Loop:
         files: where to write.
         validation: the held-out images, or None.
         identity: hash of the configuration and the inputs; a checkpoint of another run is refused.
+        world: the processes that run this loop together; None is this one alone.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        step: TrainingStep,
+        step: TrainingStep | GraphedStep,
         batches: Batches,
         files: LoopFiles,
         validation: Validation | None,
         identity: str,
+        world: World | None = None,
     ) -> None:
         self.config = config
         self.step = step
@@ -66,6 +70,7 @@ class Loop:
         self.files = files
         self.validation = validation
         self.identity = identity
+        self.world = world or World()
         self.done = 0
         self.validation_psnr_db = float("nan")
         self._sums: Terms = {}
@@ -170,7 +175,7 @@ class Loop:
                 if self.validation is not None and log:
                     values |= self._validate(log)
                 last = self.done == config.updates
-                late = deadline is not None and time.monotonic() >= deadline
+                late = self._late(deadline)
                 if log and (self.done % config.checkpoint_every == 0 or last or late):
                     log.sync()
                     self.save()
@@ -181,6 +186,16 @@ class Loop:
             if log:
                 log.close()
         return True
+
+    def _late(self, deadline: float | None) -> bool:
+        """Whether to stop for the time limit; the processes of a distributed run all stop at one update."""
+        if deadline is None:
+            return False
+        if self.world.size == 1:
+            return time.monotonic() >= deadline
+        if self.done % self.config.log_every:
+            return False
+        return decided_by_primary(time.monotonic() >= deadline, self.step.device)
 
     def _update(self, batch: object) -> None:
         rate = learning_rate(self.config, self.done)
@@ -198,7 +213,9 @@ class Loop:
 
     def _means(self) -> dict[str, float]:
         """Mean terms since the last log line, with the gradients' lengths and the learning rate."""
-        values = {name: float(total) / self._summed for name, total in self._sums.items()}
+        names = sorted(self._sums)
+        totals = mean_over(self.world, torch.stack([self._sums[name].double() for name in names]))
+        values = {n: total / self._summed for n, total in zip(names, totals.tolist(), strict=True)}
         self._sums, self._summed = {}, 0
         for name, value in values.items():
             if value != value or value in (float("inf"), float("-inf")):

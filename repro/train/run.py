@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -35,9 +34,10 @@ from repro.train.batches import (
     plan_batch,
     windows_u8,
 )
+from repro.train.distributed import World
+from repro.train.engine import make_step
 from repro.train.loop import Loop, LoopFiles, Progress
 from repro.train.networks import make_networks
-from repro.train.step import TrainingStep
 from repro.train.validation import Validation
 
 STATISTICS_BATCHES = 8
@@ -202,7 +202,7 @@ def train(
     device: torch.device,
     progress: Progress = lambda done, values: None,
     max_minutes: float | None = None,
-    make_step: Callable[..., TrainingStep] = TrainingStep,
+    world: World | None = None,
 ) -> bool:
     """Runs a prepared run to its end, from its checkpoint where there is one.
 
@@ -211,34 +211,38 @@ def train(
         device: where to train.
         progress: called after every update.
         max_minutes: stop with a checkpoint after this time; the same command goes on from there.
-        make_step: how the update is made of the networks (the engine's choice of compilation).
+        world: the processes of a distributed run; None is this one alone.
 
     Returns:
         Whether the schedule is complete and the generator written.
     """
     config = prepared.config
+    world = world or World()
+    share = world.share(config)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
-    prepared.folder.mkdir(parents=True, exist_ok=True)
-    write_json(prepared.folder / "config.json", config.as_dict())
+    if world.primary:
+        prepared.folder.mkdir(parents=True, exist_ok=True)
+        write_json(prepared.folder / "config.json", config.as_dict())
     # nothing is drawn from torch's own generator; seeded, its state in the checkpoint is the run's own too
     torch.manual_seed(stream_key(config.seed, "torch") & (2**63 - 1))
     networks = make_networks(config, device, prepared.vgg, prepared.start)
     bfloat16 = use_bfloat16(config.precision, device)
-    step = make_step(config, networks, device, bfloat16)
+    step = make_step(config, networks, device, bfloat16, world)
     batches: Batches
     if device.type == "cuda" and prepared.data.training.nbytes < 0.5 * torch.cuda.mem_get_info(device)[0]:
-        batches = DeviceBatches(prepared.data.training, config, device)
+        batches = DeviceBatches(prepared.data.training, config, device, share)
     else:
-        batches = HostBatches(prepared.data.training, config, device)
-    validation = Validation(prepared.data.validation, device)
-    loop = Loop(config, step, batches, LoopFiles(prepared.folder), validation, prepared.identity)
+        batches = HostBatches(prepared.data.training, config, device, share)
+    validation = Validation(prepared.data.validation, device) if world.primary else None
+    files = LoopFiles(prepared.folder, world.primary)
+    loop = Loop(config, step, batches, files, validation, prepared.identity, world)
     loop.resume()
     progress(loop.done, {})
     try:
         finished = loop.run(progress, deadline)
     finally:
         batches.close()
-    if finished:
+    if finished and world.primary:
         _hand_over(prepared, loop, device, bfloat16)
     return finished
 

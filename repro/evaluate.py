@@ -94,14 +94,18 @@ def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
 def _only_elsewhere(scored: set[tuple[str, str]]) -> dict[str, str]:
     """``<dataset>/<method>`` -> why a row of Table 2 is empty on one data set, where another has it.
 
-    A reference method's images often cover some data sets alone (SelfExSR's and DRCN's are imported).
+    Imported images often cover some data sets alone (SelfExSR's and DRCN's do).
     """
     reasons = {}
     for method in TABLE2_METHODS:
-        having = [d for d in DATASETS if any(m.partition(" (")[0] == method for e, m in scored if e == d)]
+        having = {d: [m for e, m in scored if e == d and m.partition(" (")[0] == method] for d in DATASETS}
+        names = {name for found in having.values() for name in found}
+        if not names or method in names:
+            continue
+        sets = ", ".join(dataset for dataset in DATASETS if having[dataset])
         for dataset in DATASETS:
-            if having and dataset not in having and any(e == dataset for e, _ in scored):
-                reasons[f"{dataset}/{method}"] = f"{method}: images are here for {', '.join(having)} only"
+            if not having[dataset] and any(e == dataset for e, _ in scored):
+                reasons[f"{dataset}/{method}"] = f"{method}: imported images are here for {sets} only"
     return reasons
 
 

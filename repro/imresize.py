@@ -98,6 +98,25 @@ def imresize_u8(image_u8: NDArray[np.uint8], scale: Scale) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.moveaxis(_resize_rows(columns_first, scale), 0, 1))
 
 
+def imresize_float(image: NDArray[_F], scale: Scale) -> NDArray[_F]:
+    """The image resized as MATLAB's `imresize` resizes floating-point arrays: nothing is rounded or clipped.
+
+    What SRCNN and DRCN take in; results of :func:`imresize_u8` differ from it by its two roundings.
+
+    Args:
+        image: float32 or float64, (H, W) or (H, W, C), any range.
+        scale: as in :func:`imresize_u8`.
+
+    Returns:
+        The same type, (ceil(scale * H), ceil(scale * W)) and C as before.
+    """
+    for axis in (0, 1):
+        indices, weights = taps(image.shape[axis], scale)
+        first = np.ascontiguousarray(np.moveaxis(image, axis, 0))
+        image = np.moveaxis(_weighted_sum(first, indices, weights), 0, axis)
+    return np.ascontiguousarray(image)
+
+
 def _resize_rows(image_u8: NDArray[np.uint8], scale: Scale) -> NDArray[np.uint8]:
     indices, weights = taps(image_u8.shape[0], scale)
     # for x4 and 1/4 every weight is a multiple of 2**-12, so 8 + 12 bits make float32 sums exact

@@ -26,6 +26,7 @@ class Method:
         inputs: name -> hash of what it depends on (weights); decides whether results can be kept.
         notes: sentences that every reader of the results must see.
         run: the training run's name, or "".
+        takes_grey: greyscale images come as (h, w), not as R = G = B, and still become (4 h, 4 w, 3).
     """
 
     name: str
@@ -33,6 +34,7 @@ class Method:
     inputs: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     run: str = ""
+    takes_grey: bool = False
 
 
 def nearest() -> Method:
@@ -46,6 +48,30 @@ def bicubic() -> Method:
 
 
 INTERPOLATIONS: dict[str, Callable[[], Method]] = {"nearest": nearest, "bicubic": bicubic}
+
+
+def srcnn(data_root: Path, device: str = "auto", tile: int | None = None) -> Method:
+    """Table 2's `SRCNN`: its authors' network and weights, computed here.
+
+    Raises:
+        UserError: the data root has no such weights.
+    """
+    from repro.device import resolve_device
+    from repro.enlarge_luma import DEFAULT_TILE, LumaEnlarger
+    from repro.imagefile import sha256_file
+    from repro.models.srcnn_authors import authors_weights, load_authors_srcnn
+
+    path = authors_weights(data_root)
+    network = load_authors_srcnn(path)
+    enlarger = LumaEnlarger(network, resolve_device(device), DEFAULT_TILE if tile is None else tile)
+    return Method("SRCNN", enlarger.enlarge, {"weights": sha256_file(path)}, takes_grey=True)
+
+
+def has_srcnn(data_root: Path) -> bool:
+    """Whether the data root has what :func:`srcnn` needs."""
+    from repro.models.srcnn_authors import authors_weights
+
+    return authors_weights(data_root).is_file()
 
 
 def trained(

@@ -139,6 +139,10 @@ def upscale_dataset(
         UserError: the data set is not all there.
     """
     images = load_dataset(dataset, data_root)
+
+    def lr_u8(image: EvaluationImage) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(image.lr_native_u8() if method.takes_grey else image.lr_u8())
+
     inputs = {"low-resolution images": _lr_digest(images)} | method.inputs
     return store_images(
         results,
@@ -146,7 +150,7 @@ def upscale_dataset(
         method.name,
         inputs,
         images,
-        lambda part: method.enlarge([np.ascontiguousarray(image.lr_u8()) for image in part]),
+        lambda part: method.enlarge([lr_u8(image) for image in part]),
         progress,
         method.notes,
         run=method.run,

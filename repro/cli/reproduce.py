@@ -8,7 +8,7 @@ from repro import variants
 from repro.cli import common
 from repro.cli.importing import import_references
 from repro.cli.train import describe, train_variant
-from repro.methods import INTERPOLATIONS, trained
+from repro.methods import INTERPOLATIONS, has_srcnn, srcnn, trained
 from repro.progress import bar
 
 
@@ -68,6 +68,8 @@ def reproduce(
         out.print(f"{config.variant}: {folder}")
 
     methods = [make() for make in INTERPOLATIONS.values()]
+    if has_srcnn(root):
+        methods.append(srcnn(root, device))
     methods += [trained(path, device) for path in generators.values()]
     for name in datasets:
         store_originals(layout, name, root)

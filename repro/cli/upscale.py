@@ -9,7 +9,7 @@ import typer
 
 from repro.cli import common
 from repro.errors import UserError
-from repro.methods import INTERPOLATIONS, Method, trained
+from repro.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
 from repro.progress import bar
 
 
@@ -55,7 +55,11 @@ def upscale(
     layout = common.results_layout(results)
     root = common.data_root(data)
     datasets = dataset or list(available_datasets(root))
-    names = method or [*INTERPOLATIONS, *(run.variant for run in finished_runs(layout))]
+    names = method or [
+        *INTERPOLATIONS,
+        *(["SRCNN"] if has_srcnn(root) else []),
+        *(run.variant for run in finished_runs(layout)),
+    ]
     methods: list[Method] = []
     if weights is not None:
         if method is not None and len(method) != 1:
@@ -68,6 +72,8 @@ def upscale(
         for name in dict.fromkeys(names):
             if name in INTERPOLATIONS:
                 methods.append(INTERPOLATIONS[name]())
+            elif name == "SRCNN":
+                methods.append(srcnn(root, device, tile))
             else:
                 run = the_run(layout, canonical_variant(name), profile, seed)
                 methods.append(trained(run.generator, device, bfloat16, tile))

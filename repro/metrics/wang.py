@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.imagefile import to_rgb
+from repro.ycbcr import luma_u8
 
 WINDOW = 11
 SIGMA = 1.5
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
 
-# divided before they are multiplied, as MATLAB's rgb2ycbcr does: exact halves decide
-_T = tuple(coefficient * (1 / 255) for coefficient in (65.481, 128.553, 24.966))
 # MATLAB's rgb2gray
 _GREY = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
@@ -35,12 +34,7 @@ def luma_planes(
     """
     if a_u8.ndim == 2:
         return a_u8, _grey(b_u8)
-    return _luma(a_u8), _luma(to_rgb(b_u8))
-
-
-def _luma(rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    r, g, b = np.moveaxis(rgb_u8.astype(np.float64), -1, 0)
-    return np.floor((((_T[0] * r + _T[1] * g) + _T[2] * b) + 16) + 0.5).astype(np.uint8)
+    return luma_u8(a_u8), luma_u8(to_rgb(b_u8))
 
 
 def _grey(image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from analysis.claims import retested_claims
+from analysis.drawing import Drawing
+from analysis.figures import all_figures, figure_files
 from analysis.grid import Table, latex_document, to_csv, to_html, to_latex, to_markdown
 from analysis.inputs import Inputs, read_inputs
 from analysis.main_tables import all_scores, table1, table2
@@ -37,11 +39,6 @@ PilotOption = Annotated[
 SeedOption = Annotated[int, typer.Option(help="Seed of the bootstrap and the simulations.")]
 
 
-@app.callback()
-def _group() -> None:
-    """Makes ``tables`` a command even where it is the only one."""
-
-
 @app.command()
 def tables(
     results: ResultsOption = Path("results"),
@@ -65,6 +62,32 @@ def tables(
     for table in made[:3]:
         typer.echo(to_markdown(table))
     typer.echo(f"Tables as Markdown, CSV, LaTeX and HTML: {inputs.layout.tables}")
+
+
+@app.command()
+def figures(
+    results: ResultsOption = Path("results"),
+    ratings: RatingsOption = None,
+    pilot: PilotOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Draw the paper's figures as PNG (200 dpi) and PDF, and say why a missing one is missing."""
+    inputs = read_inputs(Results(results), ratings, pilot, seed)
+    typer.echo(inputs.told)
+    made = all_figures(inputs)
+    drawn = [figure for figure in made if isinstance(figure, Drawing)]
+    write_folder(
+        inputs.layout.figures,
+        figure_files(made),
+        kind="figures",
+        inputs=inputs.hashes,
+        seed=seed,
+        notes=list(dict.fromkeys(note for figure in drawn for note in figure.notes)),
+    )
+    for figure in made:
+        words = "drawn" if isinstance(figure, Drawing) else f"not drawn: {figure.reason}"
+        typer.echo(f"{figure.title}: {words}")
+    typer.echo(f"{len(drawn)} figures as PNG and PDF: {inputs.layout.figures}")
 
 
 def all_tables(inputs: Inputs) -> list[Table]:

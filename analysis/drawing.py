@@ -121,7 +121,7 @@ def finish(
     """
     warnings, notes = tuple(dict.fromkeys(warnings)), tuple(dict.fromkeys(notes))
     width = float(figure.get_figwidth())
-    columns = max(30, int(width * 14.5))
+    columns = max(30, int(width * 17))
     lines = [(line, True) for text in warnings for line in textwrap.wrap(text, int(columns * 0.9))]
     lines += [(line, False) for text in notes for line in textwrap.wrap(f"* {text}", columns)]
     if lines:

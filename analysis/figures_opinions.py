@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from analysis.drawing import BLACK, Drawing, Missing, finish, method_style, style
+from analysis.figures_images import attributed
 from analysis.methods import ordered_methods
 from analysis.metrics import Metrics
 from analysis.ratings import SCORE_WORDS, SCORES
@@ -180,7 +181,7 @@ def against_mos(study: Study, metrics: Metrics) -> Drawing | Missing:
         loc="upper left",
         bbox_to_anchor=((0.6 + 2.5 * len(datasets) - 0.35) / width, 0.97),
     )
-    notes = {note for name in datasets for m in names for note in metrics.notes.get((name, m), ())}
+    notes = {note for name in datasets for m in names for note in attributed(metrics, name, m)}
     return finish(
         figure,
         key="correlation",

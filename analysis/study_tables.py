@@ -153,11 +153,11 @@ def significance(study: Study) -> list[Table]:
             "pairs",
             "Significance of differences in MOS, all pairs",
             tuple(pairs),
-            "Two-sided Wilcoxon signed-rank tests, exact with ties up to n = 50. Paper mode: n votes "
-            "(same image, "
-            "same rater), p uncorrected. Robust mode: sums per image, sums per rater, and Student's t with the "
-            "two-way variance over both; Holm p = the largest of the three p, corrected over all pairs of the "
-            "data set. zeros: pairs without a difference, left out of n. r: matched-pairs rank-biserial "
+            "Two-sided Wilcoxon signed-rank tests, exact with ties up to n = 50. Paper mode: n votes (same "
+            "image, same rater), p uncorrected. Robust mode: sums per image, sums per rater, and Student's t "
+            "with the two-way variance over both; Holm p = the largest of the three p, corrected over all "
+            "pairs of the data set. zeros: pairs without a difference, left out of n. r: matched-pairs "
+            "rank-biserial "
             "correlation. ΔMOS with a two-way bootstrap interval.",
             banner=study.banner,
             formats=("md", "csv", "html"),

@@ -6,13 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from train_helpers import small_bank, tiny_config
 
 from repro.imresize import imresize_u8
 from repro.ranges import u8_to_01, u8_to_pm1
-from repro.train.batches import MARGIN, DeviceBatches, HostBatches, plan_batch, transform_window, windows_u8
+from repro.train.batches import MARGIN, DeviceBatches, HostBatches, plan_batch, windows_u8
 
 CPU = torch.device("cpu")
+
+
+def transform_window(window: NDArray[np.uint8], transform: int) -> NDArray[np.uint8]:
+    """A view of the (S, S, 3) window, mirrored and transposed as the bits of ``transform`` say."""
+    if transform & 1:
+        window = window[:, ::-1]
+    if transform & 2:
+        window = window[::-1]
+    if transform & 4:
+        window = window.swapaxes(0, 1)
+    return window
 
 
 def test_plans_are_distinct_images_and_legal_crops(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Benchmarks: each module measures one stage against a plain baseline in the same run."""
+"""Benchmarks: medians of several runs, as ratios against a plain baseline in the same run."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.atomic import write_json
+from repro.bench.timing import alternating_medians, machine
 from repro.imagefile import write_png
 from repro.imresize import imresize_u8
 from repro.metrics import daala_luma, daala_ssim
@@ -20,7 +18,7 @@ from repro.metrics.compiled import kernels
 from repro.metrics.psnr import psnr_db
 from repro.paper import IMAGES_PER_DATASET, SCALE, SHAVE
 from repro.paths import Results
-from repro.score import score_many, score_pair, usable_cores
+from repro.score import score_many, score_pair
 from repro.streams import stream
 
 HEIGHT, WIDTH = 320, 480
@@ -51,8 +49,8 @@ def run(results_folder: Path) -> dict[str, Any]:
         psnr_db(a, b)
         daala_ssim.ssim(a, b, use_numba=False)
 
-    pair_s, plain_s = _alternating_medians(lambda: score_pair(hr, sr, "daala"), plain)
-    (wang_s,) = _alternating_medians(lambda: score_pair(hr, sr, "wang"))
+    pair_s, plain_s = alternating_medians(lambda: score_pair(hr, sr, "daala"), plain, repeats=REPEATS)
+    (wang_s,) = alternating_medians(lambda: score_pair(hr, sr, "wang"), repeats=REPEATS)
 
     with tempfile.TemporaryDirectory() as folder:
         pairs = []
@@ -61,13 +59,13 @@ def run(results_folder: Path) -> dict[str, Any]:
             for file, image in zip(files, _pair(number), strict=True):
                 write_png(file, image)
             pairs.append(files)
-        one_core_s, all_cores_s = _alternating_medians(
+        one_core_s, all_cores_s = alternating_medians(
             lambda: score_many(pairs, "daala", workers=1),
             lambda: score_many(pairs, "daala"),
             repeats=FOLDER_REPEATS,
         )
 
-    measured = {
+    measured = machine() | {
         "compiled": kernels() is not None,
         "image": f"{WIDTH} x {HEIGHT}",
         "daala_pair_ms": round(1000 * pair_s, 3),
@@ -77,7 +75,6 @@ def run(results_folder: Path) -> dict[str, Any]:
         "goal_ms": GOAL_MS,
         "goal_met": 1000 * pair_s <= GOAL_MS,
         "folder_pairs": FOLDER_PAIRS,
-        "cores": usable_cores(),
         "folder_one_core_s": round(one_core_s, 3),
         "folder_all_cores_s": round(all_cores_s, 3),
         "times_faster_on_all_cores": round(one_core_s / all_cores_s, 2),
@@ -93,16 +90,3 @@ def _pair(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     grain = draws.integers(-8, 9, (HEIGHT, WIDTH, 3))
     hr = np.clip(imresize_u8(coarse, 16).astype(np.int64) + grain, 0, 255).astype(np.uint8)
     return hr, imresize_u8(imresize_u8(hr, 1 / SCALE), SCALE)
-
-
-def _alternating_medians(*tasks: Callable[[], object], repeats: int | None = None) -> list[float]:
-    """Median seconds of each task, warm; they take turns, so that a busy spell of the machine hits all."""
-    for task in tasks:
-        task()
-    seconds: list[list[float]] = [[] for _ in tasks]
-    for _ in range(repeats or REPEATS):
-        for task, times in zip(tasks, seconds, strict=True):
-            start = time.perf_counter()
-            task()
-            times.append(time.perf_counter() - start)
-    return [statistics.median(times) for times in seconds]

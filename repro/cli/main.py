@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from repro.cli import common, data, evaluate, importing, reproduce, score, train, upscale
+from repro.cli import bench, common, data, evaluate, importing, reproduce, score, train, upscale
 
 app = typer.Typer(
     help=(
@@ -23,6 +23,7 @@ app.command("import")(importing.import_)
 app.command("score")(score.score)
 app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
+app.command("bench")(bench.bench)
 
 
 def main() -> None:

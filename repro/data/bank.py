@@ -196,7 +196,8 @@ class Bank:
     def _map(path: Path, size: int) -> NDArray[np.uint8]:
         if not path.is_file() or path.stat().st_size != size:
             raise UserError(f"{path}: damaged", f"{size} bytes", "remove its folder and pack again")
-        return np.memmap(path, np.uint8, "r") if size else np.zeros(0, np.uint8)
+        # a plain view of the map: slicing np.memmap itself costs more than copying a crop
+        return np.memmap(path, np.uint8, "r").view(np.ndarray) if size else np.zeros(0, np.uint8)
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -1,0 +1,60 @@
+"""How fast a trained generator enlarges: the plain eager module and what `upscale` runs, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from repro.atomic import write_json
+from repro.bench.timing import alternating_medians, machine
+from repro.device import device_name, resolve_device
+from repro.enlarge import Enlarger
+from repro.models.generator import Generator
+from repro.models.initialise import initialise
+from repro.paper import SCALE
+from repro.paths import Results
+from repro.ranges import nchw_to_hwc, pm1_to_u8, u8_to_01
+from repro.streams import stream
+
+COUNT, HEIGHT, WIDTH = 4, 80, 120
+"""LR images of BSD100's size."""
+
+
+def run(results_folder: Path, device_option: str = "auto", repeats: int = 5) -> dict[str, Any]:
+    """The measurements, also written to ``bench/infer_<cpu|cuda>.json``."""
+    device = resolve_device(device_option)
+    generator = Generator()
+    initialise(generator, 0, "generator")
+    plain_generator = generator.to(device).eval()
+    draws = stream(0, "bench", "infer")
+    import numpy as np
+
+    images = [draws.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(COUNT)]
+
+    @torch.no_grad()
+    def plain() -> None:
+        for image in images:
+            lr = torch.from_numpy(image).permute(2, 0, 1)[None].contiguous().to(device)
+            nchw_to_hwc(pm1_to_u8(plain_generator(u8_to_01(lr).contiguous())))
+
+    folded32, folded16 = (Enlarger(generator, device, bfloat16) for bfloat16 in (False, True))
+    tasks: dict[str, Callable[[], object]] = {
+        "eager module, float32, NCHW, one by one": plain,
+        "upscale: folded, channels last, batched, float32": lambda: folded32.enlarge(images),
+        "upscale --bfloat16": lambda: folded16.enlarge(images),
+    }
+    seconds = alternating_medians(*tasks.values(), repeats=repeats)
+    megapixels = COUNT * HEIGHT * WIDTH * SCALE**2 / 1e6
+    rows = {
+        label: {
+            "megapixels_per_second": round(megapixels / time, 3),
+            "times_faster": round(seconds[0] / time, 2),
+        }
+        for label, time in zip(tasks, seconds, strict=True)
+    }
+    measured = machine() | {"device": device_name(device), "image": f"{WIDTH} x {HEIGHT} LR", "modes": rows}
+    write_json(Results(results_folder).bench / f"infer_{device.type}.json", measured)
+    return measured

@@ -1,0 +1,204 @@
+"""How fast an update is: the plain eager float32 loop and what the engine makes of it, side by side."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from repro import variants
+from repro.atomic import write_json
+from repro.bench.timing import machine
+from repro.config import TrainConfig
+from repro.device import device_name, resolve_device
+from repro.models import vgg
+from repro.paths import Results
+from repro.train.batches import Batch
+from repro.train.engine import make_step
+from repro.train.networks import make_networks
+
+VARIANTS = ("SRResNet-MSE", "SRGAN-VGG22", "SRGAN-VGG54")
+GOALS = {"SRResNet-MSE": 3.5, "SRGAN-VGG22": 2.2}
+"""Times faster than the eager float32 loop in the same run, on a CPU with bfloat16."""
+GPU_GOALS_MS = {"SRResNet-MSE": 2.0, "SRGAN-VGG54": 6.0}
+
+
+def _modes(device: torch.device) -> dict[str, dict[str, Any]]:
+    """Name -> how the update is executed; the first is the plain baseline."""
+    plain = {"bfloat16": False, "channels_last": False, "compile": "off", "graphs": False}
+    modes: dict[str, dict[str, Any]] = {
+        "eager float32, NCHW": plain,
+        "eager float32, channels last": plain | {"channels_last": True},
+        "eager bfloat16, channels last": plain | {"channels_last": True, "bfloat16": True},
+        "compiled bfloat16, channels last": plain
+        | {"channels_last": True, "bfloat16": True, "compile": "on"},
+    }
+    if device.type == "cuda":
+        eager = modes["eager bfloat16, channels last"]
+        modes["graph of eager bfloat16"] = eager | {"graphs": True}
+        modes["graph of compiled bfloat16"] = eager | {"graphs": True, "compile": "on"}
+    return modes
+
+
+def _features(config: TrainConfig) -> vgg.VGGFeatures | None:
+    """VGG-19 with random weights: as fast as the trained one."""
+    if config.content == "mse":
+        return None
+    layer: vgg.Layer = "vgg22" if config.content == "vgg22" else "vgg54"
+    return vgg.VGGFeatures(vgg.with_random_layers(None, layer, 0), layer)
+
+
+def make_update(config: TrainConfig, device: torch.device, mode: dict[str, Any]) -> Callable[[], object]:
+    """One update of ``config`` on a fixed made-up batch, executed as ``mode`` says."""
+    config = replace(config, channels_last=mode["channels_last"], compile=mode["compile"])
+    networks = make_networks(config, device, _features(config))
+    step = make_step(config, networks, device, mode["bfloat16"], graphs=mode["graphs"])
+    generator = torch.Generator().manual_seed(0)
+    layout = torch.channels_last if mode["channels_last"] else torch.contiguous_format
+    lr = torch.rand(config.batch_size, 3, config.crop_lr, config.crop_lr, generator=generator)
+    hr = torch.rand(config.batch_size, 3, config.crop_hr, config.crop_hr, generator=generator) * 2 - 1
+    batch = Batch(lr.to(device).to(memory_format=layout), hr.to(device).to(memory_format=layout))
+    return lambda: step(batch)
+
+
+def update_flops(config: TrainConfig) -> int:
+    """Floating-point operations of one update, counted by torch (a multiply-add is two)."""
+    update = make_update(
+        config, torch.device("cpu"), _modes(torch.device("cpu"))["eager float32, channels last"]
+    )
+    update()
+    with FlopCounterMode(display=False) as counter:
+        update()
+    return int(counter.get_total_flops())
+
+
+def convolution_flops_per_second(device: torch.device, repeats: int = 7) -> float:
+    """The machine's own bfloat16 rate: forward and backward of the generator's two commonest layers."""
+    best = 0.0
+    for outputs, side in ((64, 24), (256, 48)):
+        conv = torch.nn.Conv2d(64, outputs, 3, padding=1).to(device, torch.bfloat16)
+        conv = conv.to(memory_format=torch.channels_last)
+        x = torch.zeros(16, 64, side, side, device=device, dtype=torch.bfloat16, requires_grad=True)
+        x_last = x.detach().to(memory_format=torch.channels_last).requires_grad_(True)
+        gradient = torch.ones_like(conv(x_last))
+        times = []
+        for _ in range(repeats + 3):
+            began = time.perf_counter()
+            for _ in range(8):
+                conv(x_last).backward(gradient)
+            _synchronise(device)
+            times.append((time.perf_counter() - began) / 8)
+        flops = 3 * 2 * 16 * side * side * 64 * outputs * 9
+        best = max(best, flops / statistics.median(times[3:]))
+    return best
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _time_mode(
+    config: TrainConfig, device: torch.device, mode: dict[str, Any], updates: int
+) -> tuple[list[float], float | None]:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    update = make_update(config, device, mode)
+    for _ in range(3 if device.type == "cuda" else 2):
+        update()
+    _synchronise(device)
+    times = []
+    group = 20 if device.type == "cuda" else 1  # without a stop in between, as the loop runs them
+    for _ in range(updates):
+        began = time.perf_counter()
+        for _ in range(group):
+            update()
+        _synchronise(device)
+        times.append((time.perf_counter() - began) / group)
+    peak = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
+    return times, peak
+
+
+def peak_resident_mib(variant: str) -> float:
+    """Peak resident memory in MiB of a process of its own that makes three updates at the paper's batch."""
+    code = (
+        "import sys, resource, torch\n"
+        "from repro import variants\n"
+        "from repro.bench.train import _modes, make_update\n"
+        "from repro.device import use_bfloat16\n"
+        "cpu = torch.device('cpu')\n"
+        "mode = _modes(cpu)['eager bfloat16, channels last']\n"
+        "mode['bfloat16'] = use_bfloat16('auto', cpu)\n"
+        "update = make_update(variants.configure(sys.argv[1], 'paper'), cpu, mode)\n"
+        "[update() for _ in range(3)]\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code, variant], capture_output=True, text=True, check=True)
+    return float(run.stdout.split()[-1])
+
+
+def run(
+    results_folder: Path,
+    device_option: str = "auto",
+    updates: int = 7,
+    names: tuple[str, ...] = VARIANTS,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """The measurements, also written to ``bench/train_<cpu|cuda>.json``.
+
+    Args:
+        results_folder: where results lie.
+        device_option: auto, cpu or cuda.
+        updates: timed updates (on a GPU: groups of 20) a mode.
+        names: the variants to time.
+        report: called with a line after each mode.
+    """
+    device = resolve_device(device_option)
+    ceiling = convolution_flops_per_second(device)
+    report(f"bfloat16 convolution rate: {ceiling / 1e12:.3g} TFLOP/s")
+    variants_measured: dict[str, Any] = {}
+    for name in names:
+        config = variants.configure(name, "paper")
+        flops = update_flops(config)
+        rows: dict[str, Any] = {}
+        baseline = None
+        for label, mode in _modes(device).items():
+            try:
+                times, peak = _time_mode(config, device, mode, updates)
+            except (RuntimeError, torch.cuda.OutOfMemoryError) as error:
+                rows[label] = {"failed": str(error).splitlines()[0][:200]}
+                report(f"{name}: {label}: failed ({rows[label]['failed']})")
+                continue
+            median = statistics.median(times)
+            baseline = baseline or median
+            rows[label] = {
+                "seconds": median,
+                "times_faster": round(baseline / median, 2),
+                "fraction_of_convolution_rate": round(flops / median / ceiling, 3),
+            }
+            if peak is not None:
+                rows[label]["peak_device_mib"] = round(peak)
+            report(f"{name}: {label}: {1000 * median:.4g} ms, {baseline / median:.2f} times the baseline")
+        variants_measured[name] = {"gigaflop_an_update": round(flops / 1e9, 1), "modes": rows}
+        if device.type == "cpu":
+            variants_measured[name]["peak_resident_mib"] = round(peak_resident_mib(name))
+    measured = machine() | {
+        "device": device_name(device),
+        "batch": "16 x 96 x 96",
+        "bfloat16_convolution_tflops": round(ceiling / 1e12, 3),
+        "goals_times_faster": GOALS if device.type == "cpu" else None,
+        "goals_ms": GPU_GOALS_MS if device.type == "cuda" else None,
+        "variants": variants_measured,
+    }
+    write_json(Results(results_folder).bench / f"train_{device.type}.json", measured)
+    return json.loads(json.dumps(measured))

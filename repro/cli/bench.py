@@ -1,0 +1,91 @@
+"""``python -m repro bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from repro.cli import common
+from repro.errors import UserError
+
+PARTS = ("metrics", "data", "infer", "train", "precision")
+
+
+def bench(
+    part: Annotated[str, typer.Argument(help=f"{', '.join(PARTS)}, or all.")] = "all",
+    results: common.ResultsOption = Path("results"),
+    device: common.DeviceOption = "auto",
+    data: common.DataOption = None,
+    variant: Annotated[
+        list[str] | None, typer.Option("--variant", help="For train: which variants; several times.")
+    ] = None,
+    updates: Annotated[int, typer.Option("--updates", min=1, help="For train: timed updates a mode.")] = 7,
+    dry_run: common.DryRunOption = False,
+) -> None:
+    """Measure speed against plain baselines in the same run; JSON and a table in `results/bench`.
+
+    `metrics`: scoring. `data`: crops from the bank. `infer`: enlarging. `train`: updates (with
+    `--device cuda`: eager, autocast, compiled and graph-captured, with the fraction of peak).
+    `precision`: whether bfloat16 keeps the float32 loss curve (300 updates, three seeds; minutes).
+    """
+    from repro.bench.table import write_table
+
+    if part not in {*PARTS, "all"}:
+        raise UserError(f"benchmark {part!r}", f"one of {', '.join(PARTS)}, all", "python -m repro bench all")
+    out = common.console()
+    layout = common.results_layout(results)
+    parts = PARTS if part == "all" else (part,)
+    if dry_run:
+        out.print(f"would measure {', '.join(parts)}")
+        return
+    for name in parts:
+        out.print(f"[bold]{name}[/]")
+        _print(out, _run(name, layout.root, device, data, tuple(variant or ()), updates, out))
+    common.finished(out, write_table(layout.bench))
+
+
+def _run(
+    name: str,
+    results: Path,
+    device: str,
+    data: Path | None,
+    variants: tuple[str, ...],
+    updates: int,
+    out: Any,
+) -> dict[str, Any]:
+    if name == "metrics":
+        from repro.bench.metrics import run as metrics
+
+        return metrics(results)
+    if name == "data":
+        from repro.bench.data import run as crops
+
+        return crops(results)
+    if name == "infer":
+        from repro.bench.infer import run as infer
+
+        return infer(results, device)
+    if name == "train":
+        from repro.bench.train import VARIANTS
+        from repro.bench.train import run as train
+
+        return train(results, device, updates, variants or VARIANTS, out.print)
+    from repro.bench.precision import run as precision
+    from repro.data.prepare import prepare_data
+    from repro.paths import Results
+
+    packed = prepare_data(Results(results), common.data_root(data), None, 24, 96, out)
+    return precision(results, packed, report=out.print)
+
+
+def _print(out: Any, measured: dict[str, Any]) -> None:
+    for key, value in measured.items():
+        if key in {"versions", "variants", "curves_every_10"}:
+            continue
+        if key == "modes":
+            for label, row in value.items():
+                out.print(f"  {label}: " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in row.items()))
+        else:
+            out.print(f"  {key.replace('_', ' ')}: {value}")

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from analysis.claims import retested_claims
+from analysis.claims import Claim, retested_claims
 from analysis.drawing import Drawing
 from analysis.figures import all_figures, figure_files
 from analysis.grid import Table, latex_document, to_csv, to_html, to_latex, to_markdown
 from analysis.inputs import Inputs, read_inputs
 from analysis.main_tables import all_scores, table1, table2
 from analysis.outputs import write_folder
+from analysis.report import report_html
 from analysis.study_tables import claims_table, retest_table, study_tables
 from repro.errors import UserError
 from repro.paths import Results
@@ -49,7 +50,8 @@ def tables(
     """Write all tables as Markdown, CSV, LaTeX and HTML; print Tables 1 and 2 and the re-tested claims."""
     inputs = read_inputs(Results(results), ratings, pilot, seed)
     typer.echo(inputs.told + "\n")
-    made = all_tables(inputs)
+    claims = retested_claims(inputs.metrics, inputs.study, inputs.pilot)
+    made = all_tables(inputs, claims)
     notes = list(dict.fromkeys(note for table in made for note in (*table.banner, *table.footnotes())))
     write_folder(
         inputs.layout.tables,
@@ -90,10 +92,32 @@ def figures(
     typer.echo(f"{len(drawn)} figures as PNG and PDF: {inputs.layout.figures}")
 
 
-def all_tables(inputs: Inputs) -> list[Table]:
+@app.command()
+def report(
+    results: ResultsOption = Path("results"),
+    ratings: RatingsOption = None,
+    pilot: PilotOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Write everything into one HTML page that opens from disk: verdict, tables, figures, image viewer."""
+    inputs = read_inputs(Results(results), ratings, pilot, seed)
+    typer.echo(inputs.told)
+    claims = retested_claims(inputs.metrics, inputs.study, inputs.pilot)
+    page = report_html(inputs, all_tables(inputs, claims), all_figures(inputs), claims).encode()
+    write_folder(
+        results / "report",
+        {"report.html": page},
+        kind="report",
+        inputs=inputs.hashes,
+        seed=seed,
+        notes=list(inputs.banner),
+    )
+    typer.echo(f"Report ({len(page) / 1e6:.1f} MB, one file): {results / 'report' / 'report.html'}")
+
+
+def all_tables(inputs: Inputs, claims: list[Claim]) -> list[Table]:
     """Tables 1 and 2, the claims, and whatever the votes allow."""
     metrics, layout = inputs.metrics, inputs.layout
-    claims = retested_claims(metrics, inputs.study, inputs.pilot)
     banner = tuple(
         dict.fromkeys(
             sentence for study in (inputs.study, inputs.pilot) if study for sentence in study.banner

@@ -1,0 +1,122 @@
+"""What it all comes to: how many of the paper's figures came out, in a few sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.claims import FAILS, HOLDS, NO_DATA, OPEN, Claim
+from analysis.grid import Table
+from analysis.methods import base_and_origin
+
+_GROUPS = (
+    ("Interpolation and original", ("nearest", "bicubic", "HR")),
+    ("Reference methods", ("SRCNN", "SelfExSR", "DRCN", "ESPCN")),
+    ("SRResNet", ("SRResNet-MSE", "SRResNet-VGG22")),
+    ("SRGAN", ("SRGAN-MSE", "SRGAN-VGG22", "SRGAN-VGG54")),
+)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many of the paper's figures of a group were reproduced, were not, and could not be judged."""
+
+    group: str
+    reproduced: int
+    failed: int
+    open: int
+
+    @property
+    def sentence(self) -> str:
+        judged = self.reproduced + self.failed
+        if not judged:
+            return f"{self.group}: none of {self.open} figures could be judged."
+        left = f"; {self.open} could not be judged" if self.open else ""
+        return f"{self.group}: {self.reproduced} of {judged} figures reproduced{left}."
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The top of the report.
+
+    Attributes:
+        headline: one sentence.
+        scores: PSNR and SSIM by group of methods.
+        mos: the same for MOS; None without ratings.
+        claims: one sentence on the paper's claims.
+        warnings: notes on methods that every reader must see.
+    """
+
+    headline: str
+    scores: tuple[Tally, ...]
+    mos: Tally | None
+    claims: str
+    warnings: tuple[str, ...]
+
+
+def verdict(main: list[Table], claims: list[Claim], warnings: tuple[str, ...]) -> Verdict:
+    """Counts the verdict cells of Tables 1 and 2, each figure of the paper once.
+
+    Args:
+        main: Tables 1 and 2.
+        claims: re-tested.
+        warnings: notes to repeat.
+    """
+    cells = _verdicts(main)
+    tallies = []
+    for group, methods in _GROUPS:
+        found = [
+            v for (_, method, m), v in cells.items() if base_and_origin(method)[0] in methods and m != "mos"
+        ]
+        if found:
+            tallies.append(_tally(group, found))
+    rated = [value for (_, _, metric), value in cells.items() if metric == "mos"]
+    mos = _tally("MOS (interval covers the paper's figure)", rated) if any(rated) else None
+    reproduced = sum(tally.reproduced for tally in tallies)
+    judged = reproduced + sum(tally.failed for tally in tallies)
+    total = judged + sum(tally.open for tally in tallies)
+    if not total:
+        headline = "Nothing here can be compared with the paper: none of its data sets was scored."
+    elif not judged:
+        headline = f"None of {total} PSNR and SSIM figures of the paper could be judged."
+    else:
+        headline = (
+            f"{reproduced} of {judged} PSNR and SSIM figures that could be judged are reproduced within "
+            "the stated "
+            f"tolerance; {total - judged} of {total} could not be judged."
+        )
+    return Verdict(headline, tuple(tallies), mos, _claims(claims), warnings)
+
+
+def _verdicts(main: list[Table]) -> dict[tuple[str, str, str], str]:
+    """(data set, method, metric) -> "yes", "no", or "" for every figure that the paper prints."""
+    cells = {}
+    for table in main:
+        for grid in table.grids:
+            for row in grid.rows:
+                by_key = dict(zip((column.key for column in grid.columns), row, strict=True))
+                for metric in ("psnr_db", "ssim", "mos"):
+                    paper = by_key.get(f"{metric}_paper")
+                    if paper is not None and paper.value is not None:
+                        value = by_key[f"{metric}_verdict"].value
+                        cells[grid.name, str(by_key["method"].value), metric] = str(value or "")
+    return cells
+
+
+def _tally(group: str, values: list[str]) -> Tally:
+    return Tally(group, values.count("yes"), values.count("no"), values.count(""))
+
+
+def _claims(claims: list[Claim]) -> str:
+    words = []
+    for name, verdicts in (
+        ("paper mode", [claim.paper_mode for claim in claims]),
+        ("robust mode", [claim.robust_mode for claim in claims if claim.robust_mode != "–"]),
+    ):
+        counts = [
+            f"{verdicts.count(v)} {_PLURAL[v]}" for v in (HOLDS, FAILS, OPEN, NO_DATA) if verdicts.count(v)
+        ]
+        words.append(f"{name}: {', '.join(counts)}")
+    return f"Of the paper's {len(claims)} claims, {'; '.join(words)}."
+
+
+_PLURAL = {HOLDS: "hold", FAILS: "do not hold", OPEN: "cannot be decided", NO_DATA: "have no data"}

@@ -144,8 +144,13 @@ def make_study(
     images: Sequence[ImageVersions] | None,
     synthetic: bool = False,
     created_ms: int | None = None,
+    recorded_name: str = "",
+    log_creation: bool = True,
 ) -> None:
-    """Makes folder and database; without ``images`` the stimuli are copied from the image store."""
+    """Makes folder and database; without ``images`` the stimuli are copied from the image store.
+
+    An import records the exported study's own name (``recorded_name``) and brings its own log.
+    """
     folder = study_folder(results, name)
     if folder.path.exists():
         raise UserError(f"{folder.path} exists already", "a new name", "pass --name, or remove the study")
@@ -164,11 +169,12 @@ def make_study(
                 config,
                 config_toml,
                 versions,
-                name=name,
+                name=recorded_name or name,
                 left_out=left_out,
                 synthetic=synthetic,
                 servable=servable,
                 created_ms=created_ms,
+                log_creation=log_creation,
             )
         finally:
             database.dispose()

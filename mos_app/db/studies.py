@@ -60,6 +60,7 @@ def create_study(
     synthetic: bool = False,
     servable: bool = True,
     created_ms: int | None = None,
+    log_creation: bool = True,
 ) -> None:
     """Writes a study into a migrated, empty database, in one transaction.
 
@@ -73,6 +74,7 @@ def create_study(
         synthetic: whether its raters are simulated.
         servable: whether the stimuli lie in the study's folder.
         created_ms: the time to record (now).
+        log_creation: False where an exported log follows.
 
     Raises:
         UserError: the database already holds a study, or no order exists with the configured distances.
@@ -112,7 +114,8 @@ def create_study(
                     for method, (served, source) in image.versions.items()
                 ],
             )
-        log(connection, created, "command", "study_created", synthetic=synthetic)
+        if log_creation:
+            log(connection, created, "command", "study_created", synthetic=synthetic)
 
 
 def open_study(database: Database) -> OpenStudy:

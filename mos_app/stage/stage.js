@@ -71,7 +71,7 @@ class Stage {
       button.innerHTML = "";
       const digit = document.createElement("b");
       digit.textContent = score;
-      button.append(digit, texts.scores[score - 1]);
+      button.append(digit, ` ${texts.scores[score - 1]}`);
     }
     this.undoButton.textContent = texts.undo;
   }

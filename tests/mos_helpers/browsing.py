@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
 ARGUMENTS = (
     "--headless",
@@ -36,27 +36,25 @@ def chromium_path() -> str:
 
 @contextmanager
 def chromium(
-    profile: Path, *, ratio: float = 1, width: int = 1280, height: int = 720
+    playwright: Playwright, profile: Path, *, ratio: float = 1, width: int = 1280, height: int = 720
 ) -> Iterator[BrowserContext]:
     """A browser whose page is ``width`` x ``height`` CSS pixels at a device pixel ratio of ``ratio``."""
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(profile),
-            executable_path=chromium_path(),
-            args=[
-                *ARGUMENTS,
-                f"--force-device-scale-factor={ratio}",
-                f"--window-size={width},{height + _FRAME}",
-                "--lang=en-GB",
-            ],
-            no_viewport=True,
-            locale=None,
-        )
-        context.set_default_timeout(20_000)
-        try:
-            yield context
-        finally:
-            context.close()
+    context = playwright.chromium.launch_persistent_context(
+        str(profile),
+        executable_path=chromium_path(),
+        args=[
+            *ARGUMENTS,
+            f"--force-device-scale-factor={ratio}",
+            f"--window-size={width},{height + _FRAME}",
+            "--lang=en-GB",
+        ],
+        no_viewport=True,
+    )
+    context.set_default_timeout(10_000)
+    try:
+        yield context
+    finally:
+        context.close()
 
 
 def stage_info(page: Page) -> dict[str, Any]:
@@ -84,7 +82,7 @@ def stage_info(page: Page) -> dict[str, Any]:
     )
 
 
-def wait_armed(page: Page, timeout: float = 20_000) -> dict[str, Any]:
+def wait_armed(page: Page, timeout: float = 10_000) -> dict[str, Any]:
     """Waits until an answer would count."""
     page.wait_for_function(
         """() => [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]

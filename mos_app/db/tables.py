@@ -1,0 +1,214 @@
+"""Whole tables out of and into a study's database: for quality control, export, import and simulation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import func, insert, select, update
+
+from mos_app.db.engine import Database
+from mos_app.db.models import Event, Image, Presentation, Rater, Stimulus, Vote, WithdrawnVote
+from mos_app.db.studies import stimulus_ids
+from mos_app.progress import Phase
+
+ANSWER_FIELDS = tuple(
+    column.name for column in Vote.__table__.columns if column.name not in {"id", "presentation_id"}
+)
+"""What is recorded with an answer, in the order of the table."""
+
+PLACE_FIELDS = ("rater", "phase", "attempt", "position")
+"""What names a presentation across databases."""
+
+RATER_FIELDS = tuple(column.name for column in Rater.__table__.columns if column.name != "id")
+
+
+def read_presentations(database: Database) -> pd.DataFrame:
+    """Every presentation: PLACE_FIELDS, block, repeat, showing, dataset, image, method."""
+    query = (
+        select(
+            Rater.code.label("rater"),
+            Presentation.phase,
+            Presentation.attempt,
+            Presentation.position,
+            Presentation.block,
+            Presentation.repeat,
+            Presentation.showing,
+            Image.dataset,
+            Image.name.label("image"),
+            Stimulus.method,
+        )
+        .join(Rater, Rater.id == Presentation.rater_id)
+        .join(Stimulus, Stimulus.id == Presentation.stimulus_id)
+        .join(Image, Image.id == Stimulus.image_id)
+        .order_by(Rater.number, Presentation.phase, Presentation.attempt, Presentation.position)
+    )
+    return _frame(database, query)
+
+
+def read_answers(database: Database, *, withdrawn: bool = False) -> pd.DataFrame:
+    """Every answer with its place, its stimulus and the rater's marks (excluded, flagged, synthetic)."""
+    table: Any = WithdrawnVote if withdrawn else Vote
+    more = [WithdrawnVote.withdrawn_ms] if withdrawn else []
+    query = (
+        select(
+            Rater.code.label("rater"),
+            Presentation.phase,
+            Presentation.attempt,
+            Presentation.position,
+            Presentation.block,
+            Presentation.repeat,
+            Image.dataset,
+            Image.name.label("image"),
+            Stimulus.method,
+            *[getattr(table, name) for name in ANSWER_FIELDS],
+            *more,
+            Rater.excluded,
+            Rater.flagged,
+            Rater.synthetic,
+        )
+        .join(Presentation, Presentation.id == table.presentation_id)
+        .join(Rater, Rater.id == Presentation.rater_id)
+        .join(Stimulus, Stimulus.id == Presentation.stimulus_id)
+        .join(Image, Image.id == Stimulus.image_id)
+        .order_by(
+            Rater.number, Presentation.phase, Presentation.attempt, Presentation.position, table.showing
+        )
+    )
+    return _frame(database, query)
+
+
+def read_raters(database: Database) -> pd.DataFrame:
+    """Every rater with RATER_FIELDS."""
+    return _frame(database, select(*[getattr(Rater, name) for name in RATER_FIELDS]).order_by(Rater.number))
+
+
+def read_stimuli(database: Database) -> pd.DataFrame:
+    """Every stimulus: dataset, image, width, height, method, sha256, source_sha256."""
+    query = (
+        select(
+            Image.dataset,
+            Image.name.label("image"),
+            Image.width,
+            Image.height,
+            Stimulus.method,
+            Stimulus.sha256,
+            Stimulus.source_sha256,
+        )
+        .join(Image, Image.id == Stimulus.image_id)
+        .order_by(Image.dataset, Image.name, Stimulus.id)
+    )
+    return _frame(database, query)
+
+
+def read_events(database: Database) -> pd.DataFrame:
+    """The audit log, oldest first: at_ms, actor, rater, kind, detail (JSON)."""
+    query = (
+        select(
+            Event.at_ms, Event.actor, func.coalesce(Rater.code, "").label("rater"), Event.kind, Event.detail
+        )
+        .outerjoin(Rater, Rater.id == Event.rater_id)
+        .order_by(Event.id)
+    )
+    return _frame(database, query)
+
+
+def read_progress(database: Database) -> pd.DataFrame:
+    """Per rater: rating votes given, and the time of the last one (milliseconds, or missing)."""
+    query = (
+        select(
+            Rater.code.label("rater"),
+            func.count(Vote.id).label("votes"),
+            func.max(Vote.answered_ms).label("last_ms"),
+        )
+        .join(Presentation, Presentation.rater_id == Rater.id)
+        .outerjoin(Vote, Vote.presentation_id == Presentation.id)
+        .where(Presentation.phase == Phase.RATING.value)
+        .group_by(Rater.code, Rater.number)
+        .order_by(Rater.number)
+    )
+    return _frame(database, query)
+
+
+def _frame(database: Database, query: Any) -> pd.DataFrame:
+    with database.read() as connection:
+        result = connection.execute(query)
+        return pd.DataFrame(result.all(), columns=list(result.keys()))
+
+
+def insert_answers(
+    database: Database, answers: Sequence[Mapping[str, Any]], *, withdrawn: bool = False
+) -> None:
+    """Writes answers by their places (PLACE_FIELDS and ANSWER_FIELDS), in one transaction."""
+    table: Any = WithdrawnVote if withdrawn else Vote
+    with database.write() as connection:
+        rows = connection.execute(
+            select(
+                Rater.code, Presentation.phase, Presentation.attempt, Presentation.position, Presentation.id
+            ).join(Rater, Rater.id == Presentation.rater_id)
+        )
+        places = {(code, phase, attempt, position): key for code, phase, attempt, position, key in rows}
+        wanted = {*ANSWER_FIELDS, *({"withdrawn_ms"} if withdrawn else ())}
+        made = [
+            {
+                "presentation_id": places[tuple(answer[field] for field in PLACE_FIELDS)],
+                **{name: value for name, value in answer.items() if name in wanted},
+            }
+            for answer in answers
+        ]
+        for start in range(0, len(made), 5000):
+            connection.execute(insert(table), made[start : start + 5000])
+
+
+def restore_raters(
+    database: Database,
+    raters: Sequence[Mapping[str, Any]],
+    presentations: Sequence[Mapping[str, Any]],
+) -> None:
+    """Writes raters (RATER_FIELDS) with their presentations as an export holds them."""
+    with database.write() as connection:
+        keys = stimulus_ids(connection)
+        ids: dict[str, int] = {}
+        for rater in raters:
+            ids[rater["code"]] = connection.execute(
+                insert(Rater).values(**rater).returning(Rater.id)
+            ).scalar_one()
+        rows = [
+            {
+                "rater_id": ids[place["rater"]],
+                "stimulus_id": keys[place["dataset"], place["image"], place["method"]],
+                **{
+                    name: place[name]
+                    for name in ("phase", "attempt", "position", "block", "repeat", "showing")
+                },
+            }
+            for place in presentations
+        ]
+        for start in range(0, len(rows), 5000):
+            connection.execute(insert(Presentation), rows[start : start + 5000])
+
+
+def restore_events(database: Database, events: Sequence[Mapping[str, Any]]) -> None:
+    """Writes an audit log as an export holds it."""
+    with database.write() as connection:
+        ids = dict(connection.execute(select(Rater.code, Rater.id)).tuples().all())
+        rows = [
+            {
+                "at_ms": event["at_ms"],
+                "actor": event["actor"],
+                "rater_id": ids[event["rater"]] if event["rater"] else None,
+                "kind": event["kind"],
+                "detail": json.dumps(json.loads(event["detail"]), sort_keys=True, ensure_ascii=False),
+            }
+            for event in events
+        ]
+        if rows:
+            connection.execute(insert(Event), rows)
+
+
+def set_rater_fields(database: Database, code: str, **values: Any) -> None:
+    """Sets columns of one rater (simulation only)."""
+    with database.write() as connection:
+        connection.execute(update(Rater).where(Rater.code == code).values(**values))

@@ -1,0 +1,451 @@
+"""The rating study in real Chromium: exactly one vote per key press, exact pixels, blindness, resuming."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mos_helpers.browsing import chromium, click_button, stage_info, wait_armed, walk_in
+from mos_helpers.serving import Server, serving
+from mos_helpers.studies import METHODS, make_study, prepare, small_toml
+from PIL import Image
+from playwright.sync_api import BrowserContext, Page, Playwright, Route, expect, sync_playwright
+from sqlalchemy import text
+
+from mos_app.db.raters import Registry
+from mos_app.db.studies import add_raters
+from mos_app.study import read_template
+from mos_app.workspace import Workspace, init_study, open_workspace
+from repro.paths import Results
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("mos_browser")]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A served study with many raters: every test takes its own."""
+    folder = tmp_path_factory.mktemp("browser")
+    _, workspace = make_study(folder, small_toml(raters=30, images=8, distance=4), height=120, width=160)
+    with serving(folder, "small") as server:
+        yield workspace, server
+    workspace.close()
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Any:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with chromium(playwright, tmp_path_factory.mktemp("profile")) as context:
+        yield context
+
+
+@pytest.fixture
+def rater(study: tuple[Workspace, Server], request: pytest.FixtureRequest) -> str:
+    """An unused rater, taken through the practice to the first rating."""
+    workspace, _ = study
+    code = Registry(workspace.database, workspace.study).not_begun()[0]
+    invite = prepare(workspace, code)
+    finish_practice(workspace, invite)
+    return invite
+
+
+def finish_practice(workspace: Workspace, invite: str) -> None:
+    from mos_app.db.votes import Desk
+    from mos_app.display import Ballot, DisplayRecord
+
+    desk = Desk(workspace.database, workspace.study.record)
+    with workspace.database.read() as connection:
+        high = set(connection.execute(text("SELECT id FROM stimulus WHERE method = 'HR'")).scalars())
+    number = 0
+    while True:
+        state = desk.state(invite)
+        if state.screen.phase is None or state.screen.phase.value == "rating" or state.current is None:
+            return
+        stimulus = current_stimulus(workspace, invite, state.screen.phase.value)
+        number += 1
+        ballot = Ballot(
+            item=state.current.item,
+            nonce=f"practice-{number:08d}-{invite[:8]}",
+            score=5 if stimulus in high else 1,
+            response_ms=900,
+            display=DisplayRecord(surface="plain"),
+        )
+        assert desk.vote(invite, ballot).verdict == "saved"
+
+
+def current_stimulus(workspace: Workspace, invite: str, phase: str) -> int:
+    from mos_app.credentials import invite_hash
+
+    with workspace.database.read() as connection:
+        return connection.execute(
+            text(
+                "SELECT p.stimulus_id FROM presentation p JOIN invite i ON i.rater_id = p.rater_id "
+                "LEFT JOIN vote v ON v.presentation_id = p.id "
+                "WHERE i.token_sha256 = :token AND p.phase = :phase AND v.id IS NULL "
+                "ORDER BY p.attempt, p.position LIMIT 1"
+            ),
+            {"token": invite_hash(invite), "phase": phase},
+        ).scalar_one()
+
+
+def votes(workspace: Workspace, invite: str) -> list[Any]:
+    """The rater's rating votes, in the order of their places."""
+    from mos_app.credentials import invite_hash
+
+    with workspace.database.read() as connection:
+        return list(
+            connection.execute(
+                text(
+                    "SELECT p.position, v.* FROM vote v JOIN presentation p ON p.id = v.presentation_id "
+                    "JOIN invite i ON i.rater_id = p.rater_id "
+                    "WHERE i.token_sha256 = :token AND p.phase = 'rating' ORDER BY p.position"
+                ),
+                {"token": invite_hash(invite)},
+            )
+        )
+
+
+def open_stage(context: BrowserContext, server: Server, invite: str) -> Page:
+    page = context.new_page()
+    page.goto(f"{server.base}/?invite={invite}")
+    click_button(page, "Start")
+    wait_armed(page)
+    return page
+
+
+def settle(page: Page) -> None:
+    wait_armed(page)
+    page.wait_for_timeout(100)
+
+
+def test_whole_demo_by_keyboard(tmp_path: Path, browser: BrowserContext) -> None:
+    """From the invite to the thanks as a new rater would; nothing on the way names a method."""
+    config, toml = read_template("demo")
+    results = Results(tmp_path)
+    init_study(results, config, toml, name="demo")
+    workspace = open_workspace(results, "demo")
+    add_raters(workspace.database, workspace.study, 1)
+    invite = Registry(workspace.database, workspace.study).invite("r01")
+    hashes = set(Registry(workspace.database, workspace.study).stimulus_hashes())
+    names = [*METHODS, "nearest", "bicubic", "sample", "astronaut", "chelsea", "coffee", "rocket"]
+    leaks: list[str] = []
+    served: list[str] = []
+
+    def look(where: str, what: str) -> None:
+        # whole words only: opaque names are random letters
+        pattern = rf"(?<![\w-])({'|'.join(map(re.escape, names))})(?![\w-])"
+        leaks.extend(f"{found} in {where}" for found in re.findall(pattern, what))
+
+    with serving(tmp_path, "demo") as server:
+        page = browser.new_page()
+
+        def on_response(response: Any) -> None:
+            if "/mos/" not in response.url:
+                return
+            look("URL", response.url)
+            look("headers", json.dumps(response.all_headers()))
+            body = response.body()
+            if "/mos/s/" in response.url and response.status == 200:
+                served.append(hashlib.sha256(body).hexdigest())
+            elif "/mos/s/" not in response.url:
+                look("reply", body.decode())
+
+        page.on("requestfinished", lambda request: on_response(request.response()))
+        page.on(
+            "websocket", lambda socket: socket.on("framereceived", lambda data: look("socket", str(data)))
+        )
+        walk_in(page, server.base, invite)
+        look("page", page.content())
+        page.keyboard.press("Tab")
+        page.get_by_role("button", name="Start", exact=True).press("Enter")
+        keys = 0
+        for card in ("", "A short check", "Block 1 of 2", "Block 2 of 2"):
+            if card:
+                expect(page.get_by_role("heading", name=card)).to_be_visible()
+                page.get_by_role("button", name="Start", exact=True).press("Enter")
+            stretch = int(re.search(r"\d+ of (\d+)", wait_armed(page)["place"]).group(1))  # type: ignore[union-attr]
+            for _ in range(stretch):
+                info = wait_armed(page)
+                look("page", page.content())
+                page.keyboard.press(info["wanted"] or str(1 + keys % 5))
+                keys += 1
+                page.wait_for_timeout(60)
+            # the check was answered at random: once more, and failed again
+            if card == "A short check":
+                expect(page.get_by_role("heading", name="Once more, please")).to_be_visible()
+                page.get_by_role("button", name="Start", exact=True).press("Enter")
+                for _ in range(stretch):
+                    wait_armed(page)
+                    page.keyboard.press(str(1 + keys % 5))
+                    keys += 1
+                    page.wait_for_timeout(60)
+        expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+        look("page", page.content())
+        page.close()
+        answered = votes(workspace, invite)
+        assert len(answered) == 15
+        assert {vote.deviations for vote in answered} == {""}
+        assert {vote.surface for vote in answered} == {"stage"}
+        assert all(300 <= vote.response_ms < 20_000 for vote in answered)
+        assert leaks == []
+        assert len(served) >= 15 + 12 + 10
+        assert set(served) <= hashes
+        # addresses hold the invite: the log must not
+        assert invite not in server.log
+    workspace.close()
+
+
+@pytest.mark.parametrize("gap", [0, 20, 50, 100, 150, 200, 250])
+def test_double_click_is_one_vote(
+    gap: int, study: tuple[Workspace, Server], rater: str, browser: BrowserContext
+) -> None:
+    workspace, server = study
+    page = open_stage(browser, server, rater)
+    button = page.get_by_role("button", name="4 good")
+    box = button.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    for _ in range(3):
+        settle(page)
+        page.mouse.down()
+        page.mouse.up()
+        page.wait_for_timeout(gap)
+        page.mouse.down()
+        page.mouse.up()
+    settle(page)
+    page.close()
+    assert [vote.position for vote in votes(workspace, rater)] == [1, 2, 3]
+
+
+def test_held_key_is_one_vote(study: tuple[Workspace, Server], rater: str, browser: BrowserContext) -> None:
+    workspace, server = study
+    page = open_stage(browser, server, rater)
+    page.keyboard.down("3")
+    for _ in range(40):  # Playwright marks every further down as a repeat, as the keyboard does
+        page.keyboard.down("3")
+        page.wait_for_timeout(30)
+    page.keyboard.up("3")
+    settle(page)
+    assert len(votes(workspace, rater)) == 1
+    # a held Enter on a focused button must not click it again either
+    page.get_by_role("button", name="2 poor").focus()
+    settle(page)
+    page.keyboard.down("Enter")
+    for _ in range(40):
+        page.keyboard.down("Enter")
+        page.wait_for_timeout(30)
+    page.keyboard.up("Enter")
+    settle(page)
+    page.close()
+    assert [vote.score for vote in votes(workspace, rater)] == [3, 2]
+
+
+def test_five_keys_in_300_ms_are_one_vote(
+    study: tuple[Workspace, Server], rater: str, browser: BrowserContext
+) -> None:
+    workspace, server = study
+    page = open_stage(browser, server, rater)
+    for key in "12345":
+        page.keyboard.press(key)
+        page.wait_for_timeout(60)
+    settle(page)
+    page.close()
+    assert [vote.score for vote in votes(workspace, rater)] == [1]
+
+
+def test_keys_with_modifiers_and_early_keys_do_not_count(
+    study: tuple[Workspace, Server], rater: str, browser: BrowserContext
+) -> None:
+    workspace, server = study
+    page = open_stage(browser, server, rater)
+    for combination in ("Control+3", "Alt+3", "Meta+3", "6", "0", "a"):
+        page.keyboard.press(combination)
+    page.wait_for_timeout(200)
+    assert votes(workspace, rater) == []
+    page.keyboard.press("3")
+    for _ in range(8):  # the next picture is painted meanwhile, but has not been seen for 300 ms
+        page.keyboard.press("5")
+        page.wait_for_timeout(25)
+    settle(page)
+    page.close()
+    assert [vote.score for vote in votes(workspace, rater)] == [3]
+
+
+def test_reload_during_the_post(study: tuple[Workspace, Server], rater: str, browser: BrowserContext) -> None:
+    """F5 while the vote is on its way, once before it arrives and once after: one row each."""
+    workspace, server = study
+    page = open_stage(browser, server, rater)
+    page.route("**/mos/vote", lambda route: None)  # it never leaves the browser
+    page.keyboard.press("2")
+    page.wait_for_timeout(200)
+    page.unroute("**/mos/vote")
+    assert votes(workspace, rater) == []
+    page.reload()
+    # the card again, or the stage at once if the kept vote was sent before the card could come
+    page.get_by_role("button", name="Start", exact=True).or_(page.get_by_role("dialog")).wait_for()
+    if not stage_info(page)["open"]:
+        click_button(page, "Start")
+    settle(page)
+    assert [vote.score for vote in votes(workspace, rater)] == [2]
+
+    def deliver_and_lose(route: Route) -> None:
+        route.fetch()
+
+    page.route("**/mos/vote", deliver_and_lose)
+    page.keyboard.press("4")
+    page.wait_for_timeout(400)
+    page.unroute("**/mos/vote")
+    assert [vote.score for vote in votes(workspace, rater)] == [2, 4]
+    page.reload()  # place 3 now: the stage opens at once
+    settle(page)
+    page.keyboard.press("5")
+    settle(page)
+    page.close()
+    assert [vote.score for vote in votes(workspace, rater)] == [2, 4, 5]
+
+
+def test_two_tabs(study: tuple[Workspace, Server], rater: str, browser: BrowserContext) -> None:
+    """The first answer counts; the other tab goes to where the rater is, and the conflict is logged."""
+    workspace, server = study
+    one = open_stage(browser, server, rater)
+    two = open_stage(browser, server, rater)
+    two.bring_to_front()
+    settle(two)
+    two.keyboard.press("1")
+    settle(two)
+    one.bring_to_front()
+    settle(one)
+    one.keyboard.press("5")
+    settle(one)
+    assert "already" in stage_info(one)["note"]
+    assert [vote.score for vote in votes(workspace, rater)] == [1]
+    assert "picture 2 of" in stage_info(one)["place"]
+    one.keyboard.press("3")
+    settle(one)
+    one.close()
+    two.close()
+    assert [vote.score for vote in votes(workspace, rater)] == [1, 3]
+    entries = Registry(workspace.database, workspace.study).log_entries(20)
+    assert any(entry.kind == "conflict" for entry in entries)
+
+
+def test_lost_replies_and_a_dropped_network(
+    study: tuple[Workspace, Server], rater: str, browser: BrowserContext
+) -> None:
+    """The stage keeps the unsent vote, says so, and sends it again with the same token."""
+    workspace, server = study
+    page = open_stage(browser, server, rater)
+    sent: list[str] = []
+    losses = {"left": 3}
+
+    def lose(route: Route) -> None:
+        sent.append(route.request.post_data_json["nonce"])
+        if losses["left"] == 0:
+            route.continue_()
+            return
+        losses["left"] -= 1
+        if losses["left"] == 1:
+            route.fetch()  # it arrives, the reply is lost
+        route.abort("connectionreset")
+
+    page.route("**/mos/vote", lose)
+    page.keyboard.press("4")
+    page.wait_for_timeout(1600)
+    info = stage_info(page)
+    assert "kept" in info["note"]
+    assert info["src"] is None  # nothing to look at while nothing can be saved
+    page.keyboard.press("1")  # and nothing to answer
+    settle(page)
+    assert stage_info(page)["note"] == ""
+    page.unroute("**/mos/vote")
+    assert len(sent) == 4
+    assert len(set(sent)) == 1
+    assert [vote.score for vote in votes(workspace, rater)] == [4]
+    page.close()
+
+
+def test_undo_takes_back_the_last_vote(
+    study: tuple[Workspace, Server], rater: str, browser: BrowserContext
+) -> None:
+    workspace, server = study
+    page = open_stage(browser, server, rater)
+    first = stage_info(page)
+    assert not first["undo"]
+    page.keyboard.press("2")
+    settle(page)
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Backspace")
+    settle(page)
+    again = stage_info(page)
+    assert again["place"] == first["place"]
+    assert again["natural"] == first["natural"]
+    assert not again["undo"]
+    page.keyboard.press("5")
+    settle(page)
+    page.close()
+    assert [(vote.position, vote.score, vote.showing) for vote in votes(workspace, rater)] == [(1, 5, 2)]
+
+
+def stimulus_pixels(workspace: Workspace, invite: str) -> np.ndarray:
+    stimulus = current_stimulus(workspace, invite, "rating")
+    with workspace.database.read() as connection:
+        sha256 = connection.execute(
+            text("SELECT sha256 FROM stimulus WHERE id = :id"), {"id": stimulus}
+        ).scalar_one()
+    with Image.open(workspace.folder.stimuli / f"{sha256}.png") as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize("ratio", [1, 1.25, 1.5, 2])
+def test_screenshot_equals_the_stimulus(
+    ratio: float, study: tuple[Workspace, Server], rater: str, playwright: Playwright, tmp_path: Path
+) -> None:
+    """Pixel by pixel, with plain grey around, at every device pixel ratio; nothing scrolls."""
+    workspace, server = study
+    with chromium(playwright, tmp_path / "profile", ratio=ratio) as context:
+        page = open_stage(context, server, rater)
+        assert page.evaluate("devicePixelRatio") == ratio
+        wide, high = page.evaluate("[innerWidth, innerHeight]")
+        # fractional ratios cannot give every window size
+        assert abs(wide - 1280) <= 2
+        assert abs(high - 720) <= 2
+        for score in range(1, 4):
+            settle(page)
+            info = stage_info(page)
+            expected = stimulus_pixels(workspace, rater)
+            left, top = (round(side * ratio) for side in info["rect"][:2])
+            shot = np.asarray(Image.open(_screenshot(page, tmp_path)).convert("RGB"))
+            assert abs(shot.shape[0] - high * ratio) <= ratio
+            assert abs(shot.shape[1] - wide * ratio) <= ratio
+            height, width = expected.shape[:2]
+            shown = shot[top : top + height, left : left + width]
+            assert np.array_equal(shown, expected)
+            field = shot[: int((high - 56) * ratio) - 1].copy()
+            field[top : top + height, left : left + width] = 128
+            assert np.all(field == 128)
+            page.keyboard.press(str(score))
+        settle(page)
+        scrolls = page.evaluate(
+            "[document.scrollingElement.scrollHeight, document.scrollingElement.scrollWidth]"
+        )
+        assert scrolls[0] <= high
+        assert scrolls[1] <= wide
+    recorded = votes(workspace, rater)
+    assert [vote.deviations for vote in recorded] == ["", "", ""]
+    assert {vote.pixel_ratio for vote in recorded} == {ratio}
+    assert {(vote.window_width, vote.window_height) for vote in recorded} == {(wide, high)}
+
+
+def _screenshot(page: Page, folder: Path) -> Path:
+    path = folder / "stage.png"
+    page.screenshot(path=path, scale="device")
+    return path

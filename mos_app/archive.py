@@ -360,17 +360,20 @@ def read_export(path: Path) -> dict[str, bytes]:
     return files
 
 
-_FLAG: Callable[[str], bool] = lambda text: text == "1"  # noqa: E731
+def _flag(text: str) -> bool:
+    return {"0": False, "1": True}[text]
+
+
 _RATER_TYPES: dict[str, Callable[[str], Any]] = {
     "number": int,
-    "synthetic": _FLAG,
+    "synthetic": _flag,
     "consent_ms": int,
     "viewing_ms": int,
     "instructed_ms": int,
     "sitting_started_ms": int,
     "check_attempt": int,
-    "flagged": _FLAG,
-    "excluded": _FLAG,
+    "flagged": _flag,
+    "excluded": _flag,
 }
 _PLACE_TYPES: dict[str, Callable[[str], Any]] = dict.fromkeys(
     ("attempt", "position", "block", "repeat", "showing"), int
@@ -379,7 +382,7 @@ _ANSWER_TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("attempt", "position", "score", "showing", "response_ms", "answered_ms"), int),
     **dict.fromkeys(("withdrawn_ms", "window_width", "window_height", "screen_width", "screen_height"), int),
     **dict.fromkeys(("pixel_ratio", "rect_left", "rect_top", "rect_width", "rect_height", "zoom"), float),
-    "hidden": _FLAG,
+    "hidden": _flag,
 }
 
 
@@ -397,5 +400,5 @@ def _records(data: bytes, types: dict[str, Callable[[str], Any]]) -> list[dict[s
             }
             for row in _frame(data).to_dict("records")
         ]
-    except ValueError as error:
+    except (KeyError, ValueError) as error:
         raise UserError(f"the export's tables are malformed ({error})", "an export", "export again") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -238,3 +239,274 @@ def upgrade(
     opened.migrate()
     opened.dispose()
     print("the schema is current")
+
+
+@app.command()
+def status(
+    results: ResultsOption = Path("results"), study: StudyOption = "", database: DatabaseOption = ""
+) -> None:
+    """Print the studies, or the progress and quality control of one."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mos_app.db.tables import read_answers, read_progress, read_raters
+    from mos_app.progress import Phase
+    from mos_app.quality import rater_quality
+    from mos_app.workspace import study_names
+
+    names = study_names(Results(results))
+    if not study and len(names) != 1 and not database:
+        print("studies:", ", ".join(names) or "none")
+        if not names:
+            return
+    workspace = _open(results, study, database)
+    try:
+        opened = workspace.study
+        answers = read_answers(workspace.database)
+        votes = answers[answers["phase"] == Phase.RATING.value]
+        quality = rater_quality(votes, len(opened.items), opened.config).set_index("rater")
+        marks = read_raters(workspace.database).set_index("code")
+        title = f"{opened.name}: {len(votes)} of {len(marks) * len(opened.items)} ratings"
+        table = Table(title=title + (" (synthetic)" if opened.synthetic else ""))
+        for column in ("rater", "ratings", "last (UTC)", "median ms", "fast", "corr.", "marks"):
+            table.add_column(column, justify="left" if column in {"rater", "marks"} else "right")
+        for row in read_progress(workspace.database).itertuples():
+            code = str(row.rater)
+            mark = ["excluded"] * bool(marks.loc[code, "excluded"])
+            last, cells = "", ["", "", ""]
+            if code in quality.index:
+                seen = quality.loc[code]
+                mark += [str(seen["warnings"])] if seen["warnings"] else []
+                last = datetime.fromtimestamp(float(str(row.last_ms)) / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+                cells = [f"{seen['median_ms']:.0f}", f"{seen['fast']:.2f}", f"{seen['correlation']:.2f}"]
+            table.add_row(code, f"{row.votes}", last, *cells, "; ".join(mark))
+        Console().print(table)
+    finally:
+        workspace.close()
+
+
+@app.command()
+def order(
+    rater: Annotated[str, typer.Option(help="Pseudonym, such as r01.")],
+    results: ResultsOption = Path("results"),
+    study: StudyOption = "",
+    database: DatabaseOption = "",
+) -> None:
+    """Print a rater's order as CSV, made anew from the seed and compared with the database."""
+    from mos_app.db.tables import read_presentations, read_raters
+    from mos_app.order import study_order
+    from mos_app.progress import Phase
+
+    workspace = _open(results, study, database)
+    try:
+        raters = read_raters(workspace.database).set_index("code")
+        if rater not in raters.index:
+            raise UserError(f"no rater {rater!r}", "one of " + ", ".join(raters.index[:5]) + ", ...")
+        places = study_order(workspace.study.config, workspace.study.items, int(str(raters["number"][rater])))
+        planned = read_presentations(workspace.database)
+        planned = planned[(planned["rater"] == rater) & (planned["phase"] == Phase.RATING.value)]
+    finally:
+        workspace.close()
+    made = [
+        (
+            place.position,
+            place.block,
+            place.item.dataset,
+            place.item.image,
+            place.item.method,
+            place.item.repeat,
+        )
+        for place in places
+    ]
+    columns = ["position", "block", "dataset", "image", "method", "repeat"]
+    stored = list(planned[columns].itertuples(index=False, name=None))
+    if made != stored:
+        raise UserError(
+            f"{rater}: the database has another order than the seed gives", "the same", "restore a backup"
+        )
+    writer = csv.writer(sys.stdout)
+    writer.writerow(columns)
+    writer.writerows(made)
+
+
+@app.command()
+def exclude(
+    rater: Annotated[str, typer.Option(help="Pseudonym, such as r01.")],
+    reason: Annotated[str, typer.Option(help="Goes into the log.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Include the rater again.")] = False,
+    results: ResultsOption = Path("results"),
+    study: StudyOption = "",
+    database: DatabaseOption = "",
+) -> None:
+    """Exclude a rater from the analysis, logged and reversible; deletes nothing."""
+    workspace = _open(results, study, database)
+    try:
+        registry = _registry(workspace)
+        if undo:
+            registry.include(rater, reason, "command")
+        else:
+            registry.exclude(rater, reason, "command")
+        print(f"{rater} is {'included' if undo else 'excluded'}")
+    finally:
+        workspace.close()
+
+
+@app.command()
+def export(
+    results: ResultsOption = Path("results"), study: StudyOption = "", database: DatabaseOption = ""
+) -> None:
+    """Write export/ and export.zip: ratings long and wide, sureal JSON, codebook, design, log, hashes."""
+    from mos_app.archive import export_study
+
+    workspace = _open(results, study, database)
+    try:
+        print(export_study(workspace))
+    finally:
+        workspace.close()
+
+
+@app.command(name="import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="An export.zip.")],
+    name: Annotated[str, typer.Option(help="Name of the new study (default: the exported one's).")] = "",
+    results: ResultsOption = Path("results"),
+    database: DatabaseOption = "",
+) -> None:
+    """Make a study from an export, for analysis; exporting it again gives the same bytes."""
+    from mos_app.archive import import_study
+
+    study = import_study(Results(results), path, name=name, url=database or None)
+    print(f"study {study} imported")
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="A new folder.")],
+    results: ResultsOption = Path("results"),
+    study: StudyOption = "",
+    database: DatabaseOption = "",
+) -> None:
+    """Copy a study while it runs: database (by SQLite's own API), configuration, stimuli."""
+    from mos_app.backup import back_up
+
+    workspace = _open(results, study, database)
+    try:
+        print(back_up(workspace, target))
+    finally:
+        workspace.close()
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="A folder made by backup.")],
+    name: Annotated[str, typer.Option(help="Name of the study to make.")],
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Make a study from a backup; raters' links stay valid."""
+    from mos_app import backup as backups
+
+    backups.restore(Results(results), source, name)
+    print(f"study {name} restored")
+
+
+@app.command()
+def simulate(
+    template: Annotated[str, typer.Option(help="paper, pilot or demo.")] = "paper",
+    config: Annotated[Path | None, typer.Option(help="Your own study file instead of a template.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the study.")] = "",
+    raters: Annotated[int, typer.Option(min=0, help="How many (0: as the study file says).")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the raters; orders follow the study's seed.")] = 0,
+    bias: Annotated[float, typer.Option(min=0, help="SD of the raters' biases.")] = 0.3,
+    noise: Annotated[float, typer.Option(min=0, help="SD of the noise of a rating.")] = 0.6,
+    image_method: Annotated[float, typer.Option(min=0, help="SD of the image x method effect.")] = 0.25,
+    rater_method: Annotated[float, typer.Option(min=0, help="SD of the rater x method effect.")] = 0.2,
+    careless: Annotated[int, typer.Option(min=0, help="How many raters answer at random.")] = 0,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Fill a study's design with synthetic raters of known parameters, marked as such everywhere."""
+    from mos_app.archive import export_study
+    from mos_app.simulate import SimulationParameters, fill_study, make_synthetic_study
+    from mos_app.study import read_study, read_template
+    from mos_app.workspace import open_workspace
+
+    checked, text = read_study(config) if config else read_template(template)
+    name = name or f"{checked.name}-synthetic"
+    parameters = SimulationParameters(
+        rater_bias_sd=bias,
+        image_method_sd=image_method,
+        rater_method_sd=rater_method,
+        noise_sd=noise,
+        careless=careless,
+    )
+    make_synthetic_study(Results(results), checked, text, name=name)
+    workspace = open_workspace(Results(results), name)
+    try:
+        count = raters or checked.raters
+        fill_study(workspace, count, parameters, seed)
+        print(f"study {name}: {count} synthetic raters x {len(workspace.study.items)} ratings")
+        print(export_study(workspace))
+    finally:
+        workspace.close()
+
+
+@app.command()
+def plan(
+    template: Annotated[str, typer.Option(help="paper, pilot or demo.")] = "paper",
+    config: Annotated[Path | None, typer.Option(help="Your own study file instead of a template.")] = None,
+    raters: Annotated[int, typer.Option(min=0, help="How many (0: as the study file says).")] = 0,
+    image_method: Annotated[float, typer.Option(min=0, help="SD of the image x method effect.")] = 0.2,
+    rater_method: Annotated[float, typer.Option(min=0, help="SD of the rater x method effect.")] = 0.1,
+    noise: Annotated[float, typer.Option(min=0, help="SD of the noise of a rating.")] = 0.7,
+    power: Annotated[float, typer.Option(min=0.5, max=0.99)] = 0.8,
+) -> None:
+    """Say, before a study starts, how long it takes and which differences in MOS it can resolve."""
+    from mos_app.order import design_items
+    from mos_app.plan import Spread, minutes_per_rater, resolutions
+    from mos_app.study import read_study, read_template
+
+    checked, _ = read_study(config) if config else read_template(template)
+    count = raters or checked.raters
+    images = {
+        part.name: part.images or [f"img_{number:03d}" for number in range(1, part.count + 1)]
+        for part in checked.datasets
+    }
+    items = len(design_items(checked, images))
+    rating, breaks = minutes_per_rater(checked, items)
+    print(f"{count} raters x {items} ratings = {count * items:,} ratings")
+    print(f"each rater: about {rating:.0f} minutes of rating and {breaks:.0f} of breaks")
+    print(
+        f"assumed: image x method SD {image_method}, rater x method SD {rater_method}, "
+        f"noise SD {noise}, power {power}"
+    )
+    for found in resolutions(checked, count, Spread(image_method, rater_method, noise), power):
+        line = (
+            f"{found.dataset} ({found.images} images): two methods must differ by {found.difference:.2f} MOS"
+        )
+        if not found.per_image:
+            line += "; per image it cannot be decided: 5 pairs give p = .0625 at best"
+        print(line)
+
+
+@app.command()
+def pilot(
+    results: ResultsOption = Path("results"), study: StudyOption = "", database: DatabaseOption = ""
+) -> None:
+    """Print how well raters repeated themselves on identical images, and go or no-go."""
+    from mos_app.db.tables import read_answers
+    from mos_app.pilot import pilot_report
+    from mos_app.progress import Phase
+
+    workspace = _open(results, study, database)
+    try:
+        part = workspace.study.config.pilot
+        if part is None:
+            raise UserError(
+                f"study {workspace.study.name!r} repeats nothing", "a study with [pilot]", "--template pilot"
+            )
+        answers = read_answers(workspace.database)
+        report = pilot_report(answers[answers["phase"] == Phase.RATING.value], part)
+        if workspace.study.synthetic:
+            print("synthetic ratings: drawn by a program, not given by people")
+        print("\n".join(report.lines()))
+    finally:
+        workspace.close()

@@ -25,7 +25,16 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from repro.cli.common import DataOption, DryRunOption, data_root
+from repro.cli.common import (
+    DataOption,
+    DryRunOption,
+    ResultsOption,
+    TrainRootOption,
+    console,
+    data_root,
+    finished,
+    results_layout,
+)
 from repro.data.registry import BASE_URL, DataFile, Registry, load_registry
 from repro.data.verify import State, verify
 
@@ -223,6 +232,45 @@ def verify_files(data: DataOption = None, only: OnlyOption = None, as_json: Json
             _say("next: python -m repro data fetch" + "".join(f" --only {name}" for name in only or ()))
     if not report.ok:
         raise typer.Exit(1)
+
+
+@app.command("pack")
+def pack_images(
+    data: DataOption = None,
+    train_root: TrainRootOption = None,
+    results: ResultsOption = Path("results"),
+    validation_images: Annotated[
+        int, typer.Option("--validation-images", min=0, help="How many to hold out, as the profile says.")
+    ] = 24,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Decode the training images once, on all cores, into the memory-mapped bank that `train` reads.
+
+    `train` and `reproduce` do this by themselves; for ImageNet's 350 thousand it is worth a night of its
+    own. Interrupted, the same command goes on where it was. No image of a test set gets in: that is
+    checked by hash.
+
+    Example: python -m repro data pack --train-root ILSVRC2012/train
+    """
+    from repro.data.facts import default_cache
+    from repro.data.prepare import prepare_data
+    from repro.data.training import training_images
+    from repro.paper import CROP_HR
+
+    out = console()
+    root = data_root(data)
+    if dry_run:
+        images = training_images(train_root, root, cache=default_cache(), console=out)
+        out.print(f"{len(images):,} images would be packed into {results / 'bank'}")
+        return
+    packed = prepare_data(results_layout(results), root, train_root, validation_images, CROP_HR, out)
+    for name, bank in (("training", packed.training), ("validation", packed.validation)):
+        out.print(
+            f"{name}: {len(bank):,} images, {bank.nbytes / 2**20:,.0f} MiB, {len(bank.skipped)} left out"
+        )
+        for line in bank.skipped[:SHOWN_PROBLEMS]:
+            out.print(f"  left out: {escape(line)}")
+    finished(out, results / "bank")
 
 
 def _right_size(file: DataFile, data: Path) -> bool:

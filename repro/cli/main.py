@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from repro.cli import bench, common, data, evaluate, importing, reproduce, score, train, upscale
+from repro.cli import (
+    ablation,
+    bench,
+    common,
+    data,
+    evaluate,
+    importing,
+    reproduce,
+    score,
+    snapshots,
+    train,
+    upscale,
+)
 
 app = typer.Typer(
     help=(
@@ -23,6 +35,8 @@ app.command("import")(importing.import_)
 app.command("score")(score.score)
 app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
+app.command("snapshots")(snapshots.snapshots)
+app.command("ablation")(ablation.ablation)
 app.command("bench")(bench.bench)
 
 

@@ -1,0 +1,55 @@
+"""``python -m repro snapshots``: the paper's Figure 8."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro.cli import common
+from repro.progress import bar
+
+
+def snapshots(
+    variant: Annotated[str, typer.Argument(help="A trained variant; the paper shows SRGAN-VGG54.")] = "SRGAN",
+    image: Annotated[str, typer.Option("--image", help="A test image, e.g. baboon or img_001.")] = "baboon",
+    dataset: Annotated[str, typer.Option("--dataset", help="The image's data set.")] = "Set14",
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Of the run, where there are several.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Which run, of several.")] = None,
+    data: common.DataOption = None,
+    results: common.ResultsOption = Path("results"),
+    device: common.DeviceOption = "auto",
+) -> None:
+    """Enlarge one test image by every snapshot of a run: the output as training goes on (Figure 8).
+
+    Writes `samples/step_NNNNNNN/<image>.png` in the run's folder, where `make figures` finds them. The
+    images are only looked at: no snapshot is ever chosen by them.
+    """
+    from repro.datasets import load_dataset
+    from repro.errors import UserError
+    from repro.imagefile import write_png
+    from repro.methods import trained
+    from repro.runs import the_run
+    from repro.variants import canonical_variant
+
+    out = common.console()
+    run = the_run(common.results_layout(results), canonical_variant(variant), profile, seed)
+    images = load_dataset(dataset, common.data_root(data))
+    wanted = [i for i in images if image.lower() in {i.name.lower(), i.image.lower()}]
+    if not wanted:
+        names = ", ".join(i.name for i in images[:20])
+        raise UserError(f"{dataset} has no image {image!r}", f"one of {names}", "--image baboon")
+    files = sorted((run.folder / "snapshots").glob("step_*.safetensors"))
+    if not files:
+        raise UserError(
+            f"{run.folder}: no snapshots", "a run of this version", f"python -m repro train {variant}"
+        )
+    with bar(out, image, len(files)) as advance:
+        for file in files:
+            (pixels,) = trained(file, device).enlarge([wanted[0].lr_u8()])
+            write_png(run.folder / "samples" / file.stem / f"{wanted[0].name}.png", pixels)
+            advance(1)
+    common.finished(out, run.folder / "samples")

@@ -7,17 +7,22 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
 from analysis.claims import Claim, retested_claims
 from analysis.drawing import Drawing
 from analysis.figures import all_figures, figure_files
-from analysis.grid import Table, latex_document, to_csv, to_html, to_latex, to_markdown
+from analysis.grid import Cell, Column, Grid, Table, latex_document, to_csv, to_html, to_latex, to_markdown
 from analysis.inputs import Inputs, read_inputs
-from analysis.main_tables import all_scores, table1, table2
+from analysis.main_tables import all_scores, notes_on_methods, table1, table2
 from analysis.outputs import write_folder
+from analysis.power import Plan, Spread, plan, spread_of
+from analysis.ratings import read_ratings
 from analysis.report import report_html
 from analysis.study_tables import claims_table, retest_table, study_tables
 from repro.errors import UserError
+from repro.paper import DATASETS, IMAGES_PER_DATASET, RATERS, VERSIONS_BSD100, VERSIONS_SET5_SET14
 from repro.paths import Results
 
 app = typer.Typer(
@@ -115,6 +120,93 @@ def report(
     typer.echo(f"Report ({len(page) / 1e6:.1f} MB, one file): {results / 'report' / 'report.html'}")
 
 
+@app.command()
+def power(
+    raters: Annotated[int, typer.Option(help="Raters of the planned study.")] = RATERS,
+    images: Annotated[
+        int | None, typer.Option(help="Images; default: the three data sets of the paper.")
+    ] = None,
+    methods: Annotated[int | None, typer.Option(help="Versions of each image; default: the paper's.")] = None,
+    mean: Annotated[float, typer.Option(help="MOS near which the methods lie.")] = 3.0,
+    from_ratings: Annotated[
+        Path | None, typer.Option(help="Take the spread of votes from this ratings.csv (a pilot's).")
+    ] = None,
+    image_method: Annotated[float, typer.Option(help="SD of image x method, MOS.")] = Spread.image_method,
+    rater_method: Annotated[float, typer.Option(help="SD of rater x method, MOS.")] = Spread.rater_method,
+    noise: Annotated[float, typer.Option(help="SD of a single vote's noise, MOS.")] = Spread.noise,
+    simulations: Annotated[int, typer.Option(help="Simulated studies for each difference.")] = 400,
+    seed: SeedOption = 0,
+) -> None:
+    """Tell which MOS differences a planned study can resolve, by simulation, before it starts."""
+    spread = Spread(image_method=image_method, rater_method=rater_method, noise=noise)
+    if from_ratings is not None:
+        votes = read_ratings(from_ratings)
+        if votes.empty:
+            raise UserError(f"{from_ratings}: no votes", "a study with votes", "give the spread by options")
+        largest = max(votes.by_dataset.values(), key=lambda data: data.ratings_irv.size)
+        spread = spread_of(largest)
+        typer.echo(f"Spread of votes from {votes.source}, {largest.dataset}.")
+        for sentence in votes.banner:
+            typer.echo(sentence)
+    designs = {"planned study": (images, methods or 2)} if images is not None else {}
+    if not designs:
+        both = {"Set5": VERSIONS_SET5_SET14, "Set14": VERSIONS_SET5_SET14, "BSD100": VERSIONS_BSD100}
+        designs = {name: (IMAGES_PER_DATASET[name], methods or len(both[name])) for name in DATASETS}
+    plans = []
+    with Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True) as progress:
+        for name, (count, versions) in progress.track(designs.items(), description="simulating"):
+            plans.append(
+                plan(
+                    name,
+                    images=count or 0,
+                    raters=raters,
+                    methods=versions,
+                    mean=mean,
+                    spread=spread,
+                    simulations=simulations,
+                    seed=seed,
+                )
+            )
+    typer.echo(to_markdown(power_table(plans, spread, simulations)))
+    for planned in plans:
+        typer.echo(planned.sentence)
+
+
+def power_table(plans: list[Plan], spread: Spread, simulations: int) -> Table:
+    """The share of simulated studies that find each true difference."""
+    columns = (
+        Column("difference", "true ΔMOS"),
+        Column("paper", "paper mode"),
+        Column("robust", "robust mode"),
+        Column("corrected", "robust, all pairs"),
+    )
+    grids = tuple(
+        Grid(
+            f"{planned.name}: {planned.images} images, {planned.raters} raters, {planned.pairs} pairs",
+            columns,
+            tuple(
+                (
+                    Cell(f"{found.difference:.2f}", found.difference),
+                    *(Cell(f"{share:.0%}", share) for share in (found.paper, found.robust, found.corrected)),
+                )
+                for found in planned.powers
+            ),
+        )
+        for planned in plans
+    )
+    return Table(
+        "power",
+        "Power: how often a true difference is found",
+        grids,
+        f"{simulations} simulated studies a line; standard deviations in MOS: image {spread.image:.2f}, "
+        "rater "
+        f"{spread.rater:.2f}, image x method {spread.image_method:.2f}, rater x method "
+        f"{spread.rater_method:.2f}, noise {spread.noise:.2f}. At 0 the line shows false positives. All "
+        "pairs: "
+        "at Holm's first and hardest step.",
+    )
+
+
 def all_tables(inputs: Inputs, claims: list[Claim]) -> list[Table]:
     """Tables 1 and 2, the claims, and whatever the votes allow."""
     metrics, layout = inputs.metrics, inputs.layout
@@ -126,7 +218,7 @@ def all_tables(inputs: Inputs, claims: list[Claim]) -> list[Table]:
     made = [
         table1(metrics, inputs.opinions, layout),
         table2(metrics, inputs.opinions, layout),
-        claims_table(claims, banner),
+        claims_table(claims, banner, notes_on_methods(metrics)),
         all_scores(metrics),
     ]
     if inputs.study is not None and not inputs.study.ratings.empty:

@@ -89,7 +89,7 @@ def distribution(study: Study, dataset: str) -> Drawing:
         title=f"{figures.get(dataset, '')}distribution of opinion scores on {dataset}",
         caption="Share of votes by score and method; diamond: MOS with its 95 % interval.",
         warnings=study.banner,
-        notes=(*study.notes, *_method_notes(study, dataset)),
+        notes=(*study.notes_on(dataset), *_incomplete(study, dataset)),
     )
 
 
@@ -128,7 +128,7 @@ def ranks(study: Study) -> Drawing:
         caption="Rank of each method among all versions of an image by one rater, ties averaged, mean with "
         "its 95 % two-way bootstrap interval.",
         warnings=study.banner,
-        notes=study.notes,
+        notes=study.notes_on(),
     )
 
 
@@ -193,6 +193,6 @@ def against_mos(study: Study, metrics: Metrics) -> Drawing | Missing:
     )
 
 
-def _method_notes(study: Study, dataset: str) -> tuple[str, ...]:
+def _incomplete(study: Study, dataset: str) -> tuple[str, ...]:
     missing = study.datasets[dataset].ratings.missing
     return (f"{missing:,} votes of the full design are missing",) if missing else ()

@@ -55,6 +55,11 @@ class Opinions(Protocol):
         """Sentences for every table made from these ratings."""
         ...
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether simulated raters gave them: verdicts on MOS then stand in brackets and do not count."""
+        ...
+
     def rated_datasets(self) -> set[str]: ...
 
     def rated_methods(self, dataset: str) -> set[str]: ...
@@ -68,6 +73,7 @@ class NoOpinions:
     """Stands in where there are no ratings; ``reason`` is the footnote."""
 
     banner: tuple[str, ...] = ()
+    synthetic = False
 
     def __init__(self, reason: str = "no ratings yet: make mos runs a study") -> None:
         self.reason = reason
@@ -157,10 +163,12 @@ def _legend(opinions: Opinions, *, stars: bool) -> str:
     )
     if opinions.rated_datasets():
         words += " MOS with a two-way bootstrap interval (images and raters)."
+        if opinions.synthetic:
+            words += " Verdicts on MOS are in brackets: they concern the simulation, not the methods."
         if stars:
             words += (
                 " * significantly higher (p < 0.05, Wilcoxon, rating level as in the paper) than the other "
-                "losses of its category; ** in robust mode too (per image and per rater, Holm)."
+                "losses of its category; ** in robust mode too (per image, per rater and over both, Holm)."
             )
     return words
 
@@ -288,6 +296,8 @@ def _mos_cells(
         cells |= _comparison("mos", opinion.mos, paper, None)
         if paper is not None and opinion.low is not None and opinion.high is not None:
             verdict = "yes" if opinion.low <= paper <= opinion.high else "no"
+            if opinions.synthetic:
+                verdict = f"({verdict})"
             cells["mos_verdict"] = Cell(verdict, verdict)
     return cells | {
         "raters": Cell(str(opinion.raters), opinion.raters),
@@ -348,6 +358,15 @@ def printed_difference(ours: float, paper: float, digits: int) -> float:
     if math.isinf(ours) or math.isinf(paper):
         return 0.0 if ours == paper else math.copysign(math.inf, ours if math.isinf(ours) else -paper)
     return round(round(ours, digits) - paper, digits)
+
+
+def notes_on_methods(metrics: Metrics) -> tuple[str, ...]:
+    """Every note on a method, its name in front: for what is made from several of them."""
+    return tuple(
+        dict.fromkeys(
+            f"{method}: {note}" for (_, method), found in sorted(metrics.notes.items()) for note in found
+        )
+    )
 
 
 def all_scores(metrics: Metrics) -> Table:

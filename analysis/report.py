@@ -14,7 +14,7 @@ from analysis.claims import Claim
 from analysis.drawing import Drawing, Missing
 from analysis.grid import Cell, Column, Grid, Table, to_html
 from analysis.inputs import Inputs
-from analysis.main_tables import DECIMALS, number
+from analysis.main_tables import DECIMALS, notes_on_methods, number
 from analysis.methods import ordered_datasets, ordered_methods
 from analysis.metrics import Metrics, read_json
 from analysis.study import Study
@@ -36,7 +36,6 @@ def report_html(
         figures: drawn or missing.
         claims: for the verdict.
     """
-    notes = [f"{name}: {note}" for (_, name), found in sorted(inputs.metrics.notes.items()) for note in found]
     shown = [table for table in tables if "html" in table.formats]
     by_key = {table.key: table for table in shown}
     images = viewer_images(inputs.metrics, inputs.study, inputs.layout)
@@ -47,7 +46,13 @@ def report_html(
     )  # fmt: skip
     template = environment.get_template("report.html.j2")
     return template.render(
-        verdict=verdict([by_key["table1"], by_key["table2"]], claims, tuple(dict.fromkeys(notes))),
+        verdict=verdict(
+            [by_key["table1"], by_key["table2"]],
+            claims,
+            notes_on_methods(inputs.metrics),
+            synthetic=inputs.opinions.synthetic,
+        ),
+        synthetic=inputs.opinions.synthetic,
         told=inputs.told,
         banner=tuple(dict.fromkeys(sentence for table in shown for sentence in table.banner)),
         main=[_markup(by_key[key]) for key in ("table1", "table2", "claims")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,22 @@ class Study:
     trends: list[Trend]
     retest: Retest | None
     notes: tuple[str, ...]
+    method_notes: Mapping[tuple[str, str], tuple[str, ...]]
+
+    @property
+    def synthetic(self) -> bool:
+        return self.ratings.synthetic
+
+    def notes_on(self, dataset: str | None = None) -> tuple[str, ...]:
+        """Footnotes on the study and on the methods rated on a data set (None: on all of them)."""
+        of_methods = [
+            f"{method}: {note}"
+            for name, result in self.datasets.items()
+            if dataset in {None, name}
+            for method in result.methods
+            for note in self.method_notes.get((name, method), ())
+        ]
+        return (*self.notes, *dict.fromkeys(of_methods))
 
     @property
     def banner(self) -> tuple[str, ...]:
@@ -166,6 +183,7 @@ def analyse(ratings: Ratings, metrics: Metrics | None, *, seed: int, draws: int 
         trends(ratings.frame),
         retest(ratings.frame),
         tuple(notes),
+        {} if metrics is None else metrics.notes,
     )
 
 

@@ -29,7 +29,7 @@ def study_tables(study: Study, metrics: Metrics) -> list[Table]:
     return made
 
 
-def claims_table(claims: list[Claim], banner: tuple[str, ...]) -> Table:
+def claims_table(claims: list[Claim], banner: tuple[str, ...], notes: tuple[str, ...] = ()) -> Table:
     """The paper's claims with our verdicts."""
     rows = tuple(
         (
@@ -47,7 +47,11 @@ def claims_table(claims: list[Claim], banner: tuple[str, ...]) -> Table:
         Column("sentence", "our data", numeric=False, tex_mm=130),
     )
     return Table(
-        "claims", "The paper's claims, re-tested", (Grid("", columns, rows),), grid_key="", banner=banner
+        "claims",
+        "The paper's claims, re-tested",
+        (Grid("the claims" if notes else "", columns, rows, notes),),
+        grid_key="",
+        banner=banner,
     )
 
 
@@ -83,7 +87,7 @@ def opinions(study: Study) -> Table:
                     Cell(f"{found.votes:,}", found.votes),
                 )
             )
-        grids.append(Grid(dataset, columns, tuple(rows), study.notes))
+        grids.append(Grid(dataset, columns, tuple(rows), study.notes_on(dataset)))
     rejected = {
         "BT.500": [row.rater for row in study.raters if row.bt500_rejected],
         "P.913": [row.rater for row in study.raters if row.p913_rejected],
@@ -133,9 +137,14 @@ def significance(study: Study) -> list[Table]:
         if not result.tests.pairs:
             continue
         pairs.append(
-            Grid(dataset, columns, tuple(_pair_row(pair) for pair in result.tests.pairs), study.notes)
+            Grid(
+                dataset,
+                columns,
+                tuple(_pair_row(pair) for pair in result.tests.pairs),
+                study.notes_on(dataset),
+            )
         )
-        matrices.append(_matrix(result, study.notes))
+        matrices.append(_matrix(result, study.notes_on(dataset)))
     if not pairs:
         return []
     return [
@@ -143,7 +152,7 @@ def significance(study: Study) -> list[Table]:
             "significance",
             "Significance of differences in MOS, matrices",
             tuple(matrices),
-            "Above the diagonal paper mode (votes), below it robust mode (per image and per rater, "
+            "Above the diagonal paper mode (votes), below it robust mode (per image, per rater, over both, "
             "Holm). > the "
             "row's method is significantly better (p < 0.05) than the column's, < worse, = no difference "
             "shown.",
@@ -241,7 +250,11 @@ def reliability(study: Study) -> Table:
             )
             for name, found in result.agreement.items()
         ]
-        notes = study.notes if rows else (*study.notes, "agreement needs at least two raters and two images")
+        notes = (
+            study.notes_on(dataset)
+            if rows
+            else (*study.notes_on(dataset), "agreement needs at least two raters and two images")
+        )
         grids.append(Grid(dataset, columns, tuple(rows), notes))
     return Table(
         "reliability",
@@ -294,7 +307,7 @@ def rater_table(study: Study) -> Table:
     return Table(
         "raters",
         "Raters",
-        (Grid("", columns, rows, study.notes),),
+        (Grid("", columns, rows, study.notes_on()),),
         "bias and inconsistency by P.910 Annex E; r others: correlation with the other raters' mean; "
         "run: longest "
         "run of one score; ms: median response time. 'out': the model leaves the rater out of its own figure "
@@ -336,7 +349,7 @@ def blocks(study: Study) -> Table:
                     Column("median_ms", "ms"),
                 ),
                 rows,
-                study.notes,
+                study.notes_on(),
             ),
         ),
         "shift: votes minus their stimulus's mean over all raters; noise: its standard deviation; ms: median "
@@ -378,7 +391,7 @@ def retest_table(pilot: Study) -> Table:
                 "",
                 (Column("measure", "measure", numeric=False), Column("value", "value")),
                 rows,
-                pilot.notes,
+                pilot.notes_on(),
             ),
         ),
         f"{result.sentence} Equivalence: two one-sided t tests over raters' means at 5 %, margin "
@@ -416,7 +429,7 @@ def correlations(study: Study, metrics: Metrics) -> Table:
                 for function in (stats.pearsonr, stats.spearmanr, stats.kendalltau):
                     cells.append(_signed(float(function(x, y).statistic), 2))
             rows.append(tuple(cells))
-        grids.append(Grid(dataset, columns, tuple(rows), study.notes))
+        grids.append(Grid(dataset, columns, tuple(rows), study.notes_on(dataset)))
     return Table(
         "correlation",
         "PSNR and SSIM against MOS",
@@ -452,7 +465,7 @@ def per_image(study: Study) -> Table:
                             Cell(str(n), n),
                         )
                     )
-        grids.append(Grid(dataset, columns, tuple(rows), study.notes))
+        grids.append(Grid(dataset, columns, tuple(rows), study.notes_on(dataset)))
     return Table(
         "images",
         "Opinions per image",

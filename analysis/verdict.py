@@ -53,13 +53,16 @@ class Verdict:
     warnings: tuple[str, ...]
 
 
-def verdict(main: list[Table], claims: list[Claim], warnings: tuple[str, ...]) -> Verdict:
+def verdict(
+    main: list[Table], claims: list[Claim], warnings: tuple[str, ...], *, synthetic: bool = False
+) -> Verdict:
     """Counts the verdict cells of Tables 1 and 2, each figure of the paper once.
 
     Args:
         main: Tables 1 and 2.
         claims: re-tested.
         warnings: notes to repeat.
+        synthetic: whether simulated raters voted; MOS then counts for nothing.
     """
     cells = _verdicts(main)
     tallies = []
@@ -70,7 +73,8 @@ def verdict(main: list[Table], claims: list[Claim], warnings: tuple[str, ...]) -
         if found:
             tallies.append(_tally(group, found))
     rated = [value for (_, _, metric), value in cells.items() if metric == "mos"]
-    mos = _tally("MOS (interval covers the paper's figure)", rated) if any(rated) else None
+    counted = [value for value in rated if not value.startswith("(")]
+    mos = _tally("MOS (interval covers the paper's figure)", counted) if any(counted) else None
     reproduced = sum(tally.reproduced for tally in tallies)
     judged = reproduced + sum(tally.failed for tally in tallies)
     total = judged + sum(tally.open for tally in tallies)
@@ -79,12 +83,12 @@ def verdict(main: list[Table], claims: list[Claim], warnings: tuple[str, ...]) -
     elif not judged:
         headline = f"None of {total} PSNR and SSIM figures of the paper could be judged."
     else:
+        left = f"; {total - judged} of {total} could not be judged" if total > judged else ""
         headline = (
-            f"{reproduced} of {judged} PSNR and SSIM figures that could be judged are reproduced within "
-            "the stated "
-            f"tolerance; {total - judged} of {total} could not be judged."
+            f"{reproduced} of {judged} PSNR and SSIM figures that could be judged are reproduced within the "
+            f"stated tolerance{left}."
         )
-    return Verdict(headline, tuple(tallies), mos, _claims(claims), warnings)
+    return Verdict(headline, tuple(tallies), mos, _claims(claims, synthetic), warnings)
 
 
 def _verdicts(main: list[Table]) -> dict[tuple[str, str, str], str]:
@@ -106,7 +110,7 @@ def _tally(group: str, values: list[str]) -> Tally:
     return Tally(group, values.count("yes"), values.count("no"), values.count(""))
 
 
-def _claims(claims: list[Claim]) -> str:
+def _claims(claims: list[Claim], synthetic: bool) -> str:
     words = []
     for name, verdicts in (
         ("paper mode", [claim.paper_mode for claim in claims]),
@@ -116,7 +120,8 @@ def _claims(claims: list[Claim]) -> str:
             f"{verdicts.count(v)} {_PLURAL[v]}" for v in (HOLDS, FAILS, OPEN, NO_DATA) if verdicts.count(v)
         ]
         words.append(f"{name}: {', '.join(counts)}")
-    return f"Of the paper's {len(claims)} claims, {'; '.join(words)}."
+    doubt = " Those on opinions come from synthetic raters and say nothing." if synthetic else ""
+    return f"Of the paper's {len(claims)} claims, {'; '.join(words)}.{doubt}"
 
 
-_PLURAL = {HOLDS: "hold", FAILS: "do not hold", OPEN: "cannot be decided", NO_DATA: "have no data"}
+_PLURAL = {HOLDS: "hold", FAILS: "do not hold", OPEN: "undecided", NO_DATA: "without data"}

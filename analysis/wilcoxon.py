@@ -71,11 +71,11 @@ def _exact_p(ranks: NDArray[np.float64], w_plus: float) -> float:
     """P of a rank sum at least as far out, each of the 2**n signs being equally likely.
 
     Twice the ranks are whole numbers even with ties, so the distribution is a product of polynomials
-    (1 + x^(2 rank)), counted in Python integers: exact beyond 2**53.
+    (1 + x^(2 rank)), counted in 64-bit integers: exact, because no count exceeds 2**50.
     """
     doubled = np.rint(2 * ranks).astype(int)
     total = int(doubled.sum())
-    counts = np.zeros(total + 1, dtype=object)
+    counts = np.zeros(total + 1, dtype=np.int64)
     counts[0] = 1
     for rank in doubled.tolist():
         counts[rank:] = counts[rank:] + counts[: total + 1 - rank]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mos_helpers.browsing import chromium, click_button, stage_info, wait_armed, walk_in
 from mos_helpers.serving import Server, serving
-from mos_helpers.studies import METHODS, make_study, prepare, small_toml
+from mos_helpers.studies import METHODS, current_stimulus, make_study, practised, small_toml
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, Playwright, Route, expect, sync_playwright
 from sqlalchemy import text
@@ -53,48 +53,7 @@ def rater(study: tuple[Workspace, Server], request: pytest.FixtureRequest) -> st
     """An unused rater, taken through the practice to the first rating."""
     workspace, _ = study
     code = Registry(workspace.database, workspace.study).not_begun()[0]
-    invite = prepare(workspace, code)
-    finish_practice(workspace, invite)
-    return invite
-
-
-def finish_practice(workspace: Workspace, invite: str) -> None:
-    from mos_app.db.votes import Desk
-    from mos_app.display import Ballot, DisplayRecord
-
-    desk = Desk(workspace.database, workspace.study.record)
-    with workspace.database.read() as connection:
-        high = set(connection.execute(text("SELECT id FROM stimulus WHERE method = 'HR'")).scalars())
-    number = 0
-    while True:
-        state = desk.state(invite)
-        if state.screen.phase is None or state.screen.phase.value == "rating" or state.current is None:
-            return
-        stimulus = current_stimulus(workspace, invite, state.screen.phase.value)
-        number += 1
-        ballot = Ballot(
-            item=state.current.item,
-            nonce=f"practice-{number:08d}-{invite[:8]}",
-            score=5 if stimulus in high else 1,
-            response_ms=900,
-            display=DisplayRecord(surface="plain"),
-        )
-        assert desk.vote(invite, ballot).verdict == "saved"
-
-
-def current_stimulus(workspace: Workspace, invite: str, phase: str) -> int:
-    from mos_app.credentials import invite_hash
-
-    with workspace.database.read() as connection:
-        return connection.execute(
-            text(
-                "SELECT p.stimulus_id FROM presentation p JOIN invite i ON i.rater_id = p.rater_id "
-                "LEFT JOIN vote v ON v.presentation_id = p.id "
-                "WHERE i.token_sha256 = :token AND p.phase = :phase AND v.id IS NULL "
-                "ORDER BY p.attempt, p.position LIMIT 1"
-            ),
-            {"token": invite_hash(invite), "phase": phase},
-        ).scalar_one()
+    return practised(workspace, code)
 
 
 def votes(workspace: Workspace, invite: str) -> list[Any]:
@@ -154,7 +113,7 @@ def test_whole_demo_by_keyboard(tmp_path: Path, browser: BrowserContext) -> None
             look("URL", response.url)
             look("headers", json.dumps(response.all_headers()))
             body = response.body()
-            if "/mos/s/" in response.url and response.status == 200:
+            if "/mos/s/" in response.url and response.status == 200 and body:
                 served.append(hashlib.sha256(body).hexdigest())
             elif "/mos/s/" not in response.url:
                 look("reply", body.decode())

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from sqlalchemy import text
 
+from mos_app.credentials import invite_hash
 from mos_app.db.raters import Registry
 from mos_app.db.studies import add_raters
+from mos_app.db.votes import Desk
+from mos_app.display import Ballot, DisplayRecord
 from mos_app.study import StudyConfig, parse_study
 from mos_app.workspace import Workspace, init_study, open_workspace
 from repro.imagefile import write_png
@@ -115,3 +119,46 @@ def prepare(workspace: Workspace, code: str) -> str:
     registry.check_viewing(token, {"patches": 8})
     registry.instructed(token)
     return token
+
+
+def practised(workspace: Workspace, code: str) -> str:
+    """Takes a rater to the first rating; returns the invite."""
+    invite = prepare(workspace, code)
+    finish_practice(workspace, invite)
+    return invite
+
+
+def finish_practice(workspace: Workspace, invite: str) -> None:
+    """Answers examples and check by the book."""
+    desk = Desk(workspace.database, workspace.study.record)
+    with workspace.database.read() as connection:
+        high = set(connection.execute(text("SELECT id FROM stimulus WHERE method = 'HR'")).scalars())
+    number = 0
+    while True:
+        state = desk.state(invite)
+        if state.screen.phase is None or state.screen.phase.value == "rating" or state.current is None:
+            return
+        stimulus = current_stimulus(workspace, invite, state.screen.phase.value)
+        number += 1
+        ballot = Ballot(
+            item=state.current.item,
+            nonce=f"practice-{number:08d}-{invite[:8]}",
+            score=5 if stimulus in high else 1,
+            response_ms=900,
+            display=DisplayRecord(surface="plain"),
+        )
+        assert desk.vote(invite, ballot).verdict == "saved"
+
+
+def current_stimulus(workspace: Workspace, invite: str, phase: str) -> int:
+    """Key of the stimulus that the rater is on in a phase."""
+    with workspace.database.read() as connection:
+        return connection.execute(
+            text(
+                "SELECT p.stimulus_id FROM presentation p JOIN invite i ON i.rater_id = p.rater_id "
+                "LEFT JOIN vote v ON v.presentation_id = p.id "
+                "WHERE i.token_sha256 = :token AND p.phase = :phase AND v.id IS NULL "
+                "ORDER BY p.attempt, p.position LIMIT 1"
+            ),
+            {"token": invite_hash(invite), "phase": phase},
+        ).scalar_one()

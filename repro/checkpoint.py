@@ -82,12 +82,14 @@ def adam_state(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tenso
 
 
 def restore_adam(prefix: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Loads what :func:`adam_state` told, strictly."""
-    expected = {"step", "exp_avg", "exp_avg_sq"}
+    """Loads what :func:`adam_state` told, strictly. SGD's momentum is restored the same way."""
+    sgd = isinstance(optimiser, torch.optim.SGD)
+    expected = {"momentum_buffer"} if sgd else {"step", "exp_avg", "exp_avg_sq"}
+    moment = "momentum_buffer" if sgd else "exp_avg"
     for position, parameter in enumerate(p for g in optimiser.param_groups for p in g["params"]):
         start = f"{prefix}.{position}."
         state = {n[len(start) :]: t for n, t in tensors.items() if n.startswith(start)}
-        if set(state) != expected or state["exp_avg"].shape != parameter.shape:
+        if set(state) != expected or state[moment].shape != parameter.shape:
             raise UserError(
                 f"{prefix}: parameter {position} has {sorted(state)}", f"{sorted(expected)}", "train anew"
             )

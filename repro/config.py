@@ -11,10 +11,12 @@ from repro.errors import UserError
 
 Content = Literal["mse", "vgg22", "vgg54"]
 Precision = Literal["float32", "bfloat16", "auto"]
-Decay = Literal["constant", "two-phase", "cosine"]
+Decay = Literal["constant", "two-phase", "cosine", "geometric", "staircase"]
 Augmentation = Literal["none", "flip", "dihedral"]
 PReLUSharing = Literal["layer", "channel"]
 Switch = Literal["on", "off", "auto"]
+Network = Literal["srresnet", "srcnn", "espcn", "drcn"]
+Optimiser = Literal["adam", "sgd"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,14 @@ class TrainConfig:
     checkpoint_every: int = 1_000
     validation_images: int = 24
 
+    # the reference methods (repro.references); at these defaults none of it touches SRResNet or SRGAN
+    network: Network = "srresnet"
+    filters: int = 256  # of DRCN
+    recursions: int = 16  # of DRCN
+    narrow_start: bool = True  # of SRCNN: its paper's initial weights
+    optimiser: Optimiser = "adam"  # sgd has momentum 0.9
+    weight_decay: float = 0.0
+
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
         for field in fields(self):
@@ -73,10 +83,12 @@ class TrainConfig:
 
     def _check_ranges(self) -> None:
         positive = ("updates", "batch_size", "residual_blocks", "log_every", "checkpoint_every")
-        for name in (*positive, "validate_every", "sample_every"):
+        for name in (*positive, "validate_every", "sample_every", "filters", "recursions"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} = {getattr(self, name)}", "1 or more", f"--set {name}=1")
-        if self.crop_hr < 32 or self.crop_hr % 32:
+        if self.network != "srresnet":
+            self._check_reference()
+        elif self.crop_hr < 32 or self.crop_hr % 32:
             raise UserError(
                 f"crop_hr = {self.crop_hr}",
                 "a multiple of 32, 32 or more (VGG-19 halves five times; LR crops are a quarter)",
@@ -99,6 +111,7 @@ class TrainConfig:
         for name in (
             "adversarial_weight",
             "tv_weight",
+            "weight_decay",
             "warmup_updates",
             "late_from",
             "validation_images",
@@ -106,6 +119,18 @@ class TrainConfig:
         ):
             if getattr(self, name) < 0:
                 raise UserError(f"{name} = {getattr(self, name)}", "0 or more", f"--set {name}=0")
+
+    def _check_reference(self) -> None:
+        if self.crop_hr < 36 or self.crop_hr % paper.SCALE:
+            raise UserError(
+                f"crop_hr = {self.crop_hr}", f"a multiple of {paper.SCALE}, 36 or more", "--set crop_hr=68"
+            )
+        if self.content != "mse" or self.adversarial_weight or self.tv_weight or self.start:
+            raise UserError(
+                f"network {self.network} with a content, adversarial, TV or start setting",
+                "its own paper's loss, from scratch",
+                "leave the setting out",
+            )
 
     @property
     def adversarial(self) -> bool:
@@ -120,11 +145,16 @@ class TrainConfig:
         """The fields, JSON-ready."""
         return asdict(self)
 
-    def departures(self) -> dict[str, Any]:
-        """The fields that are not at their defaults.
+    def identity(self) -> dict[str, Any]:
+        """What a run is named after; fields that came later count only where they are not at their defaults.
 
-        Runs are named after these, so a field that is added later renames no run that was made before it.
+        So no field that is added renames a run that was made before it.
         """
+        departures = self.departures()
+        return {k: v for k, v in self.as_dict().items() if k not in _LATER_FIELDS or k in departures}
+
+    def departures(self) -> dict[str, Any]:
+        """The fields that are not at their defaults."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
 
     def with_settings(self, settings: list[str]) -> TrainConfig:
@@ -145,12 +175,15 @@ class TrainConfig:
         return replace(self, **changes)
 
 
+_LATER_FIELDS = ("network", "filters", "recursions", "narrow_start", "optimiser", "weight_decay")
+
+
 def config_from_dict(values: dict[str, Any]) -> TrainConfig:
     """The config that :meth:`TrainConfig.as_dict` told; unknown or missing fields are errors."""
     names = [field.name for field in fields(TrainConfig)]
     for name in values:
         _known_field(name, names)
-    missing = sorted(set(names) - set(values))
+    missing = sorted(set(names) - set(values) - set(_LATER_FIELDS))
     if missing:
         raise UserError(f"configuration without {', '.join(missing)}", "every field", "start the run anew")
     return TrainConfig(**values)

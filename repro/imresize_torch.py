@@ -57,6 +57,23 @@ def imresize_batch(images: Tensor, scale: Scale) -> Tensor:
     return total.to(images.dtype)
 
 
+def imresize_float_batch(images: Tensor, scale: Scale) -> Tensor:
+    """The images resized as :func:`repro.imresize.imresize_float` does it: nothing is rounded or clipped.
+
+    Args:
+        images: (N, C, H, W) float32 or float64, any range.
+        scale: output size over input size.
+    """
+    for axis in (2, 3):
+        indices, weights = taps(images.shape[axis], scale)
+        index = torch.as_tensor(indices.copy(), device=images.device)
+        weight = torch.as_tensor(weights.copy(), device=images.device, dtype=images.dtype)
+        column = (-1, 1) if axis == 2 else (-1,)
+        parts = [images.index_select(axis, index[:, t]) for t in range(index.shape[1])]
+        images = _sum(parts, [weight[:, t].reshape(column) for t in range(index.shape[1])])
+    return images
+
+
 def lr_from_windows(windows: Tensor) -> Tensor:
     """The LR crops of HR crops, as if cut out of the LR of the whole images (1/4, exact).
 
@@ -100,7 +117,11 @@ def _check(images: Tensor) -> None:
 
 def _rounded(parts: Sequence[Tensor], weights: Sequence[Tensor | float]) -> Tensor:
     """sum of weight * part, rounded half up and clipped to 0..255."""
+    return torch.floor(_sum(parts, weights) + 0.5).clamp(0, 255)
+
+
+def _sum(parts: Sequence[Tensor], weights: Sequence[Tensor | float]) -> Tensor:
     total = parts[0] * weights[0]
     for part, weight in zip(parts[1:], weights[1:], strict=True):
         total = total + part * weight
-    return torch.floor(total + 0.5).clamp(0, 255)
+    return total

@@ -82,12 +82,24 @@ def trained(
     Raises:
         UserError: the file cannot be used.
     """
+    from repro import checkpoint
     from repro.device import resolve_device
     from repro.enlarge import DEFAULT_TILE, Enlarger, load_generator
+    from repro.enlarge_luma import DEFAULT_TILE as LUMA_TILE
+    from repro.enlarge_luma import LumaEnlarger, network_from
     from repro.imagefile import sha256_file
 
-    generator, metadata = load_generator(path)
-    enlarger = Enlarger(generator, resolve_device(device), bfloat16, DEFAULT_TILE if tile is None else tile)
+    tensors, metadata = checkpoint.load(path)
+    enlarger: Enlarger | LumaEnlarger
+    if "network" in metadata:
+        bfloat16 = False
+        network = network_from(tensors, metadata, path)
+        enlarger = LumaEnlarger(network, resolve_device(device), LUMA_TILE if tile is None else tile)
+    else:
+        generator, metadata = load_generator(path)
+        enlarger = Enlarger(
+            generator, resolve_device(device), bfloat16, DEFAULT_TILE if tile is None else tile
+        )
     notes: Any = metadata.get("notes", [])
     return Method(
         name or str(metadata.get("variant", path.stem)),
@@ -95,4 +107,5 @@ def trained(
         {"weights": sha256_file(path)} | ({"arithmetic": "bfloat16"} if bfloat16 else {}),
         tuple(str(note) for note in notes),
         str(metadata.get("run", "")),
+        takes_grey="network" in metadata,
     )

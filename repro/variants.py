@@ -8,6 +8,7 @@ from dataclasses import replace
 from repro import paper
 from repro.config import TrainConfig
 from repro.errors import UserError
+from repro.references import REFERENCE_ALIASES, REFERENCE_PROFILES, REFERENCES
 
 # --- the paper's five variants: Section 2.2.1 and the notation of Section 3.4 -------------------------------
 SRRESNET_MSE = TrainConfig()
@@ -25,6 +26,9 @@ SRGAN_VGG22 = replace(SRGAN_MSE, variant="SRGAN-VGG22", content="vgg22")
 SRGAN_VGG54 = replace(SRGAN_MSE, variant="SRGAN-VGG54", content="vgg54")
 
 VARIANTS = {v.variant: v for v in (SRRESNET_MSE, SRRESNET_VGG22, SRGAN_MSE, SRGAN_VGG22, SRGAN_VGG54)}
+
+TRAINABLE = VARIANTS | REFERENCES
+"""The variants and the reference methods that the same engine trains when it is asked to."""
 
 PROFILES = ("quick", "cpu", "paper")
 
@@ -90,19 +94,21 @@ def configure(variant: str, profile: str = "paper", seed: int = 0) -> TrainConfi
     variant = canonical_variant(variant)
     if profile not in _APPLY:
         raise UserError(f"unknown profile {profile!r}", f"one of {', '.join(PROFILES)}", "PROFILE=quick")
-    return replace(_APPLY[profile](VARIANTS[variant]), seed=seed)
+    config = TRAINABLE[variant]
+    apply = _APPLY[profile] if config.network == "srresnet" else REFERENCE_PROFILES[profile]
+    return replace(apply(config), seed=seed)
 
 
 def canonical_variant(name: str) -> str:
-    """The variant's full name from any capitalisation, or from the short names SRResNet and SRGAN."""
-    known = {full.lower(): full for full in VARIANTS} | {
-        short.lower(): full for short, full in paper.ALIASES.items()
+    """The full name from any capitalisation, or from the short names SRResNet, SRGAN and SRCNN."""
+    known = {full.lower(): full for full in TRAINABLE} | {
+        short.lower(): full for short, full in (paper.ALIASES | REFERENCE_ALIASES).items()
     }
     if name.lower() not in known:
         nearest = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.0)[0]
         raise UserError(
             f"unknown variant {name!r}",
-            f"one of {', '.join(VARIANTS)}",
+            f"one of {', '.join(TRAINABLE)}",
             f"the nearest is {known[nearest]}",
         )
     return known[name.lower()]
@@ -110,7 +116,7 @@ def canonical_variant(name: str) -> str:
 
 def deviations(config: TrainConfig) -> list[str]:
     """What differs from the paper's own schedule, as sentences for manifests and footnotes."""
-    paper_config = VARIANTS.get(config.variant)
+    paper_config = TRAINABLE.get(config.variant)
     if paper_config is None:
         return []
     sentences = []
@@ -123,6 +129,9 @@ def deviations(config: TrainConfig) -> list[str]:
         sentences.append(f"{config.residual_blocks} of {paper_config.residual_blocks} residual blocks")
     if config.long_skip != paper_config.long_skip:
         sentences.append("without the long skip connection")
+    for name in ("filters", "recursions"):
+        if getattr(config, name) != getattr(paper_config, name):
+            sentences.append(f"{getattr(config, name)} of {getattr(paper_config, name)} {name}")
     changed = [
         f"{name} {getattr(config, name)} (paper: {getattr(paper_config, name)})"
         for name in (
@@ -133,6 +142,9 @@ def deviations(config: TrainConfig) -> list[str]:
             "augmentation",
             "crop_hr",
             "tv_weight",
+            "narrow_start",
+            "optimiser",
+            "weight_decay",
         )
         if getattr(config, name) != getattr(paper_config, name)
     ]

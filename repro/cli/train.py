@@ -11,6 +11,7 @@ from rich.console import Console
 from repro import variants
 from repro.cli import common
 from repro.config import TrainConfig
+from repro.paper import CROP_HR
 from repro.paths import Results
 from repro.progress import updates_bar
 
@@ -104,7 +105,8 @@ def train_variant(
             out.quiet = True
             barrier(world)  # process 0 packs the images, the others find them packed
         if data is None:
-            data = prepare_data(results, data_root, train_root, config.validation_images, config.crop_hr, out)
+            side = max(config.crop_hr, CROP_HR)  # one bank for all networks
+            data = prepare_data(results, data_root, train_root, config.validation_images, side, out)
         if config.start and start is None:
             start = the_run(results, config.start, config.profile, config.seed).generator
         quick = config.profile == "quick"

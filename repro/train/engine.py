@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 
 from repro.config import TrainConfig
+from repro.errors import UserError
 from repro.train.distributed import World, distributed, with_global_batch_norm
 from repro.train.graphs import GraphedStep
 from repro.train.networks import Networks
+from repro.train.reference import ReferenceStep
 from repro.train.step import Forward, TrainingStep
 
 COMPILE_FROM_UPDATES = 5_000
@@ -32,7 +34,7 @@ def make_step(
     bfloat16: bool,
     world: World | None = None,
     graphs: bool = True,
-) -> TrainingStep | GraphedStep:
+) -> TrainingStep | GraphedStep | ReferenceStep:
     """The update of ``networks``, executed as suits the configuration and the device.
 
     Args:
@@ -44,6 +46,12 @@ def make_step(
         graphs: record the update as a CUDA graph (on one GPU).
     """
     world = world or World()
+    if config.network != "srresnet":
+        if world.size > 1:
+            raise UserError(
+                f"{config.variant} on {world.size} processes", "one: it is small", "start it without torchrun"
+            )
+        return ReferenceStep(config, networks, device, bfloat16)
     forwards: dict[str, Forward] = {}
     if world.size > 1:
         with_global_batch_norm(networks.generator)

@@ -19,6 +19,8 @@ from repro.train.batches import Batches
 from repro.train.distributed import World, decided_by_primary, mean_over
 from repro.train.graphs import GraphedStep
 from repro.train.log import RunLog
+from repro.train.networks import generator_facts
+from repro.train.reference import ReferenceStep
 from repro.train.schedule import learning_rate
 from repro.train.step import NonFiniteLossError, Terms, TrainingStep, gradient_norm, set_learning_rate
 from repro.train.validation import Validation
@@ -40,6 +42,9 @@ class LoopFiles:
     def samples(self, step: int) -> Path:
         return self.folder / "samples" / f"step_{step:07d}"
 
+    def snapshot(self, step: int) -> Path:
+        return self.folder / "snapshots" / f"step_{step:07d}.safetensors"
+
 
 class Loop:
     """A run between two updates.
@@ -57,7 +62,7 @@ class Loop:
     def __init__(
         self,
         config: TrainConfig,
-        step: TrainingStep | GraphedStep,
+        step: TrainingStep | GraphedStep | ReferenceStep,
         batches: Batches,
         files: LoopFiles,
         validation: Validation | None,
@@ -198,6 +203,8 @@ class Loop:
         return decided_by_primary(time.monotonic() >= deadline, self.step.device)
 
     def _update(self, batch: object) -> None:
+        if isinstance(self.step, ReferenceStep):
+            self.step.k = self.done  # DRCN's loss changes along the schedule
         rate = learning_rate(self.config, self.done)
         set_learning_rate(self.step.adam_g, rate)
         if self.step.adam_d is not None:
@@ -251,6 +258,11 @@ class Loop:
         images = self.validation.enlarge(self.step.networks.deliverable())
         if sample:
             self.validation.write_samples(self.files.samples(self.done), images)
+            generator = self.step.networks.deliverable()
+            about = generator_facts(config) | {"updates": self.done, "run": self.files.folder.name}
+            checkpoint.save(
+                self.files.snapshot(self.done), checkpoint.module_state("generator", generator), about
+            )
         if not due:
             return {}
         self.validation_psnr_db = self.validation.psnr_db(images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from repro.config import TrainConfig
 from repro.models.discriminator import Discriminator
 from repro.models.generator import Generator
 from repro.models.initialise import initialise
+from repro.models.luma import LumaNetwork, make_luma_network
 from repro.models.vgg import VGGFeatures
 
 
@@ -19,12 +21,12 @@ from repro.models.vgg import VGGFeatures
 class Networks:
     """Generator, its averaged copy, discriminator and VGG features; None where a variant has none."""
 
-    generator: Generator
-    average: Generator | None
+    generator: Generator | LumaNetwork
+    average: Generator | LumaNetwork | None
     discriminator: Discriminator | None
     vgg: VGGFeatures | None
 
-    def deliverable(self) -> Generator:
+    def deliverable(self) -> Generator | LumaNetwork:
         """The generator that a run hands on: the averaged one where there is one."""
         return self.average if self.average is not None else self.generator
 
@@ -34,6 +36,31 @@ def make_generator(config: TrainConfig) -> Generator:
     return Generator(config.residual_blocks, config.long_skip, config.prelu)
 
 
+def luma_settings(config: TrainConfig) -> dict[str, Any]:
+    """What :func:`repro.models.luma.make_luma_network` takes for a reference method's configuration."""
+    settings: dict[str, dict[str, Any]] = {
+        "srcnn": {"narrow": config.narrow_start},
+        "drcn": {"filters": config.filters, "recursions": config.recursions},
+    }
+    return settings.get(config.network, {})
+
+
+def generator_facts(config: TrainConfig) -> dict[str, Any]:
+    """What a generator's file says of itself: enough to make the network again, and where it is from."""
+    facts: dict[str, Any] = {
+        "variant": config.variant,
+        "profile": config.profile,
+        "seed": config.seed,
+        "updates": config.updates,
+        "residual_blocks": config.residual_blocks,
+        "long_skip": config.long_skip,
+        "prelu": config.prelu,
+    }
+    if config.network != "srresnet":
+        facts |= {"network": config.network, "network_settings": luma_settings(config)}
+    return facts
+
+
 def make_networks(
     config: TrainConfig,
     device: torch.device,
@@ -41,8 +68,13 @@ def make_networks(
     start: dict[str, torch.Tensor] | None = None,
 ) -> Networks:
     """Freshly initialised networks on ``device``; the generator from ``start`` where that is given."""
-    generator = make_generator(config)
-    initialise(generator, config.seed, "generator")
+    generator: Generator | LumaNetwork
+    if config.network == "srresnet":
+        generator = make_generator(config)
+        initialise(generator, config.seed, "generator")
+    else:
+        generator = make_luma_network(config.network, **luma_settings(config))
+        generator.initialise(config.seed)
     if start is not None:
         generator.load_state_dict(start)
     discriminator = None

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from repro import checkpoint, variants
+from repro import checkpoint, references, variants
 from repro.atomic import write_json
 from repro.config import TrainConfig
 from repro.data.bank import Bank
@@ -37,7 +37,7 @@ from repro.train.batches import (
 from repro.train.distributed import World
 from repro.train.engine import make_step
 from repro.train.loop import Loop, LoopFiles, Progress
-from repro.train.networks import make_networks
+from repro.train.networks import generator_facts, make_networks
 from repro.train.validation import Validation
 
 STATISTICS_BATCHES = 8
@@ -164,7 +164,7 @@ def prepare(
     inputs = {"training images": data.training.digest, "validation images": data.validation.digest}
     notes = variants.deviations(config)
     facts: dict[str, Any] = {
-        "initialisation": DECLARED,
+        "initialisation": DECLARED if config.network == "srresnet" else references.DECLARED[config.network],
         "training data": data.description,
         "training images": len(data.training),
         "images left out": len(data.training.skipped),
@@ -190,7 +190,7 @@ def prepare(
         facts["vgg"] = {"origin": weights.origin, "convention": weights.convention, "layer": layer}
         if weights.random_layers:
             notes.append(f"random features, not {config.variant} (VGG-19: {weights.origin})")
-    identity = hashlib.sha256(json.dumps([config.as_dict(), inputs], sort_keys=True).encode()).hexdigest()[
+    identity = hashlib.sha256(json.dumps([config.identity(), inputs], sort_keys=True).encode()).hexdigest()[
         :16
     ]
     name = f"{config.variant}-{config.profile}-s{config.seed}-{identity[:8]}"
@@ -250,17 +250,7 @@ def train(
 def _hand_over(prepared: Prepared, loop: Loop, device: torch.device, bfloat16: bool) -> None:
     """Writes the generator, then the manifest that says that the run is complete."""
     config = prepared.config
-    metadata = {
-        "variant": config.variant,
-        "profile": config.profile,
-        "seed": config.seed,
-        "updates": config.updates,
-        "residual_blocks": config.residual_blocks,
-        "long_skip": config.long_skip,
-        "prelu": config.prelu,
-        "notes": prepared.notes,
-        "run": prepared.folder.name,
-    }
+    metadata = generator_facts(config) | {"notes": prepared.notes, "run": prepared.folder.name}
     generator = loop.step.networks.deliverable()
     checkpoint.save(prepared.generator, checkpoint.module_state("generator", generator), metadata)
     manifest = make_manifest(

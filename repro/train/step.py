@@ -40,12 +40,13 @@ def make_optimiser(module: nn.Module, config: TrainConfig, device: torch.device)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the learning rate, in place where it is a tensor."""
+    """Sets the learning rate, in place where it is a tensor; a group's ``rate_scale`` multiplies it."""
     for group in optimiser.param_groups:
+        rate_of_group = rate * group.get("rate_scale", 1.0)
         if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
+            group["lr"].fill_(rate_of_group)
         else:
-            group["lr"] = rate
+            group["lr"] = rate_of_group
 
 
 class TrainingStep:

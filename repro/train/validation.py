@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from repro.data.bank import Bank
+from repro.enlarge_luma import LumaEnlarger
 from repro.imagefile import write_png
 from repro.imresize import imresize_u8
 from repro.metrics.psnr import psnr_db
 from repro.metrics.wang import luma_planes
+from repro.models.luma import LumaNetwork
 from repro.paper import SCALE, SHAVE
 from repro.ranges import nchw_to_hwc, pm1_to_u8, u8_to_01
 
@@ -34,12 +36,14 @@ class Validation:
         smallest = int(min(bank.heights.min(), bank.widths.min()))
         side = min(CROP, smallest // SCALE * SCALE)
         self.hr_u8 = [_middle(bank.image_u8(number), side) for number in range(len(bank))]
-        lr = np.stack([imresize_u8(hr, 1 / SCALE) for hr in self.hr_u8])
-        self.lr_01 = u8_to_01(torch.from_numpy(lr).permute(0, 3, 1, 2).to(device))
+        self.lr_u8 = [imresize_u8(hr, 1 / SCALE) for hr in self.hr_u8]
+        self.lr_01 = u8_to_01(torch.from_numpy(np.stack(self.lr_u8)).permute(0, 3, 1, 2).to(device))
 
     @torch.no_grad()
     def enlarge(self, generator: nn.Module) -> list[NDArray[np.uint8]]:
         """The generator's (H, W, 3) uint8 outputs, with running statistics, in float32."""
+        if isinstance(generator, LumaNetwork):
+            return LumaEnlarger(generator, self.lr_01.device, tile=0).enlarge(self.lr_u8)
         training = generator.training
         generator.eval()
         sr = [pm1_to_u8(generator(lr[None])) for lr in self.lr_01]

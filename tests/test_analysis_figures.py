@@ -1,0 +1,251 @@
+"""Figures: drawn from what is there, or refused with a reason; pixel for pixel; the same bytes twice."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from analysis_synthetic import write_study
+from matplotlib.figure import Figure
+from PIL import Image
+from typer.testing import CliRunner
+
+from analysis.cli import app
+from analysis.drawing import Drawing, Missing, finish, method_style, style
+from analysis.figures import all_figures, figure_files
+from analysis.figures_images import detailed_crop, stand_in
+from analysis.inputs import read_inputs
+from analysis.metrics import COLUMNS
+from analysis.training_runs import read_ablation, read_runs
+from repro.errors import UserError
+from repro.imagefile import write_png
+from repro.paper import VERSIONS_SET5_SET14
+from repro.paths import Results
+from repro.streams import stream
+
+METHODS = ("nearest", "bicubic", "SRResNet-MSE", "SRGAN-MSE", "SRGAN-VGG22", "SRGAN-VGG54", "HR")
+NOTE = "random features, not SRGAN-VGG54"
+
+
+def make_store(
+    results: Results, dataset: str = "Set14", images: tuple[str, ...] = ("img_001", "img_005")
+) -> None:
+    """A store of small noise images, its scores, and a note on SRGAN-VGG54."""
+    rng = stream(0, "store")
+    lines = []
+    for image in images:
+        for number, method in enumerate(METHODS):
+            pixels = rng.integers(0, 256, (120, 104, 3), dtype=np.uint8)
+            sha = write_png(results.image(dataset, method, image), pixels)
+            for metric, value in (("psnr_db", 25 + number), ("ssim", 0.7 + number / 50)):
+                lines.append(f"{dataset},{image},{method},daala,{metric},{value},{sha},")
+    results.metrics_csv.write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
+    (results.method_folder(dataset, "SRGAN-VGG54") / "manifest.json").write_text(
+        json.dumps({"notes": [NOTE]})
+    )
+
+
+def make_run(results: Results, name: str = "SRGAN-VGG54-quick-s0") -> Path:
+    folder = results.runs / name
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(
+        json.dumps({"variant": "SRGAN-VGG54", "profile": "quick", "updates": 30})
+    )
+    (folder / "manifest.json").write_text(json.dumps({"notes": ["shortened schedule: 30 updates"]}))
+    lines = [json.dumps({"step": 10 * k, "loss": 1.0, "val_psnr_db": 20.0 + k}) for k in range(1, 4)]
+    (folder / "log.jsonl").write_text("\n".join([*lines, '{"step": 40, "val_ps']))
+    for step in (10, 20, 30):
+        pixels = np.full((64, 64, 3), step, dtype=np.uint8)
+        write_png(folder / "samples" / f"step_{step:07d}" / "n01.png", pixels)
+    return folder
+
+
+def make_ablation(results: Results, skip: str = "1") -> None:
+    lines = ["blocks,skip,profile,updates,dataset,psnr_db,ssim,forward_ms,run"]
+    for blocks in (1, 2, 4):
+        lines += [
+            f"{blocks},{skip},quick,60,Set5,{25 + blocks / 10},0.7,{blocks},",
+            f"{blocks},0,quick,60,Set5,25,0.7,{blocks},",
+        ]
+    (results.root / "ablation.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A results folder with everything that a figure can be made from."""
+    results = Results(tmp_path_factory.mktemp("results"))
+    make_store(results)
+    make_run(results)
+    make_ablation(results)
+    means = {("Set14", method): 1.3 + 0.3 * k for k, method in enumerate(VERSIONS_SET5_SET14)}
+    write_study(
+        results.root / "studies" / "paper-synthetic" / "export" / "ratings.csv",
+        stream(1, "figures"),
+        means,
+        raters=5,
+        images_per_dataset={"Set14": 5},
+    )
+    return results
+
+
+@pytest.fixture(scope="module")
+def drawn(full: Results) -> dict[str, Drawing | Missing]:
+    return {figure.key: figure for figure in all_figures(read_inputs(full, None, None, 0))}
+
+
+def pixels_of(drawing: Drawing | Missing) -> np.ndarray:
+    assert isinstance(drawing, Drawing), drawing.reason
+    return np.asarray(Image.open(io.BytesIO(drawing.png)).convert("RGB"))
+
+
+def contains(haystack: np.ndarray, needle: np.ndarray) -> bool:
+    """Whether ``needle`` occurs pixel for pixel."""
+    height, width = needle.shape[:2]
+    for top, left in np.argwhere((haystack == needle[0, 0]).all(axis=2)):
+        part = haystack[top : top + height, left : left + width]
+        if part.shape == needle.shape and (part == needle).all():
+            return True
+    return False
+
+
+def test_every_figure_is_drawn_or_says_why_not(drawn: dict[str, Drawing | Missing]) -> None:
+    names = {key for key, figure in drawn.items() if isinstance(figure, Drawing)}
+    assert names == {
+        "figure2", "figure6", "figure7", "figure8", "scores_Set14", "rank", "correlation", "training",
+    }  # fmt: skip
+    missing = drawn["figure5"]
+    assert isinstance(missing, Missing)
+    assert "BSD100 was not rated" in missing.reason
+    for figure in drawn.values():
+        if isinstance(figure, Drawing):
+            assert figure.png.startswith(b"\x89PNG")
+            assert figure.pdf.startswith(b"%PDF")
+            width = Image.open(io.BytesIO(figure.png)).info["dpi"][0]
+            assert width == pytest.approx(200, abs=0.1)
+
+
+def test_figure_2_shows_the_stores_pixels(full: Results, drawn: dict[str, Drawing | Missing]) -> None:
+    picture = pixels_of(drawn["figure2"])
+    for method in ("bicubic", "SRResNet-MSE", "SRGAN-VGG54", "HR"):
+        stored = np.asarray(Image.open(full.image("Set14", method, "img_005")))
+        assert contains(picture, stored.repeat(2, axis=0).repeat(2, axis=1)), method
+
+
+def test_figure_6_shows_crops_of_the_stores_pixels(
+    full: Results, drawn: dict[str, Drawing | Missing]
+) -> None:
+    picture = pixels_of(drawn["figure6"])
+    original = np.asarray(Image.open(full.image("Set14", "HR", "img_001")))
+    top, left = detailed_crop(original)
+    for method in ("SRGAN-MSE", "HR"):
+        stored = np.asarray(Image.open(full.image("Set14", method, "img_001")))[
+            top : top + 96, left : left + 96
+        ]
+        assert contains(picture, stored.repeat(3, axis=0).repeat(3, axis=1)), method
+
+
+def test_notes_and_synthetic_raters_are_named_on_the_figures(drawn: dict[str, Drawing | Missing]) -> None:
+    def notes(key: str) -> str:
+        figure = drawn[key]
+        assert isinstance(figure, Drawing)
+        return " | ".join(figure.notes)
+
+    for key in ("figure2", "figure6", "scores_Set14", "rank", "correlation"):
+        assert f"SRGAN-VGG54: {NOTE}" in notes(key), key
+    for key in ("scores_Set14", "rank", "correlation"):
+        assert "SYNTHETIC RATERS" in notes(key), key
+    assert "shortened schedule" in notes("figure8")
+    assert "shortened schedule" in notes("training")
+    assert "60 updates" in notes("figure7")
+    assert "the paper shows 'baboon'" in notes("figure8")
+
+
+def test_warnings_take_up_ink() -> None:
+    with style():
+        plain = finish(Figure(figsize=(4, 2)), key="a", title="", caption="")
+        warned = finish(Figure(figsize=(4, 2)), key="a", title="", caption="", warnings=("SYNTHETIC",))
+    assert pixels_of(warned).shape[0] > pixels_of(plain).shape[0]
+    red = (pixels_of(warned).astype(int) - [176, 0, 32]).__abs__().sum(axis=2) < 30
+    assert red.sum() > 50
+
+
+def test_the_same_files_give_the_same_bytes(full: Results, drawn: dict[str, Drawing | Missing]) -> None:
+    again = figure_files(all_figures(read_inputs(full, None, None, 0)))
+    assert again == figure_files(list(drawn.values()))
+
+
+def test_variants_differ_in_colour_or_marker_for_every_eye() -> None:
+    styles = [method_style(method) for method in VERSIONS_SET5_SET14]
+    assert len(set(styles)) == len(styles)
+    assert len({marker for _, marker in styles}) == len(styles)
+
+
+def test_without_anything_each_figure_names_its_command(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.metrics_csv.write_text(",".join(COLUMNS) + "\nSet5,img_001,bicubic,daala,psnr_db,28.4,,\n")
+    figures = all_figures(read_inputs(results, None, None, 0))
+    assert all(isinstance(figure, Missing) for figure in figures)
+    reasons = {figure.key: figure.reason for figure in figures if isinstance(figure, Missing)}
+    assert "python -m repro ablation" in reasons["figure7"]
+    assert "make mos" in reasons["figure5"]
+    assert "make reproduce" in reasons["figure2"]
+    run = CliRunner().invoke(app, ["figures", "--results", str(tmp_path)])
+    assert run.exit_code == 0
+    assert "0 figures" in run.output.splitlines()[-1]
+
+
+def test_stale_figures_are_removed(full: Results, tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    make_store(results)
+    make_ablation(results)
+    CliRunner().invoke(app, ["figures", "--results", str(tmp_path)])
+    assert (results.figures / "figure7.png").is_file()
+    (tmp_path / "ablation.csv").unlink()
+    CliRunner().invoke(app, ["figures", "--results", str(tmp_path)])
+    assert not (results.figures / "figure7.png").exists()
+    assert (results.figures / "figure2.png").is_file()
+
+
+def test_a_run_cut_short_is_read_up_to_the_cut(full: Results) -> None:
+    (run,) = read_runs(full)
+    assert run.validation == ((10, 21.0), (20, 22.0), (30, 23.0))
+    assert list(run.samples) == [10, 20, 30]
+
+
+def test_a_damaged_log_and_a_bad_ablation_are_told(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    folder = make_run(results)
+    (folder / "log.jsonl").write_text('{"step": 1\n{"step": 2, "val_psnr_db": 20}\n')
+    with pytest.raises(UserError, match=r"line 1"):
+        read_runs(results)
+    make_ablation(results, skip="perhaps")
+    with pytest.raises(UserError, match="skip 'perhaps'"):
+        read_ablation(results)
+    (tmp_path / "ablation.csv").write_text("blocks,skip\n1,1\n")
+    with pytest.raises(UserError, match="no column profile"):
+        read_ablation(results)
+
+
+def test_figure_7_keeps_to_one_schedule_and_data_set(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    make_store(results)
+    make_ablation(results)
+    with (tmp_path / "ablation.csv").open("a") as file:
+        file.write("16,on,cpu,5000,BSD100,27,0.75,30,\n16,off,cpu,5000,BSD100,26.9,0.75,30,\n")
+    frame = read_ablation(results)
+    assert isinstance(frame, pd.DataFrame)
+    assert frame["skip"].tolist()[-2:] == [True, False]
+    figure = next(f for f in all_figures(read_inputs(results, None, None, 0)) if f.key == "figure7")
+    assert isinstance(figure, Drawing)
+    assert "profile cpu: 5,000 updates" in figure.notes[0]
+
+
+def test_imported_images_stand_in_where_ours_are_absent(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    write_png(results.image("Set5", "SRGAN-VGG54 (authors)", "img_001"), np.zeros((8, 8, 3), dtype=np.uint8))
+    assert stand_in(results, "Set5", "img_001", "SRGAN-VGG54") == "SRGAN-VGG54 (authors)"
+    assert stand_in(results, "Set5", "img_002", "SRGAN-VGG54") is None

@@ -74,6 +74,7 @@ class TrainConfig:
     narrow_start: bool = True  # of SRCNN: its paper's initial weights
     optimiser: Optimiser = "adam"  # sgd has momentum 0.9
     weight_decay: float = 0.0
+    gradient_clip: float = 0.0  # most that a gradient's length may be; 0 is no bound
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
@@ -112,6 +113,7 @@ class TrainConfig:
             "adversarial_weight",
             "tv_weight",
             "weight_decay",
+            "gradient_clip",
             "warmup_updates",
             "late_from",
             "validation_images",
@@ -175,7 +177,15 @@ class TrainConfig:
         return replace(self, **changes)
 
 
-_LATER_FIELDS = ("network", "filters", "recursions", "narrow_start", "optimiser", "weight_decay")
+_LATER_FIELDS = (
+    "network",
+    "filters",
+    "recursions",
+    "narrow_start",
+    "optimiser",
+    "weight_decay",
+    "gradient_clip",
+)
 
 
 def config_from_dict(values: dict[str, Any]) -> TrainConfig:

@@ -60,6 +60,7 @@ DRCN = TrainConfig(
     decay="staircase",  # the paper divides by 10 when the validation error stalls
     optimiser="sgd",
     weight_decay=2e-4,  # the derivative of 1e-4 times the squared length
+    gradient_clip=0.1,  # open; without a bound the first updates diverge (the authors' VDSR has one)
 )
 
 REFERENCES = {config.variant: config for config in (SRCNN, ESPCN, DRCN)}
@@ -88,6 +89,7 @@ def _quick(config: TrainConfig) -> TrainConfig:
         optimiser="adam",
         learning_rate=1e-3,
         weight_decay=0.0,
+        gradient_clip=0.0,
         warmup_updates=5,
         decay="cosine",
         augmentation="dihedral",
@@ -112,6 +114,7 @@ def _cpu(config: TrainConfig) -> TrainConfig:
         optimiser="adam",
         learning_rate=1e-3,
         weight_decay=0.0,
+        gradient_clip=0.0,
         warmup_updates=100,
         decay="cosine",
         augmentation="dihedral",

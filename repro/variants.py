@@ -145,6 +145,7 @@ def deviations(config: TrainConfig) -> list[str]:
             "narrow_start",
             "optimiser",
             "weight_decay",
+            "gradient_clip",
         )
         if getattr(config, name) != getattr(paper_config, name)
     ]

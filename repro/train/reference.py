@@ -98,9 +98,11 @@ class ReferenceStep:
             terms = self._loss(lr_y01, hr_y01)
         for name, term in terms.items():
             if not torch.isfinite(term):
-                raise NonFiniteLossError(name, float(term))
+                raise NonFiniteLossError(name, float(term.detach()))
         self.adam_g.zero_grad(set_to_none=True)
         terms["content"].backward()
+        if self.config.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
         self.adam_g.step()
         if self.networks.average is not None:
             update_average(self.networks.average, self.network, self.config.ema_decay)

@@ -149,14 +149,19 @@ def _better_than(dataset: str, method: str, rivals: list[str], claim: str, study
             words.append(_undecidable_words(result))
             continue
         verdicts.append(HOLDS if not left else FAILS)
-        tail = f", not than {', '.join(left)}" if left else ""
-        words.append(
-            f"in {mode} mode {ours} is significantly better than {len(beaten)} of {len(found)}{tail}"
-        )
+        words.append(f"in {mode} mode {ours} is {_against(beaten, left)}")
     if len(found) < len(rivals):
         words.append(f"{len(rivals) - len(found)} of the {len(rivals)} rivals were not rated")
     means = ", ".join(f"{m} {result.methods[m].mos.mean:.2f}" for m in [ours, *found])
     return Claim(claim, verdicts[0], verdicts[1], _sentence([*words, f"MOS: {means}"]))
+
+
+def _against(beaten: list[str], left: list[str]) -> str:
+    if not left:
+        return f"significantly better than {', '.join(beaten)}"
+    if not beaten:
+        return f"not significantly better than {', '.join(left)}"
+    return f"significantly better than {', '.join(beaten)}, but not than {', '.join(left)}"
 
 
 def _srgan_best_mos(study: Study | None) -> Claim:

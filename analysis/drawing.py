@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import matplotlib as mpl
@@ -71,15 +72,22 @@ class Drawing:
         title: what it is, with the paper's number.
         caption: how to read it.
         notes: warnings and footnotes, also printed in the figure itself.
-        png, pdf: the files' bytes.
+        figure: as drawn.
+        png: the file's bytes.
     """
 
     key: str
     title: str
     caption: str
     notes: tuple[str, ...]
+    figure: Figure
     png: bytes
-    pdf: bytes
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """The PDF's bytes; rendered when asked for, because subsetting fonts takes longest."""
+        with style():
+            return _render(self.figure, "pdf")
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,7 @@ def finish(
                 color="#B00020" if loud else "#333333",
                 weight="bold" if loud else "normal",
             )
-    return Drawing(key, title, caption, (*warnings, *notes), _render(figure, "png"), _render(figure, "pdf"))
+    return Drawing(key, title, caption, (*warnings, *notes), figure, _render(figure, "png"))
 
 
 def _grow(figure: Figure, inches: float) -> None:

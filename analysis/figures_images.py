@@ -16,7 +16,7 @@ from analysis.training_runs import TrainingRun
 from repro.datasets import COMMON_NAMES
 from repro.imagefile import read_rgb_u8
 from repro.paper import VARIANTS
-from repro.paths import Results
+from repro.paths import Results, checked_name
 
 Pixels = NDArray[np.uint8]
 
@@ -50,7 +50,7 @@ def stand_in(results: Results, dataset: str, image: str, method: str) -> str | N
     """``method`` where the store has its image, else an imported one of that name, else None."""
     if results.image(dataset, method, image).is_file():
         return method
-    folder = results.images / dataset
+    folder = results.images / checked_name(dataset, "data set")
     if folder.is_dir():
         for candidate in sorted(folder.iterdir()):
             if base_and_origin(candidate.name)[0] == method and (candidate / f"{image}.png").is_file():
@@ -197,7 +197,7 @@ def _choose(
 
 
 def _stored(results: Results, dataset: str) -> list[str]:
-    folder = results.images / dataset / "HR"
+    folder = results.method_folder(dataset, "HR")
     return sorted(path.stem for path in folder.glob("*.png")) if folder.is_dir() else []
 
 

@@ -170,7 +170,7 @@ def _plain(value: str | float | int | None) -> str:
         return format(value, ".10g")
     # a spreadsheet would run a cell that starts like a formula
     text = str(value)
-    return f"'{text}" if isinstance(value, str) and text[:1] in {"=", "+", "@", "\t"} else text
+    return f"'{text}" if isinstance(value, str) and text[:1] in {"=", "+", "-", "@", "\t"} else text
 
 
 # --- LaTeX -----------------------------------------------------------------------------------------------

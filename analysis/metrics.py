@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,17 @@ class Metrics:
 
     def values(self, dataset: str, method: str, metric: str, protocol: str = "daala") -> pd.Series:
         """Scores by image name (empty where there are none)."""
-        frame = self.frame
-        rows = frame[
-            (frame["dataset"] == dataset)
-            & (frame["method"] == method)
-            & (frame["metric"] == metric)
-            & (frame["protocol"] == protocol)
-        ]
-        return rows.set_index("image")["value"].sort_index()
+        return self._series.get((dataset, method, metric, protocol), pd.Series(dtype=float))
+
+    @cached_property
+    def _series(self) -> dict[tuple[str, str, str, str], pd.Series]:
+        groups = self.frame.groupby(["dataset", "method", "metric", "protocol"], sort=False)
+        return {
+            (str(key[0]), str(key[1]), str(key[2]), str(key[3])): rows.set_index("image")[
+                "value"
+            ].sort_index()
+            for key, rows in groups
+        }
 
     def mean(self, dataset: str, method: str, metric: str, protocol: str = "daala") -> Mean | None:
         """The table's figure, or None where the method has no score on the data set."""

@@ -49,7 +49,7 @@ def claims_table(claims: list[Claim], banner: tuple[str, ...], notes: tuple[str,
     return Table(
         "claims",
         "The paper's claims, re-tested",
-        (Grid("the claims" if notes else "", columns, rows, notes),),
+        (Grid("Claims" if notes else "", columns, rows, notes),),
         grid_key="",
         banner=banner,
     )

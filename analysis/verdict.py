@@ -66,12 +66,12 @@ def verdict(
     """
     cells = _verdicts(main)
     tallies = []
+    scores = {key: value for key, value in cells.items() if key[2] != "mos"}
     for group, methods in _GROUPS:
-        found = [
-            v for (_, method, m), v in cells.items() if base_and_origin(method)[0] in methods and m != "mos"
-        ]
+        found = [value for (_, method, _), value in scores.items() if method in methods]
         if found:
             tallies.append(_tally(group, found))
+    imported = [value for (_, method, _), value in scores.items() if base_and_origin(method)[1]]
     rated = [value for (_, _, metric), value in cells.items() if metric == "mos"]
     counted = [value for value in rated if not value.startswith("(")]
     mos = _tally("MOS (interval covers the paper's figure)", counted) if any(counted) else None
@@ -88,6 +88,9 @@ def verdict(
             f"{reproduced} of {judged} PSNR and SSIM figures that could be judged are reproduced within the "
             f"stated tolerance{left}."
         )
+    if imported:
+        # what others computed is shown, and counts for nothing in the headline
+        tallies.append(_tally("Imported images of others", imported))
     return Verdict(headline, tuple(tallies), mos, _claims(claims, synthetic), warnings)
 
 

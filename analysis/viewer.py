@@ -13,9 +13,9 @@ from analysis.methods import ordered_datasets, ordered_methods
 from analysis.metrics import Metrics
 from analysis.study import Study
 from repro.imagefile import png_bytes, read_rgb_u8
-from repro.paths import Results
+from repro.paths import Results, checked_name
 
-SIDE = 320
+SIDE = 288
 """Larger images are cut to this many pixels a side around their centre, so that the page stays mailable."""
 MOST_IMAGES = {"Set5": 5, "Set14": 14, "BSD100": 4}
 MOST_OTHERS = 8
@@ -45,7 +45,7 @@ def viewer_images(metrics: Metrics, study: Study | None, results: Results) -> li
     """Set5, Set14 and a few images of the others, as far as the store has at least two versions."""
     found = []
     for dataset in ordered_datasets(metrics.datasets()):
-        folder = results.images / dataset
+        folder = results.images / checked_name(dataset, "data set")
         methods = (
             ordered_methods(path.name for path in folder.iterdir() if path.is_dir())
             if folder.is_dir()

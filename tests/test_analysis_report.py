@@ -8,7 +8,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,15 +142,17 @@ def test_a_full_study_is_analysed_in_a_minute_within_two_gib(tmp_path: Path) -> 
         for metric, value in (("psnr_db", cell.psnr_db), ("ssim", cell.ssim))
     ]
     (tmp_path / "metrics.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
-    start = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for command in ("tables", "figures", "report"):
         subprocess.run(
             [sys.executable, "-m", "analysis", command, "--results", str(tmp_path)],
             check=True, capture_output=True, cwd=Path(__file__).resolve().parent.parent,
         )  # fmt: skip
-    seconds = time.monotonic() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    print(f"tables, figures and report: {seconds:.1f} s, peak {peak:.2f} GiB")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # processor time: what other processes do on the machine does not count
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    peak = after.ru_maxrss / 2**20
+    print(f"tables, figures and report: {seconds:.1f} s of processor time, peak {peak:.2f} GiB")
     assert seconds < 60
     assert peak < 2
 

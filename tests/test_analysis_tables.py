@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from analysis_synthetic import write_study
 from typer.testing import CliRunner
 
 from analysis.cli import app
@@ -17,8 +18,9 @@ from analysis.grid import Cell, Column, Grid, Table, to_csv, to_html, to_latex, 
 from analysis.main_tables import NoOpinions, all_scores, printed_difference, signed, table1, table2
 from analysis.metrics import COLUMNS, read_metrics
 from repro.errors import UserError
-from repro.paper import IMAGES_PER_DATASET, TABLE1, TABLE2
+from repro.paper import IMAGES_PER_DATASET, TABLE1, TABLE2, VERSIONS_SET5_SET14
 from repro.paths import Results
+from repro.streams import stream
 
 HEADER = ",".join(COLUMNS)
 
@@ -258,6 +260,9 @@ def test_latex_compiles(as_printed: Results) -> None:
     pdflatex = shutil.which("pdflatex")
     if pdflatex is None:
         pytest.skip("pdflatex is not installed")
+    means = {("Set14", method): 1.3 + 0.3 * place for place, method in enumerate(VERSIONS_SET5_SET14)}
+    path = as_printed.root / "studies" / "paper" / "export" / "ratings.csv"
+    write_study(path, stream(0, "latex"), means, raters=4, study="Study_1 & 50%")
     CliRunner().invoke(app, ["tables", "--results", str(as_printed.root)])
     run = subprocess.run(
         [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "all.tex"],

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from sqlalchemy.exc import SQLAlchemyError
 
 from mos_app.db.engine import Database
 from mos_app.db.models import PHASES
@@ -31,7 +33,7 @@ from mos_app.db.tables import (
 from mos_app.order import ORDER_ALGORITHM
 from mos_app.progress import Phase
 from mos_app.study import parse_study
-from mos_app.workspace import Workspace, make_study, open_workspace, study_folder
+from mos_app.workspace import Workspace, make_study, open_workspace, studies_root, study_folder
 from repro.atomic import write_bytes
 from repro.errors import UserError
 from repro.manifest import make_manifest
@@ -273,12 +275,45 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
         UserError: not an export, hashes that do not match, or a study of that name exists.
     """
     files = read_export(path)
-    told = json.loads(files["study.json"])
     config_toml = files["study.toml"].decode()
     config = parse_study(config_toml, f"{path}: study.toml")
-    left_out = [(str(dataset), str(method)) for dataset, method in told["left_out"]]
-    stimuli = _frame(files["stimuli.csv"])
-    images = [
+    try:
+        told = json.loads(files["study.json"])
+        left_out = [(str(dataset), str(method)) for dataset, method in told["left_out"]]
+        images = _image_versions(files["stimuli.csv"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: malformed ({type(error).__name__})", "an export", "export again") from None
+    study = name or str(told["name"])
+    folder = study_folder(results, study)
+    if folder.path.exists():
+        raise UserError(f"{folder.path} exists already", "a new name", "pass --name, or remove the study")
+    studies_root(results).mkdir(parents=True, exist_ok=True)
+    # built aside and moved when it is whole (a PostgreSQL database is left as it is when this fails)
+    with tempfile.TemporaryDirectory(prefix=f".{study}.", dir=studies_root(results)) as aside:
+        part = Results(Path(aside))
+        make_study(
+            part,
+            config.without_methods(set(left_out)),
+            config_toml,
+            name=study,
+            url=url,
+            left_out=left_out,
+            images=images,
+            synthetic=bool(told["synthetic"]),
+            recorded_name=str(told["name"]),
+            log_creation=False,
+        )
+        workspace = open_workspace(part, study, url)
+        try:
+            _restore_rows(workspace, files, path)
+        finally:
+            workspace.close()
+        study_folder(part, study).path.rename(folder.path)
+    return study
+
+
+def _image_versions(stimuli: bytes) -> list[ImageVersions]:
+    return [
         ImageVersions(
             str(dataset),
             str(image),
@@ -286,22 +321,11 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
             int(versions["height"].iloc[0]),
             {row["method"]: (row["sha256"], row["source_sha256"]) for row in versions.to_dict("records")},
         )
-        for (dataset, image), versions in stimuli.groupby(["dataset", "image"], sort=False)
+        for (dataset, image), versions in _frame(stimuli).groupby(["dataset", "image"], sort=False)
     ]
-    study = name or str(told["name"])
-    make_study(
-        results,
-        config.without_methods(set(left_out)),
-        config_toml,
-        name=study,
-        url=url,
-        left_out=left_out,
-        images=images,
-        synthetic=bool(told["synthetic"]),
-        recorded_name=str(told["name"]),
-        log_creation=False,
-    )
-    workspace = open_workspace(results, study, url)
+
+
+def _restore_rows(workspace: Workspace, files: dict[str, bytes], path: Path) -> None:
     try:
         restore_raters(
             workspace.database,
@@ -311,15 +335,16 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
         insert_answers(workspace.database, _records(files["answers.csv"], _ANSWER_TYPES))
         insert_answers(workspace.database, _records(files["withdrawn.csv"], _ANSWER_TYPES), withdrawn=True)
         restore_events(workspace.database, _records(files["events.csv"], {"at_ms": int}))
-        if "simulation.json" in files:
-            write_bytes(study_folder(results, study).path / "simulation.json", files["simulation.json"])
-        again = export_files(workspace.database, workspace.study, files.get("simulation.json"))
-        differing = [name for name in RAW_FILES if again[name] != files[name]]
-        if differing:
-            raise UserError(f"{path}: {', '.join(differing)} did not come back as they were", "an export")
-    finally:
-        workspace.close()
-    return study
+    except (KeyError, ValueError, TypeError, SQLAlchemyError) as error:
+        raise UserError(
+            f"{path}: its tables contradict each other ({type(error).__name__})", "an export", "export again"
+        ) from None
+    if "simulation.json" in files:
+        write_bytes(workspace.folder.path / "simulation.json", files["simulation.json"])
+    again = export_files(workspace.database, workspace.study, files.get("simulation.json"))
+    differing = [name for name in files if name != "manifest.json" and again[name] != files[name]]
+    if differing:
+        raise UserError(f"{path}: {', '.join(differing)} did not come back as they were", "an export")
 
 
 def read_export(path: Path) -> dict[str, bytes]:
@@ -392,13 +417,10 @@ def _frame(data: bytes) -> pd.DataFrame:
 
 def _records(data: bytes, types: dict[str, Callable[[str], Any]]) -> list[dict[str, Any]]:
     """Rows with their types; what is empty and not text is None."""
-    try:
-        return [
-            {
-                str(name): (types[name](value) if value != "" else None) if name in types else value
-                for name, value in row.items()
-            }
-            for row in _frame(data).to_dict("records")
-        ]
-    except (KeyError, ValueError) as error:
-        raise UserError(f"the export's tables are malformed ({error})", "an export", "export again") from None
+    return [
+        {
+            str(name): (types[name](value) if value != "" else None) if name in types else value
+            for name, value in row.items()
+        }
+        for row in _frame(data).to_dict("records")
+    ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from mos_app.study import PilotPart
@@ -77,7 +79,10 @@ def pilot_report(ratings: pd.DataFrame, part: PilotPart) -> PilotReport:
         id_vars=["rater", "image"], value_vars=[0, 1], var_name="time", value_name="score"
     )
     long["target"] = long["rater"] + "/" + long["image"]
-    icc = pg.intraclass_corr(long, targets="target", raters="time", ratings="score")
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # pingouin divides by the error variance, which is zero where everybody agrees
+        warnings.simplefilter("ignore")
+        icc = pg.intraclass_corr(long, targets="target", raters="time", ratings="score")
     single = float(icc.set_index("Type").loc["ICC(A,1)", "ICC"])
     # without a nonzero difference there is nothing to rank and nothing to reject
     p = float(wilcoxon(difference, zero_method="wilcox").pvalue) if difference.any() else 1.0

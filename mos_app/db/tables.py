@@ -193,7 +193,7 @@ def restore_raters(
 def restore_events(database: Database, events: Sequence[Mapping[str, Any]]) -> None:
     """Writes an audit log as an export holds it."""
     with database.write() as connection:
-        ids = dict(connection.execute(select(Rater.code, Rater.id)).tuples().all())
+        ids = {row.code: row.id for row in connection.execute(select(Rater.code, Rater.id))}
         rows = [
             {
                 "at_ms": event["at_ms"],

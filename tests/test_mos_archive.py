@@ -1,0 +1,435 @@
+"""Simulation, export, import, backup, planning and the pilot: the study's data in and out."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import sqlite3
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mos_helpers.studies import make_study, practised, small_toml
+
+from mos_app.archive import RATINGS_COLUMNS, export_study, import_study, read_export, zip_bytes
+from mos_app.backup import back_up, restore
+from mos_app.db.raters import Registry
+from mos_app.db.tables import read_answers
+from mos_app.db.votes import Desk
+from mos_app.display import Ballot, DisplayRecord
+from mos_app.pilot import pilot_report
+from mos_app.plan import Spread, resolutions
+from mos_app.quality import fit_subject_model, live_mos, longest_run, rater_quality
+from mos_app.simulate import (
+    SimulationParameters,
+    expected_score,
+    fill_study,
+    latent_for,
+    make_synthetic_study,
+    paper_means,
+)
+from mos_app.study import PilotPart, parse_study, read_template
+from mos_app.workspace import Workspace, init_study, open_workspace
+from repro.errors import UserError
+from repro.imagefile import write_png
+from repro.paper import RATINGS_TOTAL
+from repro.paths import Results
+
+
+def synthetic(folder: Path, template: str = "paper", **parameters: float) -> Workspace:
+    config, toml = read_template(template)
+    make_synthetic_study(Results(folder), config, toml, name=f"{template}-synthetic")
+    workspace = open_workspace(Results(folder), f"{template}-synthetic")
+    fill_study(workspace, config.raters, SimulationParameters(**parameters), seed=0)  # type: ignore[arg-type]
+    return workspace
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_commit() -> Iterator[None]:
+    """A manifest tells the commit: here it must not change between two exports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("repro.manifest.git_state", lambda: {"commit": "0" * 40, "dirty": False})
+        yield
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, float, Path]:
+    folder = tmp_path_factory.mktemp("simulated")
+    begin = time.monotonic()
+    workspace = synthetic(folder)
+    path = export_study(workspace)
+    return workspace, time.monotonic() - begin, path
+
+
+def real_study(folder: Path) -> tuple[Results, Workspace, str]:
+    """A study with one rater half way, an undo, a conflict, an exclusion and an unmeasured vote."""
+    results, workspace = make_study(folder, small_toml())
+    desk = Desk(workspace.database, workspace.study.record)
+    registry = Registry(workspace.database, workspace.study)
+    invite = practised(workspace, "r02")
+    for number in range(5):
+        state = desk.state(invite)
+        assert state.current is not None
+        display = DisplayRecord(
+            surface="stage",
+            pixel_ratio=1.1,
+            rect_left=0.1 + 0.2,
+            rect_top=3.0,
+            rect_width=28.0,
+            rect_height=20.0,
+            zoom=1.0,
+            window_width=1280,
+            window_height=720,
+            screen_width=1280,
+            screen_height=800,
+            hidden=number == 2,
+        )
+        if number == 4:
+            display = DisplayRecord(surface="plain")
+        ballot = Ballot(
+            item=state.current.item,
+            nonce=f"{number:022d}",
+            score=1 + number,
+            response_ms=700 + number,
+            display=display,
+        )
+        after = desk.vote(invite, ballot).state
+        if number == 3:
+            assert after.current is not None
+            back = desk.undo(invite, after.current.item).state
+            assert back.current is not None
+            again = {"item": back.current.item, "nonce": "again" + "x" * 17}
+            assert desk.vote(invite, ballot.model_copy(update=again)).verdict == "saved"
+    registry.exclude("r02", 'said "I, too, am blind"\nand left', "admin")
+    return results, workspace, invite
+
+
+def test_simulate_fills_the_papers_design_in_under_a_minute(paper: tuple[Workspace, float, Path]) -> None:
+    workspace, seconds, path = paper
+    assert seconds < 60
+    rows = list(csv.DictReader((path.parent / "export" / "ratings.csv").open(encoding="utf-8")))
+    assert tuple(rows[0]) == RATINGS_COLUMNS
+    assert len(rows) == RATINGS_TOTAL
+    assert {row["synthetic"] for row in rows} == {"1"}
+    assert len({(row["rater"], row["dataset"], row["image"], row["method"]) for row in rows}) == RATINGS_TOTAL
+    assert workspace.study.synthetic
+    manifest = json.loads((path.parent / "export" / "manifest.json").read_text(encoding="utf-8"))
+    assert "synthetic" in manifest["notes"][0]
+    assert "Synthetic" in (path.parent / "export" / "codebook.md").read_text(encoding="utf-8")
+
+
+def test_simulated_means_are_the_wanted_ones(paper: tuple[Workspace, float, Path]) -> None:
+    workspace, _, _ = paper
+    answers = read_answers(workspace.database)
+    votes = answers[answers["phase"] == "rating"]
+    means = votes.groupby(["dataset", "method"])["score"].mean()
+    wanted = paper_means()
+    for (dataset, method), mean in means.items():
+        # three standard errors for the effects of images, raters and both
+        images = {"Set5": 5, "Set14": 14, "BSD100": 100}[dataset]
+        error = np.sqrt(0.25**2 / images + (0.3**2 + 0.2**2) / 26 + 0.6**2 / (26 * images))
+        assert abs(mean - wanted[dataset, method]) < 3.2 * error, (dataset, method)
+
+
+def test_latent_means_give_the_wanted_scores() -> None:
+    for mean in (1.11, 2.0, 3.5, 4.46):
+        assert expected_score(latent_for(mean, 0.75), 0.75) == pytest.approx(mean, abs=1e-9)
+    draws = np.clip(np.floor(np.random.default_rng(0).normal(2.3, 0.8, 400_000) + 0.5), 1, 5)
+    assert draws.mean() == pytest.approx(expected_score(2.3, 0.8), abs=0.005)
+
+
+def test_export_then_import_gives_the_same_bytes(
+    paper: tuple[Workspace, float, Path], tmp_path: Path
+) -> None:
+    _, _, path = paper
+    import_study(Results(tmp_path), path, name="again")
+    workspace = open_workspace(Results(tmp_path), "again")
+    assert export_study(workspace).read_bytes() == path.read_bytes()
+    workspace.close()
+
+
+def test_a_real_studys_export_comes_back_to_the_byte_without_its_secrets(tmp_path: Path) -> None:
+    _, workspace, invite = real_study(tmp_path / "one")
+    path = export_study(workspace)
+    exported = path.read_bytes()
+    assert export_study(workspace).read_bytes() == exported
+    files = read_export(path)
+    everything = b"".join(files.values())
+    hashes = hashlib.sha256(invite.encode()).hexdigest().encode()
+    for secret in (invite.encode(), hashes, workspace.study.secret.encode()):
+        assert secret not in everything
+    ratings = pd.read_csv(io.BytesIO(files["ratings.csv"]))
+    assert list(ratings["score"]) == [1, 2, 3, 4, 5]
+    assert set(ratings["excluded"]) == {1}
+    assert set(ratings["synthetic"]) == {0}
+    practice = pd.read_csv(io.BytesIO(files["calibration.csv"]))
+    assert set(practice["phase"]) == {"example", "check"}
+    assert len(pd.read_csv(io.BytesIO(files["withdrawn.csv"]))) == 1
+    answers = pd.read_csv(io.BytesIO(files["answers.csv"]))
+    assert (
+        answers["deviations"].fillna("").str.split().explode().isin(["offgrid", "hidden", "unmeasured"]).any()
+    )
+    wide = pd.read_csv(io.BytesIO(files["ratings_wide.csv"]))
+    assert sorted(wide["r02"]) == [1, 2, 3, 4, 5]
+    name = import_study(Results(tmp_path / "two"), path)
+    again = open_workspace(Results(tmp_path / "two"), name)
+    assert export_study(again).read_bytes() == exported
+    assert not again.study.servable
+    workspace.close()
+    again.close()
+    with pytest.raises(UserError, match="exists already"):
+        import_study(Results(tmp_path / "two"), path)
+
+
+def test_sureals_reader_takes_the_export(paper: tuple[Workspace, float, Path]) -> None:
+    """sureal 0.9 reads the JSON, and its model of P.910 gives our live figures."""
+    from types import SimpleNamespace
+
+    from sureal.dataset_reader import RawDatasetReader
+    from sureal.subjective_model import (
+        MaximumLikelihoodEstimationModelContentObliviousAlternativeProjection as AlternatingProjection,
+    )
+    from sureal.subjective_model import MosModel
+
+    workspace, _, path = paper
+    told = json.loads((path.parent / "export" / "sureal.json").read_text(encoding="utf-8"))
+    reader = RawDatasetReader(SimpleNamespace(**told))
+    mos = np.asarray(MosModel(reader).run_modeling()["quality_scores"])
+    answers = read_answers(workspace.database)
+    votes = answers[answers["phase"] == "rating"]
+    table = votes.pivot(index=["dataset", "image", "method"], columns="rater", values="score")
+    assert mos == pytest.approx(table.mean(axis=1).to_numpy(), abs=1e-12)
+    theirs = AlternatingProjection(reader).run_modeling()
+    model = fit_subject_model(table.to_numpy(dtype=float))
+    assert model.quality == pytest.approx(np.asarray(theirs["quality_scores"]), abs=1e-4)
+    assert model.bias == pytest.approx(np.asarray(theirs["observer_bias"]), abs=1e-4)
+    assert model.inconsistency == pytest.approx(np.asarray(theirs["observer_inconsistency"]), abs=1e-4)
+
+
+def test_hostile_zips_are_refused(paper: tuple[Workspace, float, Path], tmp_path: Path) -> None:
+    files = read_export(paper[2])
+    results = Results(tmp_path / "results")
+
+    def refused(name: str, data: bytes) -> str:
+        path = tmp_path / name
+        path.write_bytes(data)
+        with pytest.raises(UserError) as error:
+            import_study(results, path)
+        return str(error.value)
+
+    assert "not an export" in refused("text.zip", b"hello")
+    assert "foreign" in refused("path.zip", zip_bytes({**files, "../../evil": b"x"}))
+    assert "changed" in refused("changed.zip", zip_bytes({**files, "ratings.csv": b"x"}))
+    assert "missing" in refused("less.zip", zip_bytes({k: v for k, v in files.items() if k != "raters.csv"}))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ratings.csv", b"\0" * 600_000_000)
+    assert "too large" in refused("bomb.zip", buffer.getvalue())
+    manifest = json.loads(files["manifest.json"])
+    broken = files["answers.csv"].replace(b"check", b"chick")
+    manifest["outputs"]["answers.csv"] = hashlib.sha256(broken).hexdigest()
+    told = json.dumps(manifest).encode()
+    refused("broken.zip", zip_bytes({**files, "answers.csv": broken, "manifest.json": told}))
+    assert not [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+
+
+def test_backup_while_votes_go_on_and_restore(tmp_path: Path) -> None:
+    results, workspace = make_study(tmp_path, small_toml(images=24, blocks=3, distance=4))
+    desk = Desk(workspace.database, workspace.study.record)
+    invite = practised(workspace, "r01")
+    stop = threading.Event()
+    given: list[int] = []
+
+    def vote() -> None:
+        while not stop.is_set():
+            state = desk.state(invite)
+            if state.current is None:
+                return
+            ballot = Ballot(
+                item=state.current.item,
+                nonce=f"{state.done:022d}",
+                score=3,
+                response_ms=900,
+                display=DisplayRecord(surface="plain"),
+            )
+            desk.vote(invite, ballot)
+            given.append(state.done)
+
+    voter = threading.Thread(target=vote)
+    voter.start()
+    while len(given) < 5:
+        time.sleep(0.01)
+    before = len(given)
+    back_up(workspace, tmp_path / "backup")
+    after = len(given)
+    stop.set()
+    voter.join()
+    with pytest.raises(UserError, match="exists already"):
+        back_up(workspace, tmp_path / "backup")
+    restore(results, tmp_path / "backup", "restored")
+    copy = open_workspace(results, "restored")
+    state = Desk(copy.database, copy.study.record).state(invite)  # the link still works
+    assert before <= state.done <= after + 1
+    assert copy.study.secret == workspace.study.secret
+    originals = {path.name: path.read_bytes() for path in workspace.folder.stimuli.iterdir()}
+    assert {path.name: path.read_bytes() for path in copy.folder.stimuli.iterdir()} == originals
+    copy.close()
+    workspace.close()
+    with pytest.raises(UserError, match="exists already"):
+        restore(results, tmp_path / "backup", "restored")
+    data = bytearray((tmp_path / "backup" / "study.db").read_bytes())
+    data[4096 : 4096 * 6] = b"\xff" * (4096 * 5)
+    (tmp_path / "backup" / "study.db").write_bytes(data)
+    with pytest.raises((UserError, sqlite3.DatabaseError)):
+        restore(results, tmp_path / "backup", "damaged")
+
+
+def test_simulate_never_touches_a_study_of_people(tmp_path: Path) -> None:
+    results, workspace = make_study(tmp_path, small_toml())
+    config = workspace.study.config
+    with pytest.raises(UserError, match="real raters"):
+        make_synthetic_study(results, config, small_toml(), name="small")
+    with pytest.raises(UserError, match="for people"):
+        fill_study(workspace, 1, SimulationParameters(), 0)
+    workspace.close()
+
+
+def test_quality_control_finds_the_careless(tmp_path: Path) -> None:
+    workspace = synthetic(tmp_path, "pilot", careless=2)
+    answers = read_answers(workspace.database)
+    votes = answers[answers["phase"] == "rating"]
+    table = rater_quality(votes, 100, workspace.study.config).set_index("rater")
+    assert set(table.index[table["warnings"].str.contains("unlike the others")]) == {"r25", "r26"}
+    good = table.drop(["r25", "r26"])
+    assert table.loc[["r25", "r26"], "inconsistency"].min() > 1.5 * good["inconsistency"].max() * 0.8
+    assert abs(good["bias"].mean()) < 0.2
+    assert (table["done"] == 1).all()
+    mos = live_mos(votes, seed=1)
+    assert ((mos["low"] < mos["mos"]) & (mos["mos"] < mos["high"])).all()
+    workspace.close()
+    assert longest_run(np.array([1, 2, 2, 2, 3, 2, 2])) == 3
+    assert longest_run(np.array([], dtype=int)) == 0
+    assert rater_quality(votes.iloc[:0], 100, workspace.study.config).empty
+    assert live_mos(votes.iloc[:0], seed=1).empty
+
+
+def test_subject_model_recovers_its_parameters() -> None:
+    rng = np.random.default_rng(1)
+    quality = rng.uniform(1.5, 4.5, 300)
+    bias = rng.normal(0, 0.4, 12)
+    noise = rng.uniform(0.2, 1.0, 12)
+    scores = quality[:, None] + bias + noise * rng.standard_normal((300, 12))
+    scores[rng.random(scores.shape) < 0.1] = np.nan
+    model = fit_subject_model(scores)
+    assert model.bias == pytest.approx(bias - bias.mean(), abs=0.12)
+    assert model.inconsistency == pytest.approx(noise, abs=0.06)
+    assert np.corrcoef(model.quality, quality)[0, 1] > 0.98
+
+
+def pilot_ratings(second: list[int], first: list[int], raters: int = 20) -> pd.DataFrame:
+    rows = [
+        ("BSD100", f"i{image}", "X", f"r{rater:02d}", repeat, scores[image], False)
+        for rater in range(raters)
+        for repeat, scores in ((0, first), (1, second))
+        for image in range(len(first))
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "image", "method", "rater", "repeat", "score", "excluded"])
+
+
+def test_pilot_says_go_and_no_go() -> None:
+    part = PilotPart(dataset="BSD100", method="X")
+    same = pilot_report(pilot_ratings([1, 2, 3, 4], [1, 2, 3, 4]), part)
+    assert (same.exact, same.within_one, same.kappa, same.icc) == pytest.approx((1, 1, 1, 1))
+    assert same.wilcoxon_p == 1
+    assert same.go
+    shifted = pilot_report(pilot_ratings([2, 3, 4, 5], [1, 2, 3, 4]), part)
+    assert shifted.exact == 0
+    assert shifted.mean_difference == 1
+    assert shifted.wilcoxon_p < 0.001
+    assert not shifted.go
+    assert shifted.lines()[-1].startswith("no-go")
+    # kappa by hand: observed disagreement 1 (one step each), expected from the margins
+    expected = np.mean([(a - b) ** 2 for a in (1, 2, 3, 4) for b in (2, 3, 4, 5)])
+    assert shifted.kappa == pytest.approx(1 - 1 / expected)
+    with pytest.raises(UserError, match="fewer than two"):
+        pilot_report(pilot_ratings([1], [1], raters=1), part)
+
+
+def test_plan_says_what_can_be_resolved() -> None:
+    config, _ = read_template("paper")
+    found = {line.dataset: line for line in resolutions(config, 26, Spread())}
+    assert found["BSD100"].difference == pytest.approx(0.1, abs=0.04)
+    assert found["Set14"].difference == pytest.approx(0.25, abs=0.05)
+    assert not found["Set5"].per_image
+    assert found["Set14"].per_image
+    more = {line.dataset: line for line in resolutions(config, 100, Spread())}
+    assert all(more[name].difference < found[name].difference for name in found)
+
+
+def test_init_names_what_is_missing_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    from mos_helpers.studies import fill_store
+
+    results = Results(tmp_path)
+    toml = small_toml()
+    config = parse_study(toml, "x")
+    with pytest.raises(UserError, match="0 originals"):
+        init_study(results, config, toml, name="small")
+    fill_store(results, config)
+    results.image("Set5", "bicubic", "img_004").unlink()
+    with pytest.raises(UserError, match="Set5/bicubic: 1"):
+        init_study(results, config, toml, name="small")
+    assert not list(tmp_path.glob("studies/*"))
+    assert not list(tmp_path.glob("studies/.*"))
+    assert init_study(results, config, toml, name="small", skip_missing=True) == [("Set5", "bicubic")]
+    workspace = open_workspace(results, "small")
+    assert len(workspace.study.items) == 18
+    workspace.close()
+    pixels = np.zeros((20, 24, 3), dtype=np.uint8)
+    write_png(results.image("Set5", "SRGAN-VGG54", "img_002"), pixels)
+    with pytest.raises(UserError, match="differ in size"):
+        init_study(results, config, toml, name="other", skip_missing=True)
+    assert [path.name for path in (tmp_path / "studies").iterdir()] == ["small"]
+
+
+def test_stimuli_are_stripped_hash_named_and_pixel_identical(tmp_path: Path) -> None:
+    from mos_helpers.studies import fill_store
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    results = Results(tmp_path)
+    toml = small_toml()
+    config = parse_study(toml, "x")
+    fill_store(results, config)
+    path = results.image("Set5", "SRGAN-VGG54", "img_001")
+    with Image.open(path) as image:
+        image.load()
+        told = PngInfo()
+        told.add_text("method", "SRGAN-VGG54")
+        image.save(path, pnginfo=told, dpi=(300, 300), icc_profile=b"secret profile")
+        pixels = np.asarray(image)
+    init_study(results, config, toml, name="small")
+    folder = tmp_path / "studies" / "small" / "stimuli"
+    found = 0
+    for stimulus in folder.iterdir():
+        data = stimulus.read_bytes()
+        assert hashlib.sha256(data).hexdigest() == stimulus.stem
+        assert {data[k + 4 : k + 8] for k in chunk_offsets(data)} == {b"IHDR", b"IDAT", b"IEND"}
+        with Image.open(stimulus) as image:
+            assert image.mode == "RGB"
+            found += np.array_equal(np.asarray(image), pixels)
+    assert found == 1
+
+
+def chunk_offsets(data: bytes) -> list[int]:
+    offsets, at = [], 8
+    while at < len(data):
+        offsets.append(at)
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return offsets

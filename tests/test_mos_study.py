@@ -1,0 +1,64 @@
+"""Study files: what they may say, and how what they may not say is refused."""
+
+from __future__ import annotations
+
+import pytest
+from mos_helpers.studies import small_toml
+
+from mos_app.study import TEMPLATES, parse_study, read_template
+from mos_app.texts import load_texts
+from repro.errors import UserError
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_templates_are_valid_and_bilingual(name: str) -> None:
+    config, text = read_template(name)
+    assert config.name == name
+    assert parse_study(text, "again") == config
+    assert set(config.consent.text) >= set(config.languages)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('name = "small"', 'name = "../x"', "name"),
+        ("seed = 5", "seed = -1", "seed"),
+        ("seed = 5", 'seed = 5\ncolour = "red"', "colour"),
+        ('"bicubic", ', '"bicubic", "bicubic", ', "twice"),
+        ('"bicubic", ', '"../../etc", ', "methods"),
+        ("count = 6", "count = 0", "count"),
+        ('dataset = "BSD300-calibration"', 'dataset = "Set5"', "calibration images must not be rated"),
+        ("check_items = 4", "check_items = 9", "check items"),
+        ("blocks = 2", "blocks = 0", "blocks"),
+        ('de = "Bitte stimmen Sie zu."', "", "'de'"),
+        ("[order]", "[order", "TOML"),
+        ("[order]", '[pilot]\ndataset = "Set5"\nmethod = "DRCN"\n\n[order]', "not rated"),
+    ],
+)
+def test_bad_study_files_are_refused_by_name(old: str, new: str, told: str) -> None:
+    text = small_toml()
+    assert old in text
+    with pytest.raises(UserError) as refused:
+        parse_study(text.replace(old, new), "mine.toml")
+    assert "mine.toml" in refused.value.got
+    assert told in refused.value.got
+
+
+def test_leaving_out_methods() -> None:
+    config = parse_study(small_toml(), "x")
+    smaller = config.without_methods({("Set5", "bicubic")})
+    assert smaller.datasets[0].methods == ["nearest", "SRGAN-VGG54", "HR"]
+    with pytest.raises(UserError, match="no method"):
+        config.without_methods({("Set5", method) for method in config.datasets[0].methods})
+
+
+def test_every_language_says_the_same_things() -> None:
+    def shape(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: shape(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return len(value)
+        assert isinstance(value, str)
+        return sorted(part.partition("}")[0] for part in value.split("{")[1:])
+
+    assert shape(load_texts("en")) == shape(load_texts("de"))

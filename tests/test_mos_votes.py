@@ -1,0 +1,444 @@
+"""The voting desk: exactly once, in order, resumable, with every refusal logged; on both databases."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from mos_helpers.serving import free_port
+from mos_helpers.studies import finish_practice, make_study, practised, prepare, small_toml
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from mos_app.db.engine import Database, sqlite_url
+from mos_app.db.raters import Registry
+from mos_app.db.votes import Desk, UnknownInviteError
+from mos_app.display import Ballot, DisplayRecord, deviations
+from mos_app.progress import Kind, Phase
+from mos_app.workspace import Workspace
+from repro.errors import UserError
+
+GOOD = DisplayRecord(
+    surface="stage",
+    pixel_ratio=1.25,
+    rect_left=10.0,
+    rect_top=20.02,
+    rect_width=32.0,
+    rect_height=20.01,
+    zoom=1.0,
+    window_width=1280,
+    window_height=720,
+    screen_width=1536,
+    screen_height=864,
+    hidden=False,
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000_000
+
+    def __call__(self) -> int:
+        self.now += 1
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A throw-away PostgreSQL server on loopback; the URL of an empty database, without its name."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = shutil.which("initdb") or (str(programs[-1]) if programs else None)
+    if found is None:
+        pytest.skip("PostgreSQL's server programs are not installed")
+    binaries = Path(found).parent
+    # not under pytest's folder: that one belongs to root alone, and the server refuses to run as root
+    folder = Path(tempfile.mkdtemp(prefix="mos-postgres-"))
+    port = free_port()
+    as_user: list[str] = []
+    if os.getuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+        as_user = ["runuser", "-u", "postgres", "--"]
+    data = folder / "data"
+
+    def run(*command: str | Path) -> None:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd="/")
+        assert done.returncode == 0, f"{command}: {done.stdout} {done.stderr}"
+
+    run(*as_user, binaries / "initdb", "-D", data, "-U", "study", "--auth=trust", "--no-sync")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    control = [*as_user, str(binaries / "pg_ctl"), "-D", str(data), "-w"]
+    run(*control, "-l", str(folder / "log"), "-o", options, "start")
+    try:
+        yield f"postgresql+psycopg://study@127.0.0.1:{port}"
+    finally:
+        run(*control, "-m", "fast", "stop")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest) -> str | None:
+    if request.param == "sqlite":
+        return None
+    server = request.getfixturevalue("postgres")
+    import psycopg
+
+    name = f"study_{abs(hash(request.node.name)) % 10**9}_{free_port()}"
+    address = server.replace("postgresql+psycopg", "postgresql")
+    with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+    return f"{server}/{name}"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, url: str | None) -> Iterator[Workspace]:
+    _, opened = make_study(tmp_path, small_toml(), url=url)
+    yield opened
+    opened.close()
+
+
+def ballot(item: str, nonce: str, score: int = 3, response_ms: int = 900) -> Ballot:
+    return Ballot(item=item, nonce=nonce.ljust(16, "x"), score=score, response_ms=response_ms, display=GOOD)
+
+
+def count(workspace: Workspace, table: str, where: str = "1=1") -> int:
+    with workspace.database.read() as connection:
+        return int(connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}")).scalar_one())
+
+
+def test_a_key_press_counts_once_however_often_it_is_delivered(workspace: Workspace) -> None:
+    desk = Desk(workspace.database, workspace.study.record)
+    invite = practised(workspace, "r01")
+    before = count(workspace, "vote")
+    first = desk.state(invite)
+    assert first.current is not None
+    press = ballot(first.current.item, "one", 4)
+    assert desk.vote(invite, press).verdict == "saved"
+    again = desk.vote(invite, press)
+    assert again.verdict == "repeated"
+    assert again.state.place == 2
+    # the same image, another key press: refused, logged, and the answer says where the rater is
+    other = desk.vote(invite, ballot(first.current.item, "two", 1))
+    assert other.verdict == "conflict"
+    assert other.state == again.state
+    # the same press with another score is no repetition
+    assert desk.vote(invite, ballot(first.current.item, "one", 2)).verdict == "conflict"
+    assert count(workspace, "vote") == before + 1
+    assert count(workspace, "event", "kind = 'conflict'") == 2
+
+
+def test_fifty_threads_with_different_answers_give_one_vote(workspace: Workspace) -> None:
+    desk = Desk(workspace.database, workspace.study.record)
+    invite = practised(workspace, "r01")
+    before = count(workspace, "vote")
+    item = desk.state(invite).current
+    assert item is not None
+    barrier = threading.Barrier(12)
+
+    def press(number: int) -> str:
+        barrier.wait()
+        return desk.vote(invite, ballot(item.item, f"thread{number}", 1 + number % 5)).verdict
+
+    with ThreadPoolExecutor(12) as pool:
+        verdicts = list(pool.map(press, range(12)))
+    assert sorted(verdicts) == ["conflict"] * 11 + ["saved"]
+    assert count(workspace, "vote") == before + 1
+
+
+def test_nobody_answers_for_another_or_ahead(workspace: Workspace) -> None:
+    desk = Desk(workspace.database, workspace.study.record)
+    one, two = practised(workspace, "r01"), practised(workspace, "r02")
+    mine, theirs = desk.state(one), desk.state(two)
+    assert mine.current is not None
+    assert theirs.current is not None
+    assert desk.vote(one, ballot(theirs.current.item, "a")).verdict == "conflict"
+    assert desk.vote(one, ballot(mine.upcoming[0].item, "b")).verdict == "conflict"
+    assert desk.stimulus(one, theirs.current.image) is None
+    names = {mine.current.image, *(item.image for item in mine.upcoming)}
+    assert len(names) == 4
+    assert names.isdisjoint({theirs.current.image, *(item.image for item in theirs.upcoming)})
+    assert all(len(desk.stimulus(one, name) or "") == 64 for name in names)
+    for guess in ("", "../../study", "x" * 22, mine.current.item):
+        assert desk.stimulus(one, guess) is None
+    with pytest.raises(UnknownInviteError):
+        desk.state("x" * 32)
+
+
+def test_early_answers_and_wrong_labels_do_not_count(workspace: Workspace) -> None:
+    desk = Desk(workspace.database, workspace.study.record)
+    invite = prepare(workspace, "r01")
+    state = desk.state(invite)
+    assert state.screen.phase == Phase.EXAMPLE
+    assert state.current is not None
+    assert state.current.label in (1, 5)
+    assert desk.vote(invite, ballot(state.current.item, "a", 3)).verdict == "label"
+    early = ballot(state.current.item, "b", state.current.label or 1, 299)
+    assert desk.vote(invite, early).verdict == "early"
+    assert count(workspace, "vote") == 0
+
+
+def test_undo_is_logged_once_and_kills_the_old_names(workspace: Workspace) -> None:
+    desk = Desk(workspace.database, workspace.study.record)
+    invite = practised(workspace, "r01")
+    before = count(workspace, "vote")
+    start = desk.state(invite)
+    assert start.current is not None
+    assert desk.undo(invite, start.current.item).verdict == "nothing"  # practice is not taken back
+    press = ballot(start.current.item, "first", 2)
+    after = desk.vote(invite, press).state
+    assert after.can_undo
+    assert after.current is not None
+    back = desk.undo(invite, after.current.item)
+    assert back.verdict == "saved"
+    assert back.state.place == 1
+    assert back.state.current is not None
+    assert back.state.current.item != start.current.item
+    assert not back.state.can_undo
+    # neither the undo nor the old vote can come again
+    assert desk.undo(invite, after.current.item).verdict == "nothing"
+    assert desk.vote(invite, press).verdict == "conflict"
+    assert desk.vote(invite, ballot(back.state.current.item, "second", 5)).verdict == "saved"
+    assert count(workspace, "vote") == before + 1
+    assert count(workspace, "withdrawn_vote", "score = 2") == 1
+    assert count(workspace, "event", "kind = 'undo'") == 1
+
+
+def answer_all(desk: Desk, invite: str, until: int) -> None:
+    state = desk.state(invite)
+    while state.current is not None and state.done < until:
+        state = desk.vote(invite, ballot(state.current.item, f"n{state.done}-{invite[:8]}")).state
+        if state.current is None:
+            state = desk.state(invite)
+
+
+def test_the_whole_design_once_and_then_thanks(workspace: Workspace) -> None:
+    desk = Desk(workspace.database, workspace.study.record)
+    invite = practised(workspace, "r01")
+    answer_all(desk, invite, 24)
+    assert desk.state(invite).screen.kind == Kind.THANKS
+    assert count(workspace, "vote v JOIN presentation p ON p.id = v.presentation_id", "phase='rating'") == 24
+
+
+def test_a_break_is_enforced_after_thirty_minutes(workspace: Workspace) -> None:
+    clock = Clock()
+    desk = Desk(workspace.database, workspace.study.record, clock)
+    registry = Registry(workspace.database, workspace.study, clock)
+    invite = registry.invite("r01")
+    registry.consent(invite, "de")
+    registry.answer_questions(invite, "65+", "impaired", "laptop")
+    registry.check_viewing(invite, {"patches": 8})
+    registry.instructed(invite)
+    with workspace.database.write() as connection:
+        # practice has tests of its own
+        connection.execute(text("DELETE FROM presentation WHERE phase <> 'rating'"))
+    state = desk.state(invite)
+    for minute in range(31):
+        assert state.current is not None
+        state = desk.vote(invite, ballot(state.current.item, f"minute{minute}")).state
+        if state.screen.kind == Kind.BREAK or minute > 12:
+            break
+        clock.now += 3 * 60_000
+    assert state.screen.kind == Kind.BREAK
+    assert state.done == 11
+    clock.now += 4 * 60_000
+    assert desk.state(invite).screen.kind == Kind.BREAK
+    clock.now += 60_000
+    assert desk.state(invite).screen.kind == Kind.STAGE
+
+
+def test_after_twelve_hours_instructions_and_unscored_warmups(workspace: Workspace) -> None:
+    clock = Clock()
+    desk = Desk(workspace.database, workspace.study.record, clock)
+    registry = Registry(workspace.database, workspace.study, clock)
+    invite = practised(workspace, "r01")
+    clock.now = max(
+        clock.now, Desk(workspace.database, workspace.study.record).state(invite).last_answer_ms or 0
+    )
+    answer_all(desk, invite, 3)
+    clock.now += 12 * 3_600_000 + 60_000
+    assert desk.state(invite).screen.kind == Kind.INSTRUCTIONS
+    registry.instructed(invite)
+    state = desk.state(invite)
+    assert state.screen.phase == Phase.WARMUP
+    warmups = min(workspace.study.config.resume.warmups, 4)
+    for number in range(warmups):
+        assert state.screen.phase == Phase.WARMUP
+        assert state.current is not None
+        state = desk.vote(invite, ballot(state.current.item, f"warm{number}")).state
+    state = desk.state(invite)
+    assert state.screen.phase == Phase.RATING
+    assert state.done == 3
+    assert count(workspace, "vote v JOIN presentation p ON p.id = v.presentation_id", "phase='rating'") == 3
+
+
+def test_a_failed_check_is_retried_once_then_flagged(workspace: Workspace) -> None:
+    desk = Desk(workspace.database, workspace.study.record)
+    registry = Registry(workspace.database, workspace.study)
+    invite = prepare(workspace, "r01")
+    for attempt in (1, 2):
+        state = desk.state(invite)
+        while state.screen.kind == Kind.STAGE and state.screen.phase != Phase.RATING:
+            assert state.current is not None
+            score = state.current.label or 3
+            nonce = f"{attempt}{state.screen.phase}{state.place}"
+            state = desk.vote(invite, ballot(state.current.item, nonce, score)).state
+        if attempt == 1:
+            assert state.screen.kind == Kind.RETRY
+            registry.retry_check(invite)
+    assert desk.state(invite).screen.phase == Phase.RATING
+    assert count(workspace, "rater", "flagged") == 1
+    assert count(workspace, "event", "kind = 'check_failed'") == 2
+    good = practised(workspace, "r02")
+    assert desk.state(good).screen.phase == Phase.RATING
+    assert count(workspace, "rater", "flagged") == 1
+
+
+def test_the_database_refuses_wrong_states(workspace: Workspace) -> None:
+    invite = practised(workspace, "r01")
+    answer_all(Desk(workspace.database, workspace.study.record), invite, 1)
+    with workspace.database.read() as connection:
+        taken = connection.execute(text("SELECT max(presentation_id) FROM vote")).scalar_one()
+        free = connection.execute(
+            text("SELECT max(id) FROM presentation WHERE id NOT IN (SELECT presentation_id FROM vote)")
+        ).scalar_one()
+    vote = (
+        "INSERT INTO vote (presentation_id, score, showing, nonce, response_ms, answered_ms, surface, "
+        "deviations) VALUES ({}, {}, 1, 'n', {}, 1, 'stage', '')"
+    )
+    for statement in (
+        vote.format(taken, 3, 500),
+        vote.format(free, 0, 500),
+        vote.format(free, 6, 500),
+        vote.format(free, 3, -1),
+        vote.format(10**8, 3, 500),
+        "UPDATE vote SET score = 5",
+        "DELETE FROM vote",
+        "UPDATE event SET kind = 'nothing'",
+        "DELETE FROM event",
+        "UPDATE presentation SET phase = 'other'",
+        "UPDATE presentation SET position = 1",
+        "INSERT INTO event (at_ms, actor, kind, detail) VALUES (1, 'nobody', 'x', '{}')",
+        f"DELETE FROM presentation WHERE id = {taken}",
+    ):
+        with pytest.raises(DBAPIError), workspace.database.write() as connection:
+            connection.execute(text(statement))
+    # and a good vote is taken
+    with workspace.database.write() as connection:
+        connection.execute(text(vote.format(free, 3, 500)))
+
+
+def test_invites_are_hashed_revocable_and_many(workspace: Workspace) -> None:
+    registry = Registry(workspace.database, workspace.study)
+    desk = Desk(workspace.database, workspace.study.record)
+    one, two = registry.invite("r01"), registry.invite("r01")
+    assert len(one) >= 32
+    assert one != two
+    assert desk.state(one).code == desk.state(two).code == "r01"
+    with workspace.database.read() as connection:
+        stored = [str(row) for row in connection.execute(text("SELECT * FROM invite")).all()]
+    assert not any(one in row or two in row for row in stored)
+    assert registry.revoke("r01") == 2
+    for token in (one, two):
+        with pytest.raises(UnknownInviteError):
+            desk.state(token)
+    assert desk.state(registry.invite("r01")).code == "r01"
+    with pytest.raises(UserError, match="no rater"):
+        registry.invite("r99")
+
+
+def test_exclusion_is_logged_and_reversible(workspace: Workspace) -> None:
+    registry = Registry(workspace.database, workspace.study)
+    registry.exclude("r02", "fell asleep", "admin")
+    assert count(workspace, "rater", "excluded") == 1
+    with pytest.raises(UserError):
+        registry.exclude("r02", "again", "admin")
+    with pytest.raises(UserError):
+        registry.include("r02", "  ", "admin")
+    registry.include("r02", "was awake after all", "admin")
+    assert count(workspace, "rater", "excluded") == 0
+    reasons = [entry.detail["reason"] for entry in registry.log_entries(2)]
+    assert reasons == ["was awake after all", "fell asleep"]
+
+
+def test_schema_is_migrated_exactly_to_the_models(workspace: Workspace) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from mos_app.db.models import Base
+
+    with workspace.database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    workspace.database.migrate()  # again: nothing to do
+    workspace.database.require_current_schema()
+    with workspace.database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    with pytest.raises(UserError, match="schema 0000"):
+        workspace.database.require_current_schema()
+
+
+def test_sqlite_is_durable_and_locks_at_once(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "x.db"))
+    database.migrate()
+    with database.read() as connection:
+        pragmas = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert pragmas == ["wal", 2, 1]
+    other = Database(database.url)
+    # two processes read, then write: neither fails with "database is locked", both writes are kept
+    done: list[int] = []
+
+    def add(source: Database) -> None:
+        for _ in range(50):
+            with source.write() as connection:
+                found = connection.exec_driver_sql("SELECT count(*) FROM event").scalar_one()
+                connection.exec_driver_sql(
+                    "INSERT INTO event (at_ms, actor, kind, detail) VALUES (?, 'server', 'n', '{}')", (found,)
+                )
+                done.append(int(found))
+
+    threads = [threading.Thread(target=add, args=(source,)) for source in (database, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == list(range(100))
+    database.dispose()
+    other.dispose()
+
+
+def test_unusable_urls_are_refused_without_repeating_them() -> None:
+    for bad in ("nonsense", "nosuch://user:geheim@host/x"):
+        with pytest.raises(UserError) as refused:
+            Database(bad)
+        assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, []),
+        ({"rect_width": 40.0, "rect_height": 25.0}, ["scaled"]),
+        ({"rect_left": 10.5}, ["offgrid"]),
+        ({"zoom": 1.5}, ["zoomed"]),
+        ({"hidden": True}, ["hidden"]),
+        ({"rect_top": 890.0}, ["cropped"]),
+        ({"surface": "plain"}, ["unmeasured"]),
+        ({"pixel_ratio": None}, ["unmeasured"]),
+    ],
+)
+def test_deviations_are_named(change: dict[str, object], expected: list[str]) -> None:
+    assert deviations(GOOD.model_copy(update=change), 32, 20) == expected
+
+
+def test_practice_is_finished_by_the_book(workspace: Workspace) -> None:
+    invite = prepare(workspace, "r03")
+    finish_practice(workspace, invite)
+    assert count(workspace, "event", "kind = 'check_passed'") == 1

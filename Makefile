@@ -47,10 +47,10 @@ mos: $(STAMP) ## open the rating study (the demo study when there is no other)
 	$(PY) -m mos_app serve --results $(RESULTS)
 
 test: $(STAMP) ## the default tests (under 12 minutes on two cores)
-	$(PY) -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadgroup
 
 test-all: $(STAMP) ## every test, the long ones too
-	$(PY) -m pytest -n 2 --dist loadgroup -m ''
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadgroup -m ""
 
 lint: $(STAMP) ## ruff (lint and format) and mypy
 	$(VENV)/bin/ruff check repro mos_app analysis tests

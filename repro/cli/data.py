@@ -149,35 +149,45 @@ def fetch_files(
     Example: python -m repro data fetch --only Set5 --only BSDS500-train
     """
     # the HTTP client is only loaded where it is needed
-    from repro.data.fetch import Politeness, checked_base_url, fetch, missing_files, unfinished_bytes
+    from repro.data.fetch import checked_base_url, missing_files, unfinished_bytes
 
     root = data_root(data)
+    if not dry_run:
+        if not fetch_missing(root, only, base_url, connections).complete:
+            raise typer.Exit(1)
+        return
+    registry = load_registry().select(only)
+    checked_base_url(base_url)
+    with _files_bar(Console(stderr=True), "checking", len(registry.files)) as advance:
+        wanted = missing_files(registry.files, root, advance)
+    size = sum(file.size for file in wanted) - unfinished_bytes(wanted, root)
+    _say(f"{len(registry.files) - len(wanted)} of {len(registry.files)} files are in {root}")
+    for name, count in Counter(file.source.name for file in wanted).items():
+        total = sum(file.size for file in wanted if file.source.name == name)
+        _say(f"  {name}: {count} files, {decimal(total)}")
+    _say(f"to download: {len(wanted)} files, {decimal(size)} ({size} bytes), from {base_url}")
+
+
+def fetch_missing(root: Path, only: list[str] | None, base_url: str, connections: int = 8) -> Fetched:
+    """Downloads what is missing and says in one line how that went; contacts nobody when nothing is."""
+    from repro.data.fetch import Politeness, checked_base_url, fetch, missing_files
+
     registry = load_registry().select(only)
     checked_base_url(base_url)
     console = Console(stderr=True)
     with _files_bar(console, "checking", len(registry.files)) as advance:
         wanted = missing_files(registry.files, root, advance)
-    present = len(registry.files) - len(wanted)
-    size = sum(file.size for file in wanted) - unfinished_bytes(wanted, root)
-    if dry_run:
-        _say(f"{present} of {len(registry.files)} files are in {root}")
-        for name, count in Counter(file.source.name for file in wanted).items():
-            total = sum(file.size for file in wanted if file.source.name == name)
-            _say(f"  {name}: {count} files, {decimal(total)}")
-        _say(f"to download: {len(wanted)} files, {decimal(size)} ({size} bytes), from {base_url}")
-        return
     with _bytes_bar(console, wanted) as at:
         result = fetch(
             wanted,
             root,
-            present=present,
+            present=len(registry.files) - len(wanted),
             base_url=base_url,
             politeness=Politeness(connections=connections),
             at=at,
         )
     _report(result, registry, root)
-    if not result.complete:
-        raise typer.Exit(1)
+    return result
 
 
 def _report(result: Fetched, registry: Registry, data: Path) -> None:

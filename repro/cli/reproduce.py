@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
 
 from repro import variants
 from repro.cli import common
 from repro.cli.importing import import_references
 from repro.cli.train import describe, train_variant
+from repro.errors import UserError
 from repro.methods import INTERPOLATIONS, has_srcnn, srcnn, trained
 from repro.progress import bar
 
@@ -21,11 +27,15 @@ def reproduce(
     device: common.DeviceOption = "auto",
     vgg_weights: common.VGGOption = None,
     vgg_convention: common.ConventionOption = "auto",
+    fetch: Annotated[
+        bool, typer.Option(help="Download images that are missing in the data root first.")
+    ] = True,
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Train the five variants, enlarge every test set, score all images. Stages that are done are skipped.
 
-    Where no benchmark is to be had, crops of scikit-image's photographs are trained on and scored.
+    Missing test and training images are downloaded (135 MB). Without a network the command goes on with
+    what is there; where no benchmark is, crops of scikit-image's photographs are trained on and scored.
     """
     from repro.data.prepare import prepare_data
     from repro.datasets import CALIBRATION, SAMPLE, available_datasets, load_dataset
@@ -36,6 +46,8 @@ def reproduce(
     out = common.console()
     layout = common.results_layout(results)
     root = common.data_root(data)
+    if fetch and not dry_run:
+        _fetch(out, root)
     configs = [variants.configure(name, profile, seed) for name in variants.VARIANTS]
     there = [name for name in available_datasets(root) if name != SAMPLE]
     benchmarks = [name for name in there if name != CALIBRATION]
@@ -86,3 +98,17 @@ def reproduce(
     with bar(out, "scoring", total * len(PROTOCOLS)) as advance:
         evaluate_store(layout, advance)
     common.finished(out, layout.metrics_csv)
+
+
+def _fetch(out: Console, root: Path) -> None:
+    """Gets what is missing, if it can; whatever hinders it is told in a line and is no reason to stop."""
+    from repro.data.registry import BASE_URL
+
+    try:
+        from repro.cli.data import fetch_missing
+
+        fetch_missing(root, None, os.environ.get("SRGAN_DATA_URL", BASE_URL))
+    except UserError as error:
+        out.print(f"nothing fetched: {error.got}; going on with what is there")
+    except ModuleNotFoundError as error:
+        out.print(f"nothing fetched: {error.name} is not installed; going on with what is there")

@@ -74,5 +74,5 @@ def write_csv(path: Path, rows: list[dict[str, object]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda row: [str(row[c]).zfill(4) for c in COLUMNS[:5]]))
+    writer.writerows(sorted(rows, key=lambda row: (row["skip"], row["blocks"])))
     write_text(path, text.getvalue())

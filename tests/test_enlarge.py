@@ -1,0 +1,116 @@
+"""Enlarging: tiles without seams, equal sizes together, the same function as the trained module."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from repro import checkpoint
+from repro.enlarge import Enlarger, load_generator
+from repro.errors import UserError
+from repro.models.generator import Generator
+from repro.models.initialise import initialise
+from repro.ranges import hwc_to_nchw, nchw_to_hwc, pm1_to_u8, u8_to_01, u8_to_pm1
+from repro.tiling import tiles
+
+CPU = torch.device("cpu")
+
+
+def _generator(blocks: int = 2) -> Generator:
+    generator = Generator(blocks)
+    initialise(generator, 0, "generator")
+    with torch.no_grad():  # an output that fills the range, so that rounding is tried everywhere
+        generator.tail.weight.mul_(0.5)
+        generator.train()(torch.rand(4, 3, 24, 24))
+    return generator.eval()
+
+
+def _images(*sizes: tuple[int, int]) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+
+
+@torch.no_grad()
+def _plain(generator: Generator, image: np.ndarray) -> np.ndarray:
+    return nchw_to_hwc(pm1_to_u8(generator(u8_to_01(hwc_to_nchw(image)))))[0]
+
+
+def test_ranges_round_trip() -> None:
+    every = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    assert torch.equal(pm1_to_u8(u8_to_pm1(every)), every)
+    assert u8_to_01(every).min() == 0
+    assert u8_to_01(every).max() == 1
+    assert u8_to_pm1(every).min() == -1
+    assert u8_to_pm1(every).max() == pytest.approx(1)
+    outside = torch.tensor([-3.0, -1.001, 1.001, 3.0])
+    assert pm1_to_u8(outside).tolist() == [0, 0, 255, 255]
+
+
+def test_it_is_the_trained_function() -> None:
+    generator = _generator(3)
+    images = _images((20, 31), (20, 31), (9, 40), (1, 7), (20, 31))
+    for image, result in zip(images, Enlarger(generator, CPU).enlarge(images), strict=True):
+        expected = _plain(generator, image)
+        assert result.shape == (4 * image.shape[0], 4 * image.shape[1], 3)
+        # folding moves a value by less than 1e-5 of the range: a rounding boundary here and there
+        assert np.abs(result.astype(int) - expected).max() <= 1
+        assert (result != expected).mean() < 1e-3
+
+
+@pytest.mark.parametrize("size", [(70, 45), (16, 90), (64, 64)])
+def test_tiles_leave_no_seam(size: tuple[int, int]) -> None:
+    generator = _generator(3)
+    (image,) = _images(size)
+    (whole,) = Enlarger(generator, CPU, tile=0).enlarge([image])
+    (tiled,) = Enlarger(generator, CPU, tile=16).enlarge([image])
+    difference = np.abs(whole.astype(int) - tiled)
+    assert difference.max() <= 1  # rounding boundaries only
+    assert (difference > 0).mean() < 1e-3
+
+
+def test_tiles_cover_the_axis_once() -> None:
+    for length in (1, 16, 17, 100):
+        covered = []
+        for part, context in tiles(length, 16, 5):
+            covered += list(range(part.start, part.stop))
+            assert context.start == max(0, part.start - 5)
+            assert context.stop == min(length, part.stop + 5)
+        assert covered == list(range(length))
+    with pytest.raises(UserError, match="tile"):
+        Enlarger(_generator(), CPU, tile=3)
+
+
+def test_bfloat16_only_where_asked() -> None:
+    generator = _generator(3)
+    images = _images((24, 24))
+    exact = Enlarger(generator, CPU).enlarge(images)[0].astype(int)
+    fast = Enlarger(generator, CPU, bfloat16=True).enlarge(images)[0].astype(int)
+    assert 0 < np.abs(exact - fast).mean() < 3
+
+
+def test_files_say_what_they_are(tmp_path: Path) -> None:
+    generator = _generator(2)
+    path = tmp_path / "g.safetensors"
+    facts = {"residual_blocks": 2, "long_skip": True, "prelu": "layer", "variant": "SRGAN-MSE"}
+    checkpoint.save(path, checkpoint.module_state("generator", generator), facts)
+    loaded, metadata = load_generator(path)
+    assert metadata["variant"] == "SRGAN-MSE"
+    (image,) = _images((12, 12))
+    assert np.array_equal(_plain(loaded.eval(), image), _plain(generator, image))
+    checkpoint.save(path, checkpoint.module_state("generator", generator), facts | {"residual_blocks": 3})
+    with pytest.raises(UserError, match="do not fit"):
+        load_generator(path)
+    checkpoint.save(path, checkpoint.module_state("generator", generator), {})
+    with pytest.raises(UserError, match="depth"):
+        load_generator(path)
+
+
+def test_half_precision_files_are_read(tmp_path: Path) -> None:
+    generator = _generator(2)
+    state = checkpoint.module_state("generator", generator)
+    state = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
+    path = tmp_path / "g.safetensors"
+    checkpoint.save(path, state, {"residual_blocks": 2, "long_skip": True, "prelu": "layer"})
+    loaded, _ = load_generator(path)
+    assert loaded.head.weight.dtype == torch.float32

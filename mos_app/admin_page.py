@@ -12,7 +12,7 @@ from mos_app.db.tables import read_answers, read_events, read_progress, read_rat
 from mos_app.pilot import pilot_report
 from mos_app.progress import Phase
 from mos_app.quality import live_mos, rater_quality
-from mos_app.service import Service, current_service
+from mos_app.service import Service, client_address, current_service
 from repro.errors import UserError
 
 _SYNTHETIC = "Synthetic raters: drawn by a program, not given by people."
@@ -66,7 +66,7 @@ def _show_login(service: Service) -> None:
         sent = st.form_submit_button("Log in", type="primary")
     if not sent:
         return
-    opened = service.door.opens(password, st.context.ip_address or "local")
+    opened = service.door.opens(password, client_address())
     if opened:
         st.session_state["is_admin"] = True
         st.rerun()

@@ -14,7 +14,7 @@ from mos_app.db.votes import State, UnknownInviteError, now_ms
 from mos_app.display import Ballot, DisplayRecord
 from mos_app.progress import Kind, Phase
 from mos_app.routes import PREFIX
-from mos_app.service import Service, current_service
+from mos_app.service import Service, client_address, current_service
 from mos_app.stage import BAR_HEIGHT, GREY_STEPS, component
 from mos_app.study import LANGUAGES
 from mos_app.texts import load_texts
@@ -36,7 +36,7 @@ def show_rater() -> None:
         st.session_state["language"] = language
         _SCREENS[state.screen.kind](_Visit(service, invite, state, language))
     except UnknownInviteError:
-        if not service.by_client.allows(st.context.ip_address or "local"):
+        if not service.by_client.allows(client_address()):
             time.sleep(1)
         _message("invalid_title", "invalid")
 

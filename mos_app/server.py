@@ -124,7 +124,8 @@ def check_servable() -> None:
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket, or a UserError where the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # the protocol is named because asyncio switches Nagle's delay (40 ms a reply) off only where it is
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -140,3 +140,11 @@ def current_service() -> Service:
         float(os.environ.get(RATE_VARIABLE, DEFAULT_RATE)),
         take_password_hash(),
     )
+
+
+def client_address() -> str:
+    """The address of the browser that the running page belongs to; ``local`` where there is none."""
+    import streamlit as st
+
+    address = st.context.ip_address
+    return address if isinstance(address, str) else "local"

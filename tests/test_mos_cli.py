@@ -1,0 +1,192 @@
+"""The commands: what they print, and how they refuse."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from mos_helpers.serving import free_port
+from mos_helpers.studies import fill_store, make_study, practised, small_toml
+
+from mos_app.cli import main
+from mos_app.study import parse_study
+from repro.paths import Results
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(folder: Path, *arguments: str) -> Done:
+    """A command in this process (a new one would import for seconds), in ``folder``."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "160")
+        patch.delenv("MOS_DATABASE", raising=False)
+        patch.setattr(sys, "argv", ["mos_app", *arguments])
+        try:
+            main()
+            code = 0
+        except SystemExit as left:
+            code = int(left.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    done = run(folder, *arguments)
+    assert done.code == 2
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_errors_end_the_process_with_code_2_and_no_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mos_app", "export"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("no study in results")
+
+
+def test_a_study_from_init_to_export_by_commands(tmp_path: Path) -> None:
+    toml = tmp_path / "mine.toml"
+    toml.write_text(small_toml(), encoding="utf-8")
+    fill_store(Results(tmp_path / "results"), parse_study(toml.read_text(encoding="utf-8"), "x"))
+    made = run(tmp_path, "init", "--config", "mine.toml")
+    assert made.code == 0, made.stderr
+    assert "3 raters x 24 ratings" in made.stdout
+    invited = run(tmp_path, "invite", "--base-url", "https://rate.example")
+    links = list(csv.DictReader(io.StringIO(invited.stdout)))
+    assert [row["rater"] for row in links] == ["r01", "r02", "r03"]
+    assert all(re.fullmatch(r"https://rate\.example/\?invite=[\w-]{32}", row["link"]) for row in links)
+    # everybody has a link now
+    assert run(tmp_path, "invite").stdout.strip() == "rater,link"
+    assert "r01: 1 links ended" in run(tmp_path, "invite", "--revoke", "--rater", "r01").stdout
+    order = run(tmp_path, "order", "--rater", "r02").stdout
+    rows = list(csv.DictReader(io.StringIO(order)))
+    assert [int(row["position"]) for row in rows] == list(range(1, 25))
+    assert run(tmp_path, "order", "--rater", "r02").stdout == order
+    assert "excluded" in run(tmp_path, "exclude", "--rater", "r03", "--reason", "no show").stdout
+    status = run(tmp_path, "status").stdout
+    assert "0 of 72 ratings" in status
+    assert "excluded" in status
+    assert run(tmp_path, "exclude", "--rater", "r03", "--reason", "came", "--undo").code == 0
+    exported = run(tmp_path, "export")
+    assert exported.code == 0, exported.stderr
+    assert (tmp_path / "results" / "studies" / "small" / "export" / "ratings.csv").is_file()
+    path = "results/studies/small/export.zip"
+    assert run(tmp_path, "import", path, "--name", "copy").code == 0
+    assert run(tmp_path, "backup", "saved", "--study", "small").code == 0
+    assert run(tmp_path, "restore", "saved", "--name", "back").code == 0
+    assert "studies: back, copy, small" in run(tmp_path, "status").stderr
+
+
+def test_commands_refuse_with_what_to_do_next(tmp_path: Path) -> None:
+    assert "init" in refused(tmp_path, "export")
+    assert "no study 'x'" in refused(tmp_path, "status", "--study", "x")
+    assert "template 'x'" in refused(tmp_path, "init", "--template", "x")
+    assert "0 originals" in refused(tmp_path, "init")
+    assert "cannot be read" in refused(tmp_path, "init", "--config", "none.toml")
+    assert "not an export" in refused(tmp_path, "import", "none.zip")
+    assert "study '../x'" in refused(tmp_path, "export", "--study", "../x")
+    (tmp_path / "bad.toml").write_text("name = 3", encoding="utf-8")
+    assert "bad.toml" in refused(tmp_path, "init", "--config", "bad.toml")
+    make_study(tmp_path / "results", small_toml())[1].close()
+    assert "nobody was named" in refused(tmp_path, "invite", "--revoke")
+    assert "no rater 'r9'" in refused(tmp_path, "order", "--rater", "r9")
+    next((tmp_path / "results/studies/small/stimuli").iterdir()).unlink()
+    assert "stimuli are missing or damaged" in refused(
+        tmp_path, "serve", "--study", "small", "--port", str(free_port())
+    )
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert "cannot listen" in refused(tmp_path, "serve", "--study", "small", "--port", port)
+
+
+def test_plan_and_show_print(tmp_path: Path) -> None:
+    plan = run(tmp_path, "plan").stdout
+    assert "26 raters x 1128 ratings = 29,328 ratings" in plan
+    assert "Set5" in plan
+    assert "cannot be decided" in plan
+    shown = run(tmp_path, "init", "--template", "pilot", "--show").stdout
+    assert parse_study(shown, "shown").pilot is not None
+
+
+def test_simulated_pilot_gets_its_report(tmp_path: Path) -> None:
+    assert run(tmp_path, "simulate", "--template", "pilot").code == 0
+    report = run(tmp_path, "pilot", "--study", "pilot-synthetic").stdout
+    assert report.startswith("synthetic ratings")
+    assert "quadratic weighted kappa" in report
+    assert re.search(r"^(go|no-go): ", report, re.MULTILINE)
+
+
+@pytest.mark.timeout(120)
+def test_serve_makes_the_demo_study_by_itself(tmp_path: Path) -> None:
+    """What `make mos` does after cloning: a working study, its links printed, on loopback only."""
+    port = free_port()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MOS_")}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mos_app", "serve", "--results", "results", "--port", str(port)],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert server.stdout is not None
+    try:
+        lines = []
+        for line in server.stdout:
+            lines.append(line)
+            if "stop:" in line:
+                break
+        told = "".join(lines)
+        link = re.search(r"rate: +(http://127\.0\.0\.1:\d+/\?invite=([\w-]+))", told)
+        assert link is not None, told
+        assert "password for this run" in told
+        for _ in range(100):
+            try:
+                reply = httpx.get(
+                    f"http://127.0.0.1:{port}/mos/state", headers={"Authorization": f"Bearer {link.group(2)}"}
+                )
+                break
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        assert reply.json()["state"]["key"] == "consent"
+        assert httpx.get(link.group(1)).status_code == 200
+        addresses = Path("/proc/net/tcp").read_text(encoding="ascii").split() if os.name == "posix" else []
+        listening = [entry for entry in addresses if entry.endswith(f":{port:04X}")]
+        assert all(entry.startswith("0100007F:") for entry in listening if entry != "00000000:0000")
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=30)
+        server.stdout.close()
+
+
+def test_a_raters_link_survives_upgrade(tmp_path: Path) -> None:
+    _, workspace = make_study(tmp_path / "results", small_toml())
+    practised(workspace, "r01")
+    workspace.close()
+    assert "current" in run(tmp_path, "upgrade", "--study", "small").stdout

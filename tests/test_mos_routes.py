@@ -1,0 +1,290 @@
+"""The routes and the server's headers: who gets in, what gets out, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from mos_helpers.serving import Server, serving
+from mos_helpers.studies import make_study, practised, small_toml
+from sqlalchemy import text
+
+from mos_app.credentials import check_password, hash_password
+from mos_app.db.raters import Registry
+from mos_app.service import AdminDoor, RateLimiter
+from mos_app.workspace import Workspace
+from repro.errors import UserError
+
+pytestmark = pytest.mark.xdist_group("mos_routes")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Server]]:
+    folder = tmp_path_factory.mktemp("routes")
+    _, workspace = make_study(folder, small_toml(raters=40))
+    with serving(folder, "small", rate=14.0) as server:
+        yield workspace, server
+    workspace.close()
+
+
+@pytest.fixture
+def rater(served: tuple[Workspace, Server]) -> str:
+    workspace, _ = served
+    return practised(workspace, Registry(workspace.database, workspace.study).not_begun()[0])
+
+
+def call(
+    server: Server, method: str, path: str, invite: str = "", body: object = None, **headers: str
+) -> httpx.Response:
+    if invite:
+        headers["Authorization"] = f"Bearer {invite}"
+    content = None
+    if body is not None:
+        headers.setdefault("Content-Type", "application/json")
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return httpx.request(method, server.base + path, headers=headers, content=content, timeout=10)
+
+
+def good(state: dict[str, object], **change: object) -> dict[str, object]:
+    ballot: dict[str, object] = {
+        "item": state["current"]["item"],  # type: ignore[index]
+        "nonce": "n" * 22,
+        "score": 4,
+        "response_ms": 800,
+        "display": {"surface": "plain"},
+    }
+    return {**ballot, **change}
+
+
+def test_served_bytes_are_the_manifests(served: tuple[Workspace, Server], rater: str) -> None:
+    import hashlib
+
+    workspace, server = served
+    known = set(Registry(workspace.database, workspace.study).stimulus_hashes())
+    state = call(server, "GET", "/mos/state", rater).json()["state"]
+    for item in [state["current"], *state["next"]]:
+        reply = call(server, "GET", f"/mos/s/{item['image']}", rater, **{"Accept-Encoding": "gzip, br"})
+        assert reply.status_code == 200
+        assert reply.headers["content-type"] == "image/png"
+        assert reply.headers["cache-control"] == "no-store"
+        assert reply.headers["content-encoding"] == "identity"
+        assert hashlib.sha256(reply.content).hexdigest() in known
+        assert "content-disposition" not in reply.headers
+        assert "last-modified" not in reply.headers
+
+
+def test_no_entry_without_a_valid_invite(served: tuple[Workspace, Server], rater: str) -> None:
+    workspace, server = served
+    state = call(server, "GET", "/mos/state", rater).json()["state"]
+    image = state["current"]["image"]
+    for invite in ("", "x" * 32, rater[:-1], rater + "x", "' OR 1=1 --", "%00"):
+        for method, path, body in (
+            ("GET", "/mos/state", None),
+            ("POST", "/mos/vote", good(state)),
+            ("POST", "/mos/undo", {"item": state["current"]["item"]}),
+            ("GET", f"/mos/s/{image}", None),
+        ):
+            assert call(server, method, path, invite, body).status_code in {401, 429}
+    # an invite in the address is for pictures and state only, never for a vote
+    reply = call(server, "POST", f"/mos/vote?invite={rater}", "", good(state))
+    assert reply.status_code == 401
+    assert call(server, "GET", f"/mos/s/{image}?invite={rater}").status_code == 200
+    # another rater's picture
+    other = practised(workspace, Registry(workspace.database, workspace.study).not_begun()[0])
+    assert call(server, "GET", f"/mos/s/{image}", other).status_code == 404
+    Registry(workspace.database, workspace.study).revoke(call_code(workspace, rater))
+    assert call(server, "GET", "/mos/state", rater).status_code in {401, 429}
+    assert call(server, "GET", f"/mos/s/{image}", rater).status_code in {401, 429}
+
+
+def call_code(workspace: Workspace, invite: str) -> str:
+    from mos_app.db.votes import Desk
+
+    return Desk(workspace.database, workspace.study.record).state(invite).code
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/mos/s/..%2f..%2fstudy.png",
+        "/mos/s/../../study.db",
+        "/mos/s/%2e%2e/%2e%2e/study.db.png",
+        "/mos/s/stimuli.png",
+        "/mos/s/.png",
+        "/mos/../study.toml",
+        "/app/static/study.toml",
+        "/media/../study.db",
+        "/static/../../../../etc/passwd",
+        "/component/x/../../study.toml",
+        "/_stcore/metrics",
+        "/_stcore/agent/openapi.json",
+        "/_stcore/agent/mcp",
+        "/_stcore/upload_file/a/b",
+    ],
+)
+def test_nothing_else_can_be_read(served: tuple[Workspace, Server], rater: str, path: str) -> None:
+    """Traversal and Streamlit's unused parts; Streamlit answers unknown pages with its empty shell."""
+    _, server = served
+    connection = httpx.Client(base_url=server.base)
+    reply = connection.request(
+        "GET",
+        httpx.URL(server.base + "/").copy_with(raw_path=path.encode()),
+        headers={"Authorization": f"Bearer {rater}"},
+    )
+    connection.close()
+    shell = reply.headers.get("content-type", "").startswith("text/html")
+    assert reply.status_code in {400, 403, 404, 405} or shell
+    assert b"SQLite format" not in reply.content
+    assert b"[[datasets]]" not in reply.content
+    assert b"root:" not in reply.content
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+def test_nothing_can_be_uploaded(served: tuple[Workspace, Server], method: str) -> None:
+    _, server = served
+    for path in ("/_stcore/upload_file/a/b", "/_stcore/upload_file", "/mos/s/x.png", "/mos/state"):
+        assert call(server, method, path, body=b"x" * 100).status_code in {404, 405}
+
+
+def test_malformed_votes_are_refused_and_change_nothing(served: tuple[Workspace, Server], rater: str) -> None:
+    workspace, server = served
+    state = call(server, "GET", "/mos/state", rater).json()["state"]
+    bad = [
+        good(state, score=0),
+        good(state, score=6),
+        good(state, score="4"),
+        good(state, score=4.5),
+        good(state, score=True),
+        good(state, response_ms=-1),
+        good(state, response_ms=100),
+        good(state, nonce="short"),
+        good(state, item="' OR '1'='1' --      "),
+        good(state, more="x"),
+        good(state, display={"surface": "synthetic"}),
+        good(state, display={"surface": "stage", "pixel_ratio": 1e999}),
+        [],
+        "vote",
+        None,
+    ]
+    for body in bad:
+        reply = call(server, "POST", "/mos/vote", rater, json.dumps(body).encode())
+        assert reply.status_code == 422, body
+    assert call(server, "POST", "/mos/vote", rater, b"{" * 3000).status_code == 422
+    assert call(server, "POST", "/mos/vote", rater, b"[" * 5000).status_code == 413
+    form = call(server, "POST", "/mos/vote", rater, b"score=5", **{"Content-Type": "text/plain"})
+    assert form.status_code == 415
+    assert call(server, "GET", "/mos/state", rater).json()["state"] == state
+    with workspace.database.read() as connection:
+        found = connection.execute(
+            text(
+                "SELECT count(*) FROM vote v JOIN presentation p ON p.id = v.presentation_id "
+                "WHERE p.phase = 'rating'"
+            )
+        ).scalar_one()
+    assert found == 0
+    assert call(server, "POST", "/mos/vote", rater, good(state)).status_code == 200
+    again = call(server, "POST", "/mos/vote", rater, good(state))
+    assert (again.status_code, again.json()["reason"]) == (200, "repeated")
+    conflict = call(server, "POST", "/mos/vote", rater, good(state, nonce="m" * 22))
+    assert (conflict.status_code, conflict.json()["reason"]) == (409, "conflict")
+
+
+def test_headers_are_set_on_every_response(served: tuple[Workspace, Server]) -> None:
+    _, server = served
+    for path in ("/", "/admin", "/mos/health", "/mos/state", "/_stcore/agent/mcp", "/static/none.js"):
+        reply = call(server, "GET", path)
+        headers = reply.headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe-eval" not in policy
+        assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "server" not in headers
+        assert "access-control-allow-origin" not in headers
+    health = call(server, "GET", "/mos/health")
+    assert health.json() == {"health": "ok"}
+
+
+def test_too_many_requests_of_one_invite_are_slowed_down(
+    served: tuple[Workspace, Server], rater: str
+) -> None:
+    _, server = served
+    with httpx.Client(base_url=server.base, headers={"Authorization": f"Bearer {rater}"}) as client:
+        codes = {client.get("/mos/s/none.png").status_code for _ in range(150)}
+    assert codes == {404, 429}
+
+
+def test_rate_limiter_is_fair_and_bounded() -> None:
+    now = [0.0]
+    limiter = RateLimiter(2.0, keys=3, clock=lambda: now[0])
+    assert [limiter.allows("a") for _ in range(5)] == [True] * 4 + [False]
+    assert limiter.allows("b")
+    now[0] = 1.0
+    assert [limiter.allows("a") for _ in range(3)] == [True, True, False]
+    for key in "cdefg":
+        assert limiter.allows(key)
+    assert len(limiter._buckets) == 3
+
+
+def test_admin_door_counts_attempts_in_the_log(served: tuple[Workspace, Server]) -> None:
+    workspace, _ = served
+    registry = Registry(workspace.database, workspace.study)
+    now = [10**12]
+    timed = Registry(workspace.database, workspace.study, lambda: now[0])
+    door = AdminDoor(timed, hash_password("a good password"), lambda: now[0])
+    assert [door.opens("wrong", "10.0.0.1") for _ in range(5)] == [False] * 5
+    assert door.opens("a good password", "10.0.0.1") is None
+    # a restart gives no new attempts, another client is not locked out
+    assert AdminDoor(timed, hash_password("a good password"), lambda: now[0]).opens("x", "10.0.0.1") is None
+    assert door.opens("a good password", "10.0.0.2") is True
+    now[0] += 15 * 60_000 + 1
+    assert door.opens("a good password", "10.0.0.1") is True
+    assert AdminDoor(registry, None).configured is False
+    kinds = [entry.kind for entry in registry.log_entries(8)]
+    assert kinds.count("login_failed") >= 5
+    assert kinds.count("login") == 2
+
+
+def test_passwords_are_hashed_with_scrypt() -> None:
+    stored = hash_password("correct horse")
+    assert stored.startswith("scrypt$")
+    assert "correct" not in stored
+    assert hash_password("correct horse") != stored
+    assert check_password("correct horse", stored)
+    assert not check_password("correct horse ", stored)
+    for bad in ("", "plain", "md5$00$00", "scrypt$zz$00"):
+        with pytest.raises(UserError):
+            check_password("x", bad)
+    with pytest.raises(UserError):
+        hash_password("short")
+
+
+def test_the_app_needs_no_torch_and_sql_has_one_home() -> None:
+    code = (
+        "import sys, mos_app; light = {'streamlit', 'sqlalchemy', 'pandas'} & set(sys.modules); "
+        "import mos_app.cli, mos_app.server, mos_app.rater_page, mos_app.admin_page, mos_app.archive, "
+        "mos_app.simulate, mos_app.backup, mos_app.demo, mos_app.plan, mos_app.pilot; "
+        "print(sorted(light), [name for name in ('torch', 'analysis') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] []"
+    folder = Path(__file__).resolve().parents[1] / "mos_app"
+    sources = {path: path.read_text(encoding="utf-8") for path in folder.rglob("*.py")}
+    speaking = {
+        path.relative_to(folder).as_posix()
+        for path, source in sources.items()
+        if any(line.startswith(("import sqlalchemy", "from sqlalchemy")) for line in source.splitlines())
+        and "db/" not in path.relative_to(folder).as_posix()
+    }
+    # both only catch its errors
+    assert speaking == {"routes.py", "archive.py"}
+    for name in speaking:
+        assert "sqlalchemy.exc import" in sources[folder / name]

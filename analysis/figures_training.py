@@ -74,9 +74,9 @@ def figure7(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> Drawing |
 
 
 def curves(runs: list[TrainingRun]) -> Drawing | Missing:
-    """Validation PSNR of every run over its updates."""
+    """Validation PSNR of every run over its updates, ablations aside."""
     title = "Training: validation PSNR"
-    shown = [run for run in runs if run.validation]
+    shown = [run for run in runs if run.validation and not run.ablated]
     if not shown:
         return Missing("training", title, "no run with validation points under results/runs: make reproduce")
     height = 0.9 + max(2.3, 0.17 * len(shown))

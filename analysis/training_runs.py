@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.csvfile import read_text_csv
 from analysis.metrics import read_json, sentences
 from repro.errors import UserError
+from repro.paper import RESIDUAL_BLOCKS
 from repro.paths import Results
 
 ABLATION_COLUMNS = ("blocks", "skip", "profile", "updates", "dataset", "psnr_db", "ssim", "forward_ms", "run")
@@ -39,6 +40,7 @@ class TrainingRun:
         validation: (step, dB) pairs on the run's held-out images, in order.
         samples: step -> folder with sample images.
         notes: from its manifest.
+        ablated: whether depth or the long skip is not the paper's (Figure 7 shows those).
     """
 
     name: str
@@ -48,6 +50,7 @@ class TrainingRun:
     validation: tuple[tuple[int, float], ...]
     samples: dict[int, Path]
     notes: tuple[str, ...]
+    ablated: bool = False
 
     def sample_images(self) -> set[str]:
         """Names of the images that every sampled step has."""
@@ -84,6 +87,8 @@ def _read_run(folder: Path) -> TrainingRun:
         _validation(folder / "log.jsonl"),
         dict(sorted(samples.items())),
         tuple(sentences(read_json(manifest).get("notes", []), manifest)),
+        config.get("residual_blocks", RESIDUAL_BLOCKS) != RESIDUAL_BLOCKS
+        or config.get("long_skip", True) is not True,
     )
 
 

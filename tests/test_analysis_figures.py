@@ -216,6 +216,19 @@ def test_a_run_cut_short_is_read_up_to_the_cut(full: Results) -> None:
     assert list(run.samples) == [10, 20, 30]
 
 
+def test_ablated_runs_are_no_training_curves(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    make_store(results)
+    folder = make_run(results, "ablated")
+    config = {"variant": "SRResNet-MSE", "updates": 30, "residual_blocks": 4, "long_skip": False}
+    (folder / "config.json").write_text(json.dumps(config))
+    figures = {f.key: f for f in all_figures(read_inputs(results, None, None, 0))}
+    assert isinstance(figures["training"], Missing)
+    make_run(results)
+    figures = {f.key: f for f in all_figures(read_inputs(results, None, None, 0))}
+    assert isinstance(figures["training"], Drawing)
+
+
 def test_a_damaged_log_and_a_bad_ablation_are_told(tmp_path: Path) -> None:
     results = Results(tmp_path)
     folder = make_run(results)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import Progress
+from rich.status import Status
 
 from analysis.claims import Claim, retested_claims
 from analysis.drawing import Drawing
@@ -53,7 +54,8 @@ def tables(
     seed: SeedOption = 0,
 ) -> None:
     """Write all tables as Markdown, CSV, LaTeX and HTML; print Tables 1 and 2 and the re-tested claims."""
-    inputs = read_inputs(Results(results), ratings, pilot, seed)
+    with _busy("reading scores and votes"):
+        inputs = read_inputs(Results(results), ratings, pilot, seed)
     typer.echo(inputs.told + "\n")
     claims = retested_claims(inputs.metrics, inputs.study, inputs.pilot)
     made = all_tables(inputs, claims)
@@ -79,13 +81,16 @@ def figures(
     seed: SeedOption = 0,
 ) -> None:
     """Draw the paper's figures as PNG (200 dpi) and PDF, and say why a missing one is missing."""
-    inputs = read_inputs(Results(results), ratings, pilot, seed)
+    with _busy("reading scores and votes"):
+        inputs = read_inputs(Results(results), ratings, pilot, seed)
     typer.echo(inputs.told)
-    made = all_figures(inputs)
+    with _busy("drawing"):
+        made = all_figures(inputs)
+        files = figure_files(made)
     drawn = [figure for figure in made if isinstance(figure, Drawing)]
     write_folder(
         inputs.layout.figures,
-        figure_files(made),
+        files,
         kind="figures",
         inputs=inputs.hashes,
         seed=seed,
@@ -105,17 +110,19 @@ def report(
     seed: SeedOption = 0,
 ) -> None:
     """Write everything into one HTML page that opens from disk: verdict, tables, figures, image viewer."""
-    inputs = read_inputs(Results(results), ratings, pilot, seed)
+    with _busy("reading scores and votes"):
+        inputs = read_inputs(Results(results), ratings, pilot, seed)
     typer.echo(inputs.told)
     claims = retested_claims(inputs.metrics, inputs.study, inputs.pilot)
-    page = report_html(inputs, all_tables(inputs, claims), all_figures(inputs), claims).encode()
+    with _busy("drawing figures and packing images"):
+        page = report_html(inputs, all_tables(inputs, claims), all_figures(inputs), claims).encode()
     write_folder(
         results / "report",
         {"report.html": page},
         kind="report",
         inputs=inputs.hashes,
         seed=seed,
-        notes=list(inputs.banner),
+        notes=[*inputs.banner, *notes_on_methods(inputs.metrics)],
     )
     typer.echo(f"Report ({len(page) / 1e6:.1f} MB, one file): {results / 'report' / 'report.html'}")
 
@@ -234,6 +241,11 @@ def rendered(made: list[Table]) -> dict[str, bytes]:
     files = {f"{table.key}.{kind}": write[kind](table).encode() for table in made for kind in table.formats}
     files["all.tex"] = latex_document([name for name in files if name.endswith(".tex")]).encode()
     return files
+
+
+def _busy(words: str) -> Status:
+    """A sign of life on a terminal for what takes seconds; nothing where there is no terminal."""
+    return Console(stderr=True).status(words)
 
 
 def main() -> None:

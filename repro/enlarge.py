@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,8 @@ from repro import checkpoint
 from repro.errors import UserError
 from repro.models.fold import folded
 from repro.models.generator import Generator, receptive_radius
-from repro.paper import SCALE
 from repro.ranges import nchw_to_hwc, pm1_to_u8, u8_to_01
+from repro.tiling import in_tiles
 
 DEFAULT_TILE = 192
 """Side of a tile in LR pixels: bounds the activations at test time to about 1.5 GiB in float32."""
@@ -83,7 +83,7 @@ class Enlarger:
         for (height, width, _), numbers in groups.items():
             if self._tile and max(height, width) > self._tile:
                 for number in numbers:
-                    out[number] = self._enlarge_tiled(images_u8[number])
+                    out[number] = in_tiles(images_u8[number], self._one, self._tile, self._margin)
                 continue
             together = max(1, _BATCH_PIXELS // (height * width))
             for start in range(0, len(numbers), together):
@@ -93,27 +93,6 @@ class Enlarger:
                     out[number] = image
         return [image for image in out if image is not None]
 
-    def _enlarge_tiled(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The same in parts, each with the neighbours that its pixels depend on, so that no seam shows."""
-        height, width, channels = image_u8.shape
-        out = np.empty((SCALE * height, SCALE * width, channels), np.uint8)
-        for rows, row_context in tiles(height, self._tile, self._margin):
-            for columns, column_context in tiles(width, self._tile, self._margin):
-                part = np.ascontiguousarray(image_u8[row_context, column_context])
-                lr = torch.from_numpy(part).permute(2, 0, 1)[None].to(self._device)
-                sr = nchw_to_hwc(self._run(lr))[0]
-                top = SCALE * (rows.start - row_context.start)
-                left = SCALE * (columns.start - column_context.start)
-                tall, wide = SCALE * (rows.stop - rows.start), SCALE * (columns.stop - columns.start)
-                target = out[
-                    SCALE * rows.start : SCALE * rows.stop, SCALE * columns.start : SCALE * columns.stop
-                ]
-                target[:] = sr[top : top + tall, left : left + wide]
-        return out
-
-
-def tiles(length: int, tile: int, margin: int) -> Iterator[tuple[slice, slice]]:
-    """Parts of an axis, each with itself plus ``margin`` on both sides, cut off at the ends."""
-    for start in range(0, length, tile):
-        stop = min(start + tile, length)
-        yield slice(start, stop), slice(max(0, start - margin), min(length, stop + margin))
+    def _one(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        lr = torch.from_numpy(image_u8).permute(2, 0, 1)[None].to(self._device)
+        return nchw_to_hwc(self._run(lr))[0]

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from repro import checkpoint, ycbcr
-from repro.enlarge import tiles
 from repro.errors import UserError
 from repro.imagefile import to_rgb
 from repro.imresize import imresize_float, imresize_u8
 from repro.models.luma import LumaNetwork, make_luma_network
 from repro.paper import SCALE
+from repro.tiling import in_tiles
 
 DEFAULT_TILE = 128
 """Side of a tile in LR pixels: bounds DRCN's activations (256 channels at high resolution) to 2 GiB."""
@@ -46,9 +46,18 @@ class LumaEnlarger:
 
     def enlarge(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
         """(4 h, 4 w, 3) uint8 from each (h, w, 3), or (h, w) for greyscale, uint8."""
-        return [self._enlarge(image) for image in images_u8]
+        radius = self._network.radius
+        # an interpolated pixel depends on 2 input pixels around it
+        margin = -(-radius // SCALE) + 2 if self._network.interpolates else radius
+        out = []
+        for image in images_u8:
+            if self._tile and max(image.shape[:2]) > self._tile:
+                out.append(in_tiles(image, self._one, self._tile, margin))
+            else:
+                out.append(self._one(image))
+        return out
 
-    def _enlarge(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _one(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if image_u8.ndim == 2:
             return to_rgb(self.plane(image_u8))
         y = self.plane(ycbcr.luma_u8(image_u8))
@@ -58,31 +67,10 @@ class LumaEnlarger:
     def plane(self, y_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(4 h, 4 w) uint8 from one (h, w) uint8 plane: rounded half up and clipped."""
         y01: NDArray[np.float32] = y_u8.astype(np.float32) / np.float32(255)
-        factor = SCALE
         if self._network.interpolates:
-            y01, factor = imresize_float(y01, SCALE), 1
-        height, width = y01.shape
-        side = self._tile * SCALE // factor
-        if not self._tile or max(height, width) <= side:
-            return self._run(y01)
-        out = np.empty((factor * height, factor * width), np.uint8)
-        for rows, row_context in tiles(height, side, self._network.radius):
-            for columns, column_context in tiles(width, side, self._network.radius):
-                part = self._run(np.ascontiguousarray(y01[row_context, column_context]))
-                top, left = rows.start - row_context.start, columns.start - column_context.start
-                tall, wide = rows.stop - rows.start, columns.stop - columns.start
-                out[_scaled(rows, factor), _scaled(columns, factor)] = part[
-                    factor * top : factor * (top + tall), factor * left : factor * (left + wide)
-                ]
-        return out
-
-    def _run(self, y01: NDArray[np.float32]) -> NDArray[np.uint8]:
+            y01 = imresize_float(y01, SCALE)
         sr: Tensor = self._network(torch.from_numpy(y01)[None, None].to(self._device))[0, 0]
         return (sr.float() * 255 + 0.5).floor().clamp(0, 255).to(torch.uint8).cpu().numpy()
-
-
-def _scaled(part: slice, factor: int) -> slice:
-    return slice(factor * part.start, factor * part.stop)
 
 
 def network_from(tensors: dict[str, Tensor], metadata: dict[str, Any], path: Path) -> LumaNetwork:

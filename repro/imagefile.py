@@ -8,7 +8,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def read_u8(path: Path) -> NDArray[np.uint8]:
         UserError: missing, not an image, truncated, 16-bit, with alpha, CMYK, animated, or more than
             :data:`MAX_PIXELS` pixels declared.
     """
-    with _opened(path) as file:
+    with opened(path, _check_header) as file:
         wanted = {"P": "RGB", "1": "L"}.get(file.mode, file.mode)
         return np.asarray(file.convert(wanted), dtype=np.uint8)
 
@@ -72,19 +72,19 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         UserError: as :func:`read_u8`, except that only decoding tells a truncated file.
     """
-    with _opened(path) as file:
+    with opened(path, _check_header) as file:
         return file.height, file.width
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The image with its header checked; what goes wrong inside the block becomes a UserError too."""
+def opened(path: Path, check: Callable[[Path, Image.Image], None]) -> Iterator[Image.Image]:
+    """The image, its header ``check``-ed; what goes wrong inside the block becomes a UserError too."""
     if path.is_dir():
         raise UserError(f"{path}: a folder", "an image file", "name a file in it")
     if not path.is_file():
         raise UserError(f"{path}: no such file", "an image file", "check the path")
     try:
-        with _open_checked(path) as file:
+        with _open_checked(path, check) as file:
             yield file
     except Image.DecompressionBombError:
         raise UserError(
@@ -102,14 +102,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from None
 
 
-def _open_checked(path: Path) -> Image.Image:
+def _open_checked(path: Path, check: Callable[[Path, Image.Image], None]) -> Image.Image:
     # Pillow also warns of what is refused here anyway (sizes, damage); the filters are the whole process's,
     # so only one thread at a time may change them
     with _WARNING_FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = Image.open(path, formats=_FORMATS)
         try:
-            _check_header(path, file)
+            check(path, file)
         except BaseException:
             file.close()
             raise

@@ -75,6 +75,15 @@ def taps(length: int, scale: Scale) -> tuple[NDArray[np.intp], NDArray[np.float6
     return indices, weights
 
 
+def imresize_u16(image_u16: NDArray[np.uint16], scale: Scale) -> NDArray[np.uint16]:
+    """:func:`imresize_u8` for uint16: rounded half up and clipped to 0..65535 after each axis."""
+    for axis in (0, 1):
+        first = np.moveaxis(image_u16, axis, 0).astype(np.float64)
+        total = np.floor(_weighted_sum(first, *taps(image_u16.shape[axis], scale)) + 0.5)
+        image_u16 = np.moveaxis(np.clip(total, 0, 65535).astype(np.uint16), 0, axis)
+    return np.ascontiguousarray(image_u16)
+
+
 def imresize_u8(image_u8: NDArray[np.uint8], scale: Scale) -> NDArray[np.uint8]:
     """The image resized as MATLAB's `imresize(image, scale)` resizes a uint8 array (bicubic, anti-aliased).
 

@@ -44,7 +44,7 @@ ESPCN = TrainConfig(
     learning_rate=1e-2,  # a tenth of it in the last layer
     learning_rate_late=1e-4,
     decay="geometric",  # the paper lowers it "gradually" when the loss stalls
-    optimiser="sgd",  # open
+    optimiser="adam",  # open; at these rates SGD of a mean over pixels hardly moves
 )
 
 # Kim, Lee, Lee: Deeply-Recursive Convolutional Network for Image Super-Resolution, CVPR 2016

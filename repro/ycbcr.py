@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 _TO_LUMA = tuple(coefficient * (1 / 255) for coefficient in (65.481, 128.553, 24.966))
 _TO_CB = tuple(coefficient * (1 / 255) for coefficient in (-37.797, -74.203, 112.0))
 _TO_CR = tuple(coefficient * (1 / 255) for coefficient in (112.0, -93.786, -18.214))
+_TO_GREY = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 _TO_RGB = np.linalg.inv(np.array([_TO_LUMA, _TO_CB, _TO_CR]))
 
 
@@ -30,6 +31,13 @@ def rgb_u8(y_u8: NDArray[np.uint8], chroma_u8: NDArray[np.uint8]) -> NDArray[np.
     """(H, W, 3) uint8 from (H, W) luma and (H, W, 2) chroma, rounded half up and clipped."""
     ycc = np.dstack([y_u8.astype(np.float64) - 16, chroma_u8.astype(np.float64) - 128])
     return _rounded(ycc @ _TO_RGB.T)
+
+
+def grey_u8(image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) uint8 of an image in any form, as MATLAB's `rgb2gray` makes it; R = G = B stays what it is."""
+    if image_u8.ndim == 2:
+        return image_u8
+    return _rounded(_weighted(image_u8, _TO_GREY))
 
 
 def _weighted(rgb: NDArray[np.uint8], row: tuple[float, ...]) -> NDArray[np.float64]:

@@ -143,12 +143,12 @@ def test_tiles_leave_no_seam(network: LumaNetwork) -> None:
     if isinstance(network, SRCNN):  # the paper's tiny weights give black
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(0))
-    image = np.random.default_rng(3).integers(0, 256, (50, 37), dtype=np.uint8)
-    whole = LumaEnlarger(network, CPU, tile=0).plane(image)
-    parts = LumaEnlarger(network, CPU, tile=16).plane(image)
-    assert whole.shape == (200, 148)
+    image = np.random.default_rng(3).integers(0, 256, (50, 37, 3), dtype=np.uint8)
+    (whole,) = LumaEnlarger(network, CPU, tile=0).enlarge([image])
+    (parts,) = LumaEnlarger(network, CPU, tile=16).enlarge([image])
+    assert whole.shape == (200, 148, 3)
     assert whole.std() > 1
-    assert np.abs(whole.astype(int) - parts).max() <= 1  # sums in another order
+    assert np.abs(whole.astype(int) - parts).max() <= 2  # sums in another order
     assert (whole != parts).mean() < 0.001
 
 

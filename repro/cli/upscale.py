@@ -8,12 +8,23 @@ from typing import Annotated
 import typer
 
 from repro.cli import common
+from repro.cli.photos import photo_method, upscale_photos
 from repro.errors import UserError
 from repro.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
 from repro.progress import bar
 
 
 def upscale(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE|FOLDER|GLOB]...", help="Images of your own; without any, a data set is enlarged."
+        ),
+    ] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the results of your own images.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite results of your own images.")] = False,
     dataset: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,7 +55,18 @@ def upscale(
     ] = None,
     dry_run: common.DryRunOption = False,
 ) -> None:
-    """Enlarge a data set fourfold into `results/images/<dataset>/<method>/<image>.png`."""
+    """Enlarge images fourfold: files of your own into --out, or else a data set into the image store.
+
+    Your own files: PNG, JPEG, WebP, TIFF, BMP; rotation by EXIF, alpha, greyscale and colour profiles are
+    kept, 16-bit PNGs stay so under bicubic and nearest. Nothing is overwritten without --force. A bad file
+    does not stop the others; the exit code is then 1. --method: SRGAN (the default), SRResNet, bicubic,
+    nearest, SRCNN, ESPCN, DRCN, ...; weights are those of a finished run, else those that come with the
+    repository, else --weights.
+
+    Data sets go into `results/images/<dataset>/<method>/<image>.png`, where `evaluate` finds them.
+
+    Example: python -m repro upscale photo.jpg holiday/ --method SRGAN --out enlarged
+    """
     from repro.datasets import CALIBRATION, available_datasets, load_dataset
     from repro.paths import checked_name
     from repro.runs import finished_runs, the_run
@@ -54,6 +76,17 @@ def upscale(
     out = common.console()
     layout = common.results_layout(results)
     root = common.data_root(data)
+    if inputs:
+        if dataset:
+            raise UserError("files and --dataset", "one of them", "leave one out")
+        if method is not None and len(method) != 1:
+            raise UserError(f"{len(method)} methods for files", "one --method", "start once for each")
+        name = method[0] if method else None
+        one = photo_method(out, name, weights, profile, seed, layout, root, device, bfloat16, tile)
+        upscale_photos(inputs, out_folder, one, force, dry_run, out)
+        return
+    if out_folder is not None or force:
+        raise UserError("--out or --force without files", "the files to enlarge", "name them first")
     datasets = dataset or list(available_datasets(root))
     names = method or [
         *INTERPOLATIONS,

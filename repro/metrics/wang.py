@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.imagefile import to_rgb
-from repro.ycbcr import luma_u8
+from repro.ycbcr import grey_u8, luma_u8
 
 WINDOW = 11
 SIGMA = 1.5
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
-
-# MATLAB's rgb2gray
-_GREY = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
 
 def luma_planes(
@@ -33,15 +30,8 @@ def luma_planes(
         is, 0..255, and what is compared with it becomes greyscale too if it was stored in colour.
     """
     if a_u8.ndim == 2:
-        return a_u8, _grey(b_u8)
+        return a_u8, grey_u8(b_u8)
     return luma_u8(a_u8), luma_u8(to_rgb(b_u8))
-
-
-def _grey(image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if image_u8.ndim == 2:
-        return image_u8
-    r, g, b = np.moveaxis(image_u8.astype(np.float64), -1, 0)  # R = G = B stays what it is
-    return np.floor(_GREY[0] * r + _GREY[1] * g + _GREY[2] * b + 0.5).astype(np.uint8)
 
 
 def ssim(a_u8: NDArray[np.uint8], b_u8: NDArray[np.uint8]) -> float:

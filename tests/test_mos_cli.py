@@ -190,3 +190,11 @@ def test_a_raters_link_survives_upgrade(tmp_path: Path) -> None:
     practised(workspace, "r01")
     workspace.close()
     assert "current" in run(tmp_path, "upgrade", "--study", "small").stdout
+
+
+def test_container_file_has_a_health_check_and_no_torch() -> None:
+    text = (Path(__file__).resolve().parents[1] / "mos_app" / "Containerfile").read_text(encoding="utf-8")
+    assert "HEALTHCHECK" in text
+    assert "/mos/health" in text
+    assert "USER rating" in text
+    assert not re.search(r"\btorch\b", text.replace("no torch", ""))

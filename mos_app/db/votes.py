@@ -226,6 +226,7 @@ _AT = (
         Presentation.position == bindparam("position"),
     )
 )
+_INSERT = insert(Vote)
 _BY_NONCE = (
     select(Vote.score, Presentation.id)
     .join(Presentation, Presentation.id == Vote.presentation_id)
@@ -274,17 +275,19 @@ class Desk:
             if label is not None and ballot.score != label:
                 return Outcome("label", self._state(situation))
             wrong = deviations(ballot.display, current.width, current.height)
+            # values as parameters, so that the statement is compiled once
             connection.execute(
-                insert(Vote).values(
-                    presentation_id=current.id,
-                    score=ballot.score,
-                    showing=current.showing,
-                    nonce=ballot.nonce,
-                    response_ms=ballot.response_ms,
-                    answered_ms=now,
-                    deviations=" ".join(wrong),
+                _INSERT,
+                {
+                    "presentation_id": current.id,
+                    "score": ballot.score,
+                    "showing": current.showing,
+                    "nonce": ballot.nonce,
+                    "response_ms": ballot.response_ms,
+                    "answered_ms": now,
+                    "deviations": " ".join(wrong),
                     **ballot.display.model_dump(),
-                )
+                },
             )
             if current.phase == Phase.RATING:
                 self._note_sitting(connection, situation, now)

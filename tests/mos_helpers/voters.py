@@ -45,9 +45,10 @@ class Voter:
     async def run(self, client: httpx.AsyncClient) -> None:
         """Answers until the rater is through, or ``limit`` votes or the deadline are reached."""
         headers = {"Authorization": f"Bearer {self.invite}"}
+        # raters do not all open their links in the same instant
+        await asyncio.sleep(2 * self.think_s * (self.seed % 97) / 97)
         state = (await self._ask(client, "GET", "state", headers))["state"]
         fetched: set[str] = set()
-        await asyncio.sleep(self.think_s * (self.seed % 97) / 97)
         while time.monotonic() < self.deadline:
             if state["current"] is None:
                 # a card between two stretches: the state after it is the same for the server

@@ -72,7 +72,7 @@ def _training(measured: dict[str, Any]) -> list[str]:
                 lines.append(f"| {variant} | {label} | failed: {row['failed']} | | | |")
                 continue
             memory = f"{row['peak_device_mib']} MiB" if "peak_device_mib" in row else ""
-            if label.startswith("eager bfloat16") and "peak_resident_mib" in entry:
+            if label.startswith("the engine") and "peak_resident_mib" in entry:
                 memory = f"{entry['peak_resident_mib']} MiB resident"
             lines.append(
                 f"| {variant} | {label} | {1000 * row['seconds']:.4g} | {row['times_faster']:.2f} "

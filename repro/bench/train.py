@@ -21,12 +21,15 @@ from repro.bench.timing import machine
 from repro.config import TrainConfig
 from repro.device import device_name, resolve_device
 from repro.models import vgg
+from repro.models.cpu_layers import use_plain_layers
 from repro.paths import Results
 from repro.train.batches import Batch
 from repro.train.engine import make_step
 from repro.train.networks import make_networks
 
 VARIANTS = ("SRResNet-MSE", "SRGAN-VGG22", "SRGAN-VGG54")
+ENGINE = "the engine on a CPU: bfloat16, channels last, layers made for it"
+
 GOALS = {"SRResNet-MSE": 3.5, "SRGAN-VGG22": 2.2}
 """Times faster than the eager float32 loop in the same run, on a CPU with bfloat16."""
 GPU_GOALS_MS = {"SRResNet-MSE": 2.0, "SRGAN-VGG54": 6.0}
@@ -34,15 +37,17 @@ GPU_GOALS_MS = {"SRResNet-MSE": 2.0, "SRGAN-VGG54": 6.0}
 
 def _modes(device: torch.device) -> dict[str, dict[str, Any]]:
     """Name -> how the update is executed; the first is the plain baseline."""
-    plain = {"bfloat16": False, "channels_last": False, "compile": "off", "graphs": False}
+    plain = {"bfloat16": False, "channels_last": False, "compile": "off", "graphs": False, "layers": "plain"}
     modes: dict[str, dict[str, Any]] = {
         "eager float32, NCHW": plain,
         "eager float32, channels last": plain | {"channels_last": True},
         "eager bfloat16, channels last": plain | {"channels_last": True, "bfloat16": True},
+        ENGINE: plain | {"channels_last": True, "bfloat16": True, "layers": "engine"},
         "compiled bfloat16, channels last": plain
         | {"channels_last": True, "bfloat16": True, "compile": "on"},
     }
     if device.type == "cuda":
+        del modes[ENGINE]  # GPUs run the ordinary layers
         eager = modes["eager bfloat16, channels last"]
         modes["graph of eager bfloat16"] = eager | {"graphs": True}
         modes["graph of compiled bfloat16"] = eager | {"graphs": True, "compile": "on"}
@@ -61,6 +66,8 @@ def make_update(config: TrainConfig, device: torch.device, mode: dict[str, Any])
     """One update of ``config`` on a fixed made-up batch, executed as ``mode`` says."""
     config = replace(config, channels_last=mode["channels_last"], compile=mode["compile"])
     networks = make_networks(config, device, _features(config))
+    if mode["layers"] == "plain":
+        use_plain_layers(networks.generator)
     step = make_step(config, networks, device, mode["bfloat16"], graphs=mode["graphs"])
     generator = torch.Generator().manual_seed(0)
     layout = torch.channels_last if mode["channels_last"] else torch.contiguous_format
@@ -134,10 +141,10 @@ def peak_resident_mib(variant: str) -> float:
     code = (
         "import sys, resource, torch\n"
         "from repro import variants\n"
-        "from repro.bench.train import _modes, make_update\n"
+        "from repro.bench.train import ENGINE, _modes, make_update\n"
         "from repro.device import use_bfloat16\n"
         "cpu = torch.device('cpu')\n"
-        "mode = _modes(cpu)['eager bfloat16, channels last']\n"
+        "mode = _modes(cpu)[ENGINE]\n"
         "mode['bfloat16'] = use_bfloat16('auto', cpu)\n"
         "update = make_update(variants.configure(sys.argv[1], 'paper'), cpu, mode)\n"
         "[update() for _ in range(3)]\n"

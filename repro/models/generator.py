@@ -7,9 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from repro.models.cpu_layers import FewOutputsConv2d, SharedPReLU, ShuffledConv2d
+
 
 def _prelu(channels: int, sharing: Literal["layer", "channel"]) -> nn.PReLU:
-    return nn.PReLU(channels if sharing == "channel" else 1)
+    return nn.PReLU(channels) if sharing == "channel" else SharedPReLU()
 
 
 class ResidualBlock(nn.Module):
@@ -32,12 +34,11 @@ class UpsampleBlock(nn.Module):
 
     def __init__(self, channels: int, prelu: Literal["layer", "channel"]) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, 4 * channels, 3, padding=1)
-        self.shuffle = nn.PixelShuffle(2)
+        self.conv = ShuffledConv2d(channels, channels)
         self.prelu = _prelu(channels, prelu)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.prelu(self.shuffle(self.conv(x)))
+        return self.prelu(self.conv(x))
 
 
 class Generator(nn.Module):
@@ -64,7 +65,7 @@ class Generator(nn.Module):
         self.body = nn.Conv2d(channels, channels, 3, padding=1)
         self.body_bn = nn.BatchNorm2d(channels)
         self.upsample = nn.Sequential(UpsampleBlock(channels, prelu), UpsampleBlock(channels, prelu))
-        self.tail = nn.Conv2d(channels, 3, 9, padding=4)
+        self.tail = FewOutputsConv2d(channels, 3, 9)
 
     def forward(self, lr_01: Tensor) -> Tensor:
         first = self.head_prelu(self.head(lr_01))

@@ -1,0 +1,128 @@
+"""Three layers of the generator computed in the way that suits a CPU; the same functions, faster.
+
+The plain layers are right everywhere; on a CPU they take most of an update's time that is not the residual
+blocks' convolutions. Parameters and their names are those of the plain layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class _Choice:
+    """Whether a layer computes as the ordinary one does: on GPUs, under a compiler, or where told to."""
+
+    plain = False
+
+    def computes_plainly(self, x: Tensor) -> bool:
+        return self.plain or x.device.type != "cpu" or torch.compiler.is_compiling()
+
+
+def use_plain_layers(module: nn.Module) -> None:
+    """Makes every layer below ``module`` compute as the ordinary one: the baseline of the benchmarks."""
+    for child in module.modules():
+        if isinstance(child, _Choice):
+            child.plain = True
+
+
+class _SharedSlope(torch.autograd.Function):
+    """PReLU with one slope: torch's kernel writes a gradient of the slope for every value, to sum it up."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slope)
+        return F.leaky_relu(x, float(slope))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, slope = ctx.saved_tensors
+        of_x = of_slope = None
+        if ctx.needs_input_grad[0]:
+            of_x = torch.ops.aten.leaky_relu_backward(gradient, x, float(slope), False)
+        if ctx.needs_input_grad[1]:
+            of_slope = (gradient * x.clamp_max(0)).sum(dtype=torch.float32).to(slope.dtype).view_as(slope)
+        return of_x, of_slope
+
+
+class SharedPReLU(_Choice, nn.PReLU):
+    """PReLU with one slope for the layer (He et al. 2015, the channel-shared variant)."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.computes_plainly(x):
+            return super().forward(x)
+        return _SharedSlope.apply(x, self.weight)
+
+
+class _ShiftedSum(torch.autograd.Function):
+    """sum over r of rows[:, r, :, y + r - k // 2]: (N, k C, H, W) to (N, C, H, W) in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, by_row: Tensor, kernel: int) -> Tensor:
+        count, channels, height, width = by_row.shape
+        ctx.kernel, ctx.dtype = kernel, by_row.dtype
+        rows = by_row.view(count, kernel, channels // kernel, height, width)
+        total = rows[:, kernel // 2].float()
+        for row in range(kernel):
+            shift = row - kernel // 2
+            low, high = max(0, -shift), min(height, height - shift)
+            if shift and low < high:
+                total[:, :, low:high] += rows[:, row, :, low + shift : high + shift]
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        margin, height = ctx.kernel // 2, gradient.shape[2]
+        padded = F.pad(gradient.to(ctx.dtype), (0, 0, margin, margin))
+        rows = [padded[:, :, 2 * margin - row : 2 * margin - row + height] for row in range(ctx.kernel)]
+        return torch.cat(rows, 1).contiguous(memory_format=torch.channels_last), None
+
+
+class FewOutputsConv2d(_Choice, nn.Conv2d):
+    """A k x k convolution to few channels, stride 1, padding (k - 1) / 2.
+
+    Vector units want 16 or more output channels; with 3 of them most lanes idle. Here each of the k rows of
+    the kernel makes channels of its own in one 1 x k convolution (k times as many channels, the same
+    multiplications), whose rows are then shifted and summed in float32.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.computes_plainly(x):
+            return super().forward(x)
+        outputs, inputs, kernel, _ = self.weight.shape
+        rows = self.weight.permute(2, 0, 1, 3).reshape(kernel * outputs, inputs, 1, kernel)
+        total = _ShiftedSum.apply(F.conv2d(x, rows, padding=(0, kernel // 2)), kernel)
+        if self.bias is not None:
+            total = total + self.bias.view(1, -1, 1, 1)
+        return total
+
+
+class ShuffledConv2d(_Choice, nn.Conv2d):
+    """A 3 x 3 convolution to 4 C channels and PixelShuffle 2: (N, C', H, W) to (N, C, 2 H, 2 W).
+
+    PixelShuffle takes every fourth channel of a pixel. With the filters in another order, made anew at each
+    call from the parameter, the shuffle moves whole runs of C channels instead of single values.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, 4 * out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.computes_plainly(x):
+            return F.pixel_shuffle(super().forward(x), 2)
+        channels = self.out_channels // 4
+        weight = self.weight.unflatten(0, (channels, 4)).transpose(0, 1).flatten(0, 1)
+        bias = None if self.bias is None else self.bias.view(channels, 4).t().flatten()
+        count, _, height, width = x.shape
+        y = F.conv2d(x, weight, bias, padding=1).permute(0, 2, 3, 1)
+        y = y.reshape(count, height, width, 2, 2, channels).transpose(2, 3)
+        return y.reshape(count, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)

@@ -1,0 +1,65 @@
+"""The layers made for CPUs are the ordinary layers: same values, same gradients, same parameters."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from repro.models.cpu_layers import FewOutputsConv2d, SharedPReLU, ShuffledConv2d, use_plain_layers
+from repro.models.generator import Generator
+from repro.models.initialise import initialise
+
+LAYERS = {
+    "prelu": lambda: SharedPReLU(),
+    "few outputs": lambda: FewOutputsConv2d(16, 3, 9),
+    "few outputs, small": lambda: FewOutputsConv2d(16, 2, 3),
+    "shuffled": lambda: ShuffledConv2d(16, 8),
+}
+
+
+@pytest.mark.parametrize("size", [(12, 9), (3, 5), (1, 1)])
+@pytest.mark.parametrize("name", list(LAYERS))
+def test_values_and_gradients_are_those_of_the_plain_layer(name: str, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    ours = LAYERS[name]().double()
+    plain = copy.deepcopy(ours)
+    use_plain_layers(plain)
+    x = torch.randn(2, 16, *size, dtype=torch.float64, requires_grad=True)
+    y, expected = ours(x), plain(x)
+    # sums are made in float32 where half precision is meant to be summed
+    torch.testing.assert_close(y.double(), expected, rtol=1e-5, atol=1e-5)
+    weights = torch.randn_like(expected)
+    got = torch.autograd.grad((y.double() * weights).sum(), [x, *ours.parameters()])
+    wanted = torch.autograd.grad((expected * weights).sum(), [x, *plain.parameters()])
+    assert all(g.abs().sum() > 0 for g in wanted)
+    for g, w in zip(got, wanted, strict=True):
+        torch.testing.assert_close(g.double(), w, rtol=1e-4, atol=1e-4)
+
+
+def test_a_negative_or_zero_slope_is_no_special_case() -> None:
+    for slope in (-0.5, 0.0, 1.0, 2.0):
+        layer = SharedPReLU()
+        nn.init.constant_(layer.weight, slope)
+        x = torch.tensor([[-2.0, 0.0, 3.0]], requires_grad=True)
+        y = layer(x)
+        assert y.tolist() == [[-2 * slope, 0.0, 3.0]]
+        y.sum().backward()
+        assert layer.weight.grad is not None
+        assert layer.weight.grad.item() == -2.0
+
+
+def test_the_generator_has_the_plain_ones_keys_and_function() -> None:
+    ours = Generator(2)
+    initialise(ours, 0, "generator")
+    plain = copy.deepcopy(ours)
+    use_plain_layers(plain)
+    assert list(ours.state_dict()) == list(plain.state_dict())
+    assert {"tail.weight", "upsample.0.conv.weight", "head_prelu.weight"} <= set(ours.state_dict())
+    lr = torch.rand(2, 3, 10, 12)
+    torch.testing.assert_close(ours(lr), plain(lr), rtol=1e-4, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        half, plain_half = ours(lr), plain(lr)
+    error = (half.float() - plain(lr)).abs().mean()
+    plain_error = (plain_half.float() - plain(lr)).abs().mean()
+    assert error < 1.2 * plain_error  # no less exact in half precision than the ordinary layers

@@ -10,6 +10,7 @@ from repro.cli import (
     common,
     data,
     evaluate,
+    export,
     importing,
     reproduce,
     score,
@@ -32,6 +33,7 @@ app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("upscale")(upscale.upscale)
 app.command("import")(importing.import_)
+app.command("export")(export.export)
 app.command("score")(score.score)
 app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)

@@ -1,0 +1,53 @@
+"""``python -m repro export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro.cli import common
+from repro.errors import UserError
+
+
+def export(
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_WEIGHTS", help="A run's folder or a weights file.")
+    ],
+    onnx: Annotated[
+        Path | None, typer.Option("--onnx", help="Write ONNX here (needs the extra `export`).")
+    ] = None,
+    safetensors: Annotated[
+        Path | None, typer.Option("--safetensors", help="Write one weights file here, and FILE.md beside it.")
+    ] = None,
+    licence: Annotated[
+        str, typer.Option("--licence", help="Licence of the weights, for the file and its card.")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+) -> None:
+    """Hand a trained network on: as ONNX with dynamic sizes, or as one safetensors file with a model card.
+
+    ONNX is compared with torch at several sizes before the file gets its name; RGB goes in and comes out in
+    [0, 1].
+
+    Example: python -m repro export results/runs/SRGAN-VGG54-cpu-s0-1234abcd --onnx srgan.onnx
+    """
+    if onnx is None and safetensors is None:
+        raise UserError("no --onnx and no --safetensors", "one of them, or both", "--onnx FILE.onnx")
+    for path, suffix in ((onnx, ".onnx"), (safetensors, ".safetensors")):
+        if path is not None and path.suffix != suffix:
+            raise UserError(f"{path}", f"a name that ends in {suffix}", "choose another name")
+        if path is not None and path.exists() and not force:
+            raise UserError(f"{path}: there already", "a new name", "--force overwrites")
+    from repro.export import export_onnx, export_safetensors, load_trained
+
+    out = common.console()
+    trained = load_trained(source)
+    if safetensors is not None:
+        card = export_safetensors(trained, safetensors, licence)
+        out.print(f"{safetensors} and {card}", markup=False)
+    if onnx is not None:
+        difference = export_onnx(trained, onnx)
+        out.print(f"{onnx}: within {difference:.1e} of torch", markup=False)
+    common.finished(out, onnx or safetensors or "")

@@ -93,13 +93,15 @@ def _show_quality(service: Service, votes: pd.DataFrame, raters: pd.DataFrame) -
     progress = read_progress(service.workspace.database)
     last = pd.to_datetime(progress.set_index("rater")["last_ms"], unit="ms", utc=True)
     excluded = raters.set_index("code")["excluded"]
-    table.insert(2, "last vote", table["rater"].map(last))
-    table["excluded"] = table["rater"].map(excluded)
+    table.insert(1, "warnings", table.pop("warnings"))
+    table.insert(3, "last vote", table["rater"].map(last))
+    table.insert(1, "excluded", table["rater"].map(excluded))
     low, high = service.study.config.calibration.low, service.study.config.calibration.high
     st.dataframe(
         table,
         hide_index=True,
         column_config={
+            "warnings": st.column_config.TextColumn("warnings", width="medium"),
             "done": st.column_config.ProgressColumn("done", min_value=0, max_value=1, format="percent"),
             "last vote": st.column_config.DatetimeColumn("last vote (UTC)", format="YYYY-MM-DD HH:mm"),
             "median_ms": st.column_config.NumberColumn("median ms", format="%d"),

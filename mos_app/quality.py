@@ -15,6 +15,9 @@ from repro.streams import stream
 _BOOTSTRAP = 500
 _ITERATIONS = 200
 _TOLERANCE = 1e-8
+_ROUNDING = 1 / np.sqrt(12)
+"""SD of rounding to whole scores: nobody is weighted as more consistent than that. Without the floor one
+rater takes all the weight where there are few votes (the likelihood has no maximum there)."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,7 @@ def fit_subject_model(scores_sr: NDArray[np.float64]) -> SubjectModel:
             bias = bias - np.nanmean(bias)
             residual = scores_sr - quality[:, None] - bias[None, :]
             inconsistency = np.sqrt(_mean(residual**2, present, axis=0))
-            # a rater without noise would take all the weight
-            weight = np.where(present, 1 / np.maximum(inconsistency, 1e-3)[None, :] ** 2, 0.0)
+            weight = np.where(present, 1 / np.maximum(inconsistency, _ROUNDING)[None, :] ** 2, 0.0)
             weighted = np.where(present, scores_sr - np.nan_to_num(bias)[None, :], 0.0) * weight
             quality = weighted.sum(axis=1) / weight.sum(axis=1)
             if np.nanmax(np.abs(quality - previous), initial=0.0) < _TOLERANCE:

@@ -113,3 +113,34 @@ def walk_in(page: Page, base: str, invite: str) -> None:
     page.get_by_role("radio", name="8", exact=True).click()
     click_button(page, "Continue")
     expect(page.get_by_role("heading", name="What to do")).to_be_visible()
+
+
+def keys_in_page(page: Page, keys: str, spacing_ms: float) -> None:
+    """Key presses by the page's own clock: on a busy machine Playwright's would come later than meant."""
+    page.evaluate(
+        """async ([keys, spacing]) => {
+          const begin = performance.now();
+          for (let k = 0; k < keys.length; k += 1) {
+            const event = { key: keys[k], code: `Digit${keys[k]}`, bubbles: true, composed: true };
+            document.body.dispatchEvent(new KeyboardEvent('keydown', event));
+            document.body.dispatchEvent(new KeyboardEvent('keyup', event));
+            const wait = begin + (k + 1) * spacing - performance.now();
+            await new Promise((resolve) => setTimeout(resolve, Math.max(0, wait)));
+          }
+        }""",
+        [keys, spacing_ms],
+    )
+
+
+def click_twice_in_page(page: Page, score: int, gap_ms: float) -> None:
+    """Two clicks on a score's button, ``gap_ms`` apart by the page's own clock."""
+    page.evaluate(
+        """async ([score, gap]) => {
+          const button = [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
+            .map((e) => e.shadowRoot?.querySelector(`[data-score="${score}"]`)).find(Boolean);
+          button.click();
+          if (gap > 0) await new Promise((resolve) => setTimeout(resolve, gap));
+          button.click();
+        }""",
+        [score, gap_ms],
+    )

@@ -6,14 +6,17 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from repro.atomic import write_text
 from repro.errors import UserError
-from repro.imagefile import sha256_file
+from repro.imagefile import read_u8, sha256_file
 from repro.manifest import make_manifest, write_manifest
 from repro.paper import DATASETS, TABLE2_METHODS
 from repro.paths import Results
@@ -21,6 +24,10 @@ from repro.score import score_many
 
 COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
 PROTOCOLS = ("daala", "wang")
+EXTRA_PROTOCOL = "wang"
+"""Where figures that the paper does not have stand: RGB, 4 pixels shaved."""
+
+Measure = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
 
 
 @dataclass(frozen=True)
@@ -113,11 +120,22 @@ def _printed(value: float) -> str:
     return "inf" if math.isinf(value) else f"{value:.10g}"
 
 
-def evaluate(results: Results, progress: Callable[[int], None] = lambda done: None) -> int:
+def evaluate(
+    results: Results,
+    progress: Callable[[int], None] = lambda done: None,
+    extra: Mapping[str, Measure] | None = None,
+    library: str = "",
+) -> int:
     """Scores every stored image (and nothing else) under both protocols, on all cores.
 
     Writes ``metrics.csv`` and ``metrics.manifest.json``. Data set ``BSD300-calibration`` is shown to raters
     and not scored.
+
+    Args:
+        results: where the store is.
+        progress: called after each image under each protocol, and after each extra figure.
+        extra: more measures by name, as :func:`repro.perceptual.measures` gives them.
+        library: what computes those, for the manifest.
 
     Returns:
         The number of images scored.
@@ -139,6 +157,12 @@ def evaluate(results: Results, progress: Callable[[int], None] = lambda done: No
             for metric, value in (("psnr_db", score.psnr_db), ("ssim", score.ssim)):
                 where = (image.dataset, image.image, image.method, protocol, metric)
                 rows.append((*where, _printed(value), hashes[image.path], image.run))
+    for metric, measure in (extra or {}).items():
+        for image in stored:
+            value = measure(read_u8(image.hr_path), read_u8(image.path))
+            where = (image.dataset, image.image, image.method, EXTRA_PROTOCOL, metric)
+            rows.append((*where, _printed(value), hashes[image.path], image.run))
+            progress(1)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -149,6 +173,7 @@ def evaluate(results: Results, progress: Callable[[int], None] = lambda done: No
         inputs={f"{i.dataset}/{i.method}/{i.image}": hashes[i.path] for i in stored},
         outputs={results.metrics_csv.name: sha256_file(results.metrics_csv)},
         notes_by_method={key: lines for key, lines in sorted(notes.items()) if lines},
+        extra={"metrics": sorted(extra), "library": library} if extra else {},
         missing=_only_elsewhere({(image.dataset, image.method) for image in stored}),
     )
     write_manifest(results.metrics_csv.with_suffix(".manifest.json"), manifest)

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from repro.cli import common
 from repro.progress import bar
 
 
-def evaluate(results: common.ResultsOption = Path("results"), dry_run: common.DryRunOption = False) -> None:
+def evaluate(
+    results: common.ResultsOption = Path("results"),
+    extra: Annotated[
+        str,
+        typer.Option("--extra", help="Some of lpips,niqe,dists (needs the extra `perceptual`)."),
+    ] = "",
+    device: common.DeviceOption = "auto",
+    dry_run: common.DryRunOption = False,
+) -> None:
     """Score every image of the store, and only those, into `results/metrics.csv`.
 
     Both protocols: `daala` (the paper's: luma as daala's tools make it, 4 pixels shaved) and `wang` (what
-    most papers report). The file is in long format; its columns are explained in `results/README.md`.
+    most papers report). --extra adds figures that the paper does not have, under `wang`. The file is in long
+    format; its columns are explained in `results/README.md`.
     """
+    from repro.datasets import CALIBRATION
+    from repro.device import resolve_device
     from repro.evaluate import PROTOCOLS, stored_images
     from repro.evaluate import evaluate as evaluate_store
+    from repro.perceptual import library, measures, parse_metrics
 
     out = common.console()
     layout = common.results_layout(results)
-    total = sum(1 for _ in stored_images(layout))
+    names = parse_metrics(extra)
+    total = sum(1 for image, _ in stored_images(layout) if image.dataset != CALIBRATION)
     if dry_run:
         out.print(f"{total} images in {layout.images} would be scored")
         return
-    with bar(out, "scoring", total * len(PROTOCOLS)) as advance:
-        count = evaluate_store(layout, advance)
-    out.print(f"{count} images scored under {' and '.join(PROTOCOLS)}")
+    more = measures(names, resolve_device(device)) if names else {}
+    with bar(out, "scoring", total * (len(PROTOCOLS) + len(more))) as advance:
+        count = evaluate_store(layout, advance, more, library() if more else "")
+    figures = " and ".join((*PROTOCOLS, *names))
+    out.print(f"{count} images scored under {figures}")
     common.finished(out, layout.metrics_csv)

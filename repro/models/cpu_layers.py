@@ -44,7 +44,10 @@ class _SharedSlope(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_x = torch.ops.aten.leaky_relu_backward(gradient, x, float(slope), False)
         if ctx.needs_input_grad[1]:
-            of_slope = (gradient * x.clamp_max(0)).sum(dtype=torch.float32).to(slope.dtype).view_as(slope)
+            # a sum over channels first: in half precision torch casts the whole tensor where it is asked to
+            # sum in float32, which costs more than all the rest
+            by_position = (gradient * x.clamp_max(0)).sum(1)
+            of_slope = by_position.sum(dtype=torch.float32).to(slope.dtype).view_as(slope)
         return of_x, of_slope
 
 

@@ -82,7 +82,7 @@ def read_photo(path: Path) -> Photo:
             return Photo(colour, alpha, profile)
         upright = ImageOps.exif_transpose(file)
         wanted = _wanted_mode(upright)
-        pixels = np.asarray(upright.convert(wanted), dtype=np.uint8)
+        pixels = np.array(upright.convert(wanted), dtype=np.uint8)
     colours = {"L": 0, "RGB": 3, "LA": 1, "RGBA": 3}[wanted]
     if wanted in {"L", "RGB"}:
         return Photo(pixels, None, profile)

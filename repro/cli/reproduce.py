@@ -30,6 +30,10 @@ def reproduce(
     fetch: Annotated[
         bool, typer.Option(help="Download images that are missing in the data root first.")
     ] = True,
+    reference_methods: Annotated[
+        bool,
+        typer.Option("--reference-methods", help="Also train SRCNN, ESPCN and DRCN, the paper's rivals."),
+    ] = False,
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Train the five variants, enlarge every test set, score all images. Stages that are done are skipped.
@@ -48,7 +52,8 @@ def reproduce(
     root = common.data_root(data)
     if fetch and not dry_run:
         _fetch(out, root)
-    configs = [variants.configure(name, profile, seed) for name in variants.VARIANTS]
+    wanted = variants.TRAINABLE if reference_methods else variants.VARIANTS
+    configs = [variants.configure(name, profile, seed) for name in wanted]
     there = [name for name in available_datasets(root) if name != SAMPLE]
     benchmarks = [name for name in there if name != CALIBRATION]
     datasets = there if benchmarks else [*there, SAMPLE]

@@ -18,7 +18,10 @@ from repro.progress import updates_bar
 
 def train(
     variant: Annotated[
-        str, typer.Argument(help="SRResNet-MSE, SRResNet-VGG22, SRGAN-MSE, SRGAN-VGG22 or SRGAN-VGG54.")
+        str,
+        typer.Argument(
+            help="SRResNet-MSE, SRResNet-VGG22, SRGAN-MSE, SRGAN-VGG22, SRGAN-VGG54; or SRCNN, ESPCN, DRCN."
+        ),
     ],
     profile: common.ProfileOption = "quick",
     seed: common.SeedOption = 0,

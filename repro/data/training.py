@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from repro.data.facts import gather
 from repro.data.registry import load_registry
@@ -20,6 +18,7 @@ from repro.data.sample import PHOTOGRAPHS, Box, photograph_path, training_key
 from repro.datasets import CALIBRATION, SAMPLE, EvaluationImage, pixels_sha256
 from repro.errors import UserError
 from repro.imagefile import IMAGE_SUFFIXES, read_rgb_u8, read_size, sha256_file
+from repro.progress import bar
 from repro.streams import stream
 
 TRAINING_SOURCES = ("BSDS500-train", "BSDS500-test", "imagenet-sample")
@@ -84,7 +83,7 @@ def training_images(
     else:
         found = _registered(source, data_root)
     paths = [path for _, path, _ in found]
-    with _progress(console, "hashing training images", len(paths)) as advance:
+    with bar(console, "hashing training images", len(paths)) as advance:
         hashes = gather(paths, "sha256", sha256_file, cache, advance)
     images = [
         TrainingImage(key, path, sha256, box) for (key, path, box), sha256 in zip(found, hashes, strict=True)
@@ -136,7 +135,7 @@ def list_folder(folder: Path, console: Console | None = None) -> list[_Found]:
     if not folder.is_dir():
         raise UserError(f"training folder {folder}: no such folder", "a folder of images", "check the path")
     found: list[_Found] = []
-    with _progress(console, f"listing {folder.name}", None) as advance:
+    with bar(console, f"listing {folder.name}", None) as advance:
         for directory, names in _walk(folder):
             here = [
                 name
@@ -240,7 +239,7 @@ def assert_disjoint(
             if trained.box is None or other.box is None or trained.box.overlaps(other.box):
                 raise _same(trained, other, "the same file")
 
-    with _progress(console, "comparing with the test images", len(training)) as advance:
+    with bar(console, "comparing with the test images", len(training)) as advance:
         sizes = _sizes(training, cache, advance)
     known: dict[tuple[EvaluationImage, int, int], str] = {}
     for common, images in _comparable(training, sizes, by_size).items():
@@ -252,7 +251,7 @@ def assert_disjoint(
                     if (other, height, width) not in known:
                         known[other, height, width] = pixels_sha256(pixels[other][:height, :width])
                     others[known[other, height, width]] = other
-        with _progress(console, f"comparing {width} x {height} pixels", len(images)) as advance:
+        with bar(console, f"comparing {width} x {height} pixels", len(images)) as advance:
             for trained, sha256 in zip(
                 images, _corner_hashes(images, height, width, cache, advance), strict=True
             ):
@@ -333,15 +332,3 @@ def _corner_hashes(
         next(hashes) if image.box is None else pixels_sha256(image.load_u8()[:height, :width])
         for image in images
     ]
-
-
-@contextmanager
-def _progress(console: Console | None, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A function that moves a progress bar on ``console``; without a console it does nothing."""
-    if console is None:
-        yield lambda files: None
-        return
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda files: progress.advance(task, files)

@@ -26,7 +26,8 @@ app = typer.Typer(
 )
 
 DEMO = "demo"
-SYNTHETIC = "paper-synthetic"
+SYNTHETIC = "-synthetic"
+"""Ending of the names that `simulate` gives."""
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder with image store and studies.")]
 StudyOption = Annotated[
@@ -57,7 +58,7 @@ def _choose(results: Path, study: str) -> str:
     if study:
         return study
     names = study_names(Results(results))
-    real = [name for name in names if name != SYNTHETIC and (name != DEMO or len(names) == 1)]
+    real = [name for name in names if not name.endswith(SYNTHETIC) and (name != DEMO or len(names) == 1)]
     if len(real) == 1:
         return real[0]
     if not names:
@@ -169,7 +170,7 @@ def serve(
     from mos_app.workspace import study_names
 
     listener = bind(host, port)
-    if not study and not [name for name in study_names(Results(results)) if name != SYNTHETIC]:
+    if not study and not [name for name in study_names(Results(results)) if not name.endswith(SYNTHETIC)]:
         init(template=DEMO, results=results, database=database)
     name = _choose(results, study or _servable(results))
     os.environ[service.RESULTS_VARIABLE] = str(results.resolve())
@@ -206,7 +207,7 @@ def _servable(results: Path) -> str:
     from mos_app.workspace import study_names
 
     names = study_names(Results(results))
-    real = [name for name in names if name not in {SYNTHETIC, DEMO}]
+    real = [name for name in names if name != DEMO and not name.endswith(SYNTHETIC)]
     return DEMO if not real and DEMO in names else ""
 
 
@@ -430,7 +431,7 @@ def simulate(
     from mos_app.workspace import open_workspace
 
     checked, text = read_study(config) if config else read_template(template)
-    name = name or f"{checked.name}-synthetic"
+    name = name or f"{checked.name}{SYNTHETIC}"
     parameters = SimulationParameters(
         rater_bias_sd=bias,
         image_method_sd=image_method,

@@ -78,7 +78,7 @@ def postgres() -> Iterator[str]:
     try:
         yield f"postgresql+psycopg://study@127.0.0.1:{port}"
     finally:
-        run(*control, "-m", "fast", "stop")
+        run(*control, "-m", "immediate", "stop")
         shutil.rmtree(folder)
 
 

@@ -16,7 +16,7 @@ from repro.errors import UserError
 from repro.imagefile import IMAGE_SUFFIXES, read_u8, sha256_file, to_rgb
 from repro.paper import ALIASES, VERSIONS_SET5_SET14
 from repro.paths import Results, checked_name
-from repro.upscale import IMPORTED, store_images
+from repro.upscale import IMPORTED, store_images, store_originals
 
 NAMINGS = {
     "huang": "{image}_SRF_4_{method}",
@@ -211,7 +211,9 @@ def import_images(
     pattern: str | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[str, bool]:
-    """Brings a data set's images by one method into the store; nothing is written before all are checked.
+    """Brings a data set's images by one method, and the originals, into the store.
+
+    Nothing is written before all images are checked.
 
     Args:
         results: where the store is.
@@ -256,6 +258,7 @@ def import_images(
         run="",
         origin=where.as_json(),
     )
+    store_originals(results, dataset, data_root)  # what they are scored against
     return name, written
 
 

@@ -27,7 +27,7 @@ from repro.imresize import nearest_u8
 from repro.paper import TABLE2
 from repro.paths import Results
 from repro.score import mean_score, score_many
-from repro.upscale import OWN, store_images, store_originals
+from repro.upscale import OWN, store_images
 
 NAMES = ("baby", "bird", "butterfly", "head", "woman")
 MISSING_DATA = Path("no-data-root")
@@ -241,7 +241,6 @@ def test_evaluate_takes_imported_images(data: Path, tmp_path: Path) -> None:
         write_png(path, np.ascontiguousarray(np.tile(pixels, (2, 2, 1)[: pixels.ndim])))
     results_in(tmp_path / "theirs", "{name}_DRCN", data)
     import_images(results, tmp_path / "theirs", "DRCN", "Set5", data, origin="authors")
-    store_originals(results, "Set5", data)
     evaluate(results)
     rows = list(csv.DictReader(results.metrics_csv.open()))
     assert {row["method"] for row in rows} == {"HR", "DRCN (authors)"}

@@ -1,0 +1,94 @@
+"""The benchmarks run, on small sizes, and their table says what they measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from train_helpers import small_data, tiny_config
+
+from repro import variants
+from repro.bench import data, infer, precision, train
+from repro.bench.table import write_table
+from repro.device import resolve_device, use_bfloat16
+from repro.errors import UserError
+
+
+def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "IMAGES", 16)
+    monkeypatch.setattr(data, "BATCHES", 3)
+    measured = data.run(tmp_path)
+    assert measured["crops_per_second_one_core"] > 0
+    assert measured["times_faster_than_decoding"] > 1
+    assert json.loads((tmp_path / "bench" / "data.json").read_text()) == measured
+
+
+def test_infer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infer, "COUNT", 1)
+    monkeypatch.setattr(infer, "HEIGHT", 8)
+    monkeypatch.setattr(infer, "WIDTH", 9)
+    rows = infer.run(tmp_path, "cpu", repeats=1)["modes"]
+    assert len(rows) == 3
+    assert next(iter(rows.values()))["times_faster"] == 1.0
+
+
+def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = train._modes
+
+    def without_compiler(device: torch.device) -> dict[str, dict[str, Any]]:
+        return {label: mode for label, mode in real(device).items() if mode["compile"] == "off"}
+
+    monkeypatch.setattr(train, "_modes", without_compiler)
+    monkeypatch.setattr(train, "peak_resident_mib", lambda variant: 123.0)
+    monkeypatch.setattr(variants, "configure", lambda name, profile: tiny_config(name))
+    measured = train.run(tmp_path, "cpu", updates=1, names=("SRResNet-MSE", "SRGAN-MSE"))
+    rows = measured["variants"]["SRGAN-MSE"]["modes"]
+    assert rows["eager float32, NCHW"]["times_faster"] == 1.0
+    assert all(row["seconds"] > 0 for row in rows.values())
+    assert (
+        measured["variants"]["SRGAN-MSE"]["gigaflop_an_update"]
+        > (measured["variants"]["SRResNet-MSE"]["gigaflop_an_update"])
+    )
+    data_file = tmp_path / "bench" / "other.json"
+    data_file.write_text(
+        json.dumps({**{k: measured[k] for k in ("processor", "cores", "versions")}, "goal_met": True})
+    )
+    text = write_table(tmp_path / "bench").read_text()
+    assert "| SRGAN-MSE | eager float32, NCHW |" in text
+    assert "123 MiB resident" in text
+    assert "| goal met | yes |" in text
+    assert write_table(tmp_path / "bench").read_text() == text
+
+
+def test_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "UPDATES", 4)
+    monkeypatch.setattr(precision, "LAST", 2)
+    monkeypatch.setattr(variants, "configure", lambda name, profile, seed: tiny_config(name, seed=seed))
+    measured = precision.run(tmp_path, small_data(tmp_path / "bank"), batch_size=2)
+    assert len(measured["gaps_bfloat16_minus_float32"]) == 3
+    assert 0 < max(map(abs, measured["gaps_bfloat16_minus_float32"])) < 0.05
+
+
+def test_the_flop_count_is_the_papers_arithmetic() -> None:
+    """41 GFLOP forwards at the paper's batch, by hand from Figure 4's layers; three times that an update."""
+    macs_per_lr_pixel = 243 * 64 + 16 * 2 * 576 * 64 + 576 * 64 + 576 * 256 + 4 * 576 * 256 + 16 * 81 * 64 * 3
+    forward = 2 * 16 * 24 * 24 * macs_per_lr_pixel
+    first_layer = 2 * 16 * 24 * 24 * 243 * 64  # has no gradient of its input
+    counted = train.update_flops(variants.configure("SRResNet-MSE", "paper"))
+    assert counted == pytest.approx(3 * forward - first_layer, rel=0.02)
+
+
+def test_devices() -> None:
+    assert resolve_device("cpu").type == "cpu"
+    with pytest.raises(UserError, match="auto, cpu or cuda"):
+        resolve_device("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(UserError, match="DEVICE=cpu"):
+            resolve_device("cuda")
+    cpu = torch.device("cpu")
+    assert use_bfloat16("bfloat16", cpu)
+    assert not use_bfloat16("float32", cpu)
+    assert use_bfloat16("auto", cpu) in {True, False}

@@ -44,7 +44,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if metadata.pop("format") != FORMAT:
                 raise UserError(f"{path}: another format", f"format {FORMAT}", "train it anew")
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 no dict
-    except (OSError, SafetensorError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(
             f"{path}: cannot be read ({type(error).__name__}: {error})",
             "a safetensors file that this program wrote",

@@ -16,7 +16,7 @@ from repro.errors import UserError
 from repro.models.fold import folded
 from repro.models.generator import Generator, receptive_radius
 from repro.ranges import nchw_to_hwc, pm1_to_u8, u8_to_01
-from repro.tiling import in_tiles
+from repro.tiling import OnPart, in_tiles
 
 DEFAULT_TILE = 192
 """Side of a tile in LR pixels: bounds the activations at test time to about 1.5 GiB in float32."""
@@ -52,10 +52,16 @@ class Enlarger:
         device: where to run.
         bfloat16: faster, and off by up to a few grey levels; only where it is asked for.
         tile: side in LR pixels above which an image is enlarged in parts; 0 never.
+        on_part: called after each part with the number done and the number there are.
     """
 
     def __init__(
-        self, generator: Generator, device: torch.device, bfloat16: bool = False, tile: int = DEFAULT_TILE
+        self,
+        generator: Generator,
+        device: torch.device,
+        bfloat16: bool = False,
+        tile: int = DEFAULT_TILE,
+        on_part: OnPart = lambda done, total: None,
     ) -> None:
         if tile < 0 or 0 < tile < 16:
             raise UserError(
@@ -66,6 +72,7 @@ class Enlarger:
         self._device = device
         self._bfloat16 = bfloat16
         self._tile = tile
+        self._on_part = on_part
 
     @torch.inference_mode()
     def _run(self, lr_u8: Tensor) -> Tensor:
@@ -83,7 +90,9 @@ class Enlarger:
         for (height, width, _), numbers in groups.items():
             if self._tile and max(height, width) > self._tile:
                 for number in numbers:
-                    out[number] = in_tiles(images_u8[number], self._one, self._tile, self._margin)
+                    out[number] = in_tiles(
+                        images_u8[number], self._one, self._tile, self._margin, self._on_part
+                    )
                 continue
             together = max(1, _BATCH_PIXELS // (height * width))
             for start in range(0, len(numbers), together):

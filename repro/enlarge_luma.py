@@ -17,7 +17,7 @@ from repro.imagefile import to_rgb
 from repro.imresize import imresize_float, imresize_u8
 from repro.models.luma import LumaNetwork, make_luma_network
 from repro.paper import SCALE
-from repro.tiling import in_tiles
+from repro.tiling import OnPart, in_tiles
 
 DEFAULT_TILE = 128
 """Side of a tile in LR pixels: bounds DRCN's activations (256 channels at high resolution) to 2 GiB."""
@@ -33,9 +33,16 @@ class LumaEnlarger:
         network: trained.
         device: where to run.
         tile: side in LR pixels above which an image is enlarged in parts; 0 never.
+        on_part: called after each part with the number done and the number there are.
     """
 
-    def __init__(self, network: LumaNetwork, device: torch.device, tile: int = DEFAULT_TILE) -> None:
+    def __init__(
+        self,
+        network: LumaNetwork,
+        device: torch.device,
+        tile: int = DEFAULT_TILE,
+        on_part: OnPart = lambda done, total: None,
+    ) -> None:
         if tile < 0 or 0 < tile < 16:
             raise UserError(
                 f"tile of {tile} LR pixels", "16 or more, or 0 for none", f"--tile {DEFAULT_TILE}"
@@ -43,6 +50,7 @@ class LumaEnlarger:
         self._network = network.to(device).eval()
         self._device = device
         self._tile = tile
+        self._on_part = on_part
 
     def enlarge(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
         """(4 h, 4 w, 3) uint8 from each (h, w, 3), or (h, w) for greyscale, uint8."""
@@ -52,7 +60,7 @@ class LumaEnlarger:
         out = []
         for image in images_u8:
             if self._tile and max(image.shape[:2]) > self._tile:
-                out.append(in_tiles(image, self._one, self._tile, margin))
+                out.append(in_tiles(image, self._one, self._tile, margin, self._on_part))
             else:
                 out.append(self._one(image))
         return out

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from repro.imresize import imresize_u8, nearest_u8
 from repro.paper import SCALE
+from repro.tiling import OnPart
 
 ImagesU8 = Sequence[NDArray[np.uint8]]
 
@@ -50,7 +51,9 @@ def bicubic() -> Method:
 INTERPOLATIONS: dict[str, Callable[[], Method]] = {"nearest": nearest, "bicubic": bicubic}
 
 
-def srcnn(data_root: Path, device: str = "auto", tile: int | None = None) -> Method:
+def srcnn(
+    data_root: Path, device: str = "auto", tile: int | None = None, on_part: OnPart = lambda done, total: None
+) -> Method:
     """Table 2's `SRCNN`: its authors' network and weights, computed here.
 
     Raises:
@@ -63,7 +66,8 @@ def srcnn(data_root: Path, device: str = "auto", tile: int | None = None) -> Met
 
     path = authors_weights(data_root)
     network = load_authors_srcnn(path)
-    enlarger = LumaEnlarger(network, resolve_device(device), DEFAULT_TILE if tile is None else tile)
+    side = DEFAULT_TILE if tile is None else tile
+    enlarger = LumaEnlarger(network, resolve_device(device), side, on_part)
     return Method("SRCNN", enlarger.enlarge, {"weights": sha256_file(path)}, takes_grey=True)
 
 
@@ -75,9 +79,14 @@ def has_srcnn(data_root: Path) -> bool:
 
 
 def trained(
-    path: Path, device: str = "auto", bfloat16: bool = False, tile: int | None = None, name: str = ""
+    path: Path,
+    device: str = "auto",
+    bfloat16: bool = False,
+    tile: int | None = None,
+    name: str = "",
+    on_part: OnPart = lambda done, total: None,
 ) -> Method:
-    """The method of a trained generator's file.
+    """The method of a trained generator's file; ``on_part`` hears of the parts of large images.
 
     Raises:
         UserError: the file cannot be used.
@@ -94,12 +103,12 @@ def trained(
     if "network" in metadata:
         bfloat16 = False
         network = network_from(tensors, metadata, path)
-        enlarger = LumaEnlarger(network, resolve_device(device), LUMA_TILE if tile is None else tile)
+        side = LUMA_TILE if tile is None else tile
+        enlarger = LumaEnlarger(network, resolve_device(device), side, on_part)
     else:
         generator, metadata = load_generator(path)
-        enlarger = Enlarger(
-            generator, resolve_device(device), bfloat16, DEFAULT_TILE if tile is None else tile
-        )
+        side = DEFAULT_TILE if tile is None else tile
+        enlarger = Enlarger(generator, resolve_device(device), bfloat16, side, on_part)
     notes: Any = metadata.get("notes", [])
     return Method(
         name or str(metadata.get("variant", path.stem)),

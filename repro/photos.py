@@ -156,7 +156,7 @@ def enlarge_photo(photo: Photo, method: Method) -> tuple[Photo, list[str]]:
     rounded to.
     """
     remarks = []
-    interpolation = method.name in INTERPOLATIONS
+    interpolation = method.name in INTERPOLATIONS and not method.inputs  # a weights file may have any name
     colour, alpha = photo.colour, photo.alpha
     if not interpolation and colour.dtype == np.uint16:
         remarks.append("16 bits rounded to 8: the network is made for 8")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -40,6 +41,26 @@ def bar(console: Console | None, what: str, total: int | None) -> Iterator[Calla
     with Progress(*columns(), console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total, note="")
         yield lambda steps: progress.advance(task, steps)
+
+
+class FilesBar:
+    """A bar for one file after another, each with the parts that it is worked on in."""
+
+    def __init__(self, console: Console, files: int) -> None:
+        self.progress = Progress(*columns(), console=console, transient=True, disable=not console.is_terminal)
+        self._files = files
+        self._file = 0
+        self._task = self.progress.add_task("", total=1, note="")
+
+    def next_file(self, name: str) -> None:
+        """Starts the next file."""
+        self._file += 1
+        about = escape(f"{self._file} of {self._files} {name}")
+        self.progress.reset(self._task, total=1, description=about)
+
+    def part(self, done: int, total: int) -> None:
+        """Tells how many parts of the file are done."""
+        self.progress.update(self._task, completed=done, total=total)
 
 
 @contextmanager

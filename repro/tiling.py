@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from repro.paper import SCALE
 
+OnPart = Callable[[int, int], None]
+
 _U = TypeVar("_U", np.uint8, np.uint16)
 
 
@@ -21,7 +23,11 @@ def tiles(length: int, tile: int, margin: int) -> Iterator[tuple[slice, slice]]:
 
 
 def in_tiles(
-    image: NDArray[_U], enlarge: Callable[[NDArray[_U]], NDArray[_U]], tile: int, margin: int
+    image: NDArray[_U],
+    enlarge: Callable[[NDArray[_U]], NDArray[_U]],
+    tile: int,
+    margin: int,
+    on_part: OnPart = lambda done, total: None,
 ) -> NDArray[_U]:
     """The image fourfold, by calls of ``enlarge`` with parts of it.
 
@@ -30,7 +36,9 @@ def in_tiles(
         enlarge: from (h', w'[, 3]) to (4 h', 4 w'[, 3]); its pixels depend on ``margin`` input pixels around.
         tile: side of a part in input pixels, without its margin.
         margin: input pixels on each side of a part that are computed and thrown away.
+        on_part: called after each part with the number done and the number there are.
     """
+    done, total = 0, -(-image.shape[0] // tile) * -(-image.shape[1] // tile)
     out: NDArray[_U] | None = None
     height, width = image.shape[:2]
     for rows, row_context in tiles(height, tile, margin):
@@ -42,6 +50,8 @@ def in_tiles(
             tall, wide = rows.stop - rows.start, columns.stop - columns.start
             target = out[_enlarged(rows), _enlarged(columns)]
             target[:] = part[_enlarged(slice(top, top + tall)), _enlarged(slice(left, left + wide))]
+            done += 1
+            on_part(done, total)
     assert out is not None
     return out
 

@@ -17,7 +17,7 @@ from repro.cli.main import app
 from repro.errors import UserError
 from repro.imagefile import png_bytes, to_rgb
 from repro.imresize import imresize_u8
-from repro.methods import Method, bicubic, nearest
+from repro.methods import Method, bicubic, nearest, trained
 from repro.paths import Results
 from repro.photos import Photo, enlarge_photo, find_jobs, interpolate, photo_png, read_photo
 from repro.train.networks import generator_facts, make_networks
@@ -179,6 +179,20 @@ def test_greyscale_stays_greyscale_and_alpha_is_bicubic() -> None:
         np.testing.assert_array_equal(enlarged.colour, imresize_u8(grey, 4))
         np.testing.assert_array_equal(enlarged.alpha, imresize_u8(alpha, 4))
         assert remarks == []
+
+
+def test_a_weights_file_called_bicubic_is_a_network() -> None:
+    method = Method("bicubic", lambda images: [np.zeros((40, 56, 3), np.uint8)], {"weights": "0"})
+    assert not enlarge_photo(Photo(RGB), method)[0].colour.any()
+
+
+def test_large_images_tell_how_far_they_are(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    method = trained(
+        shipped(tmp_path), "cpu", tile=16, on_part=lambda done, total: told.append((done, total))
+    )
+    method.enlarge([np.zeros((20, 40, 3), np.uint8)])
+    assert told == [(n, 6) for n in range(1, 7)]
 
 
 def test_networks_take_eight_bits_and_say_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -12,7 +13,8 @@ from repro.cli import common
 from repro.errors import UserError
 from repro.methods import INTERPOLATIONS, Method, srcnn, trained
 from repro.paths import Results
-from repro.progress import bar
+from repro.progress import FilesBar
+from repro.tiling import OnPart
 
 DEFAULT_METHOD = "SRGAN-VGG54"
 
@@ -28,6 +30,7 @@ def photo_method(
     device: str,
     bfloat16: bool,
     tile: int | None,
+    on_part: OnPart,
 ) -> Method:
     """The method of a name or a weights file; tells the weights' origin, licence and limits."""
     from repro import checkpoint
@@ -37,18 +40,23 @@ def photo_method(
         return INTERPOLATIONS[name]()
     if weights is None and name == "SRCNN":
         out.print("weights: SRCNN by its authors (research use only)")
-        return srcnn(data_root, device, tile)
+        return srcnn(data_root, device, tile, on_part)
     found = (
         Weights(weights, "given") if weights else find_weights(name or DEFAULT_METHOD, results, profile, seed)
     )
     _, metadata = checkpoint.load(found.path)
     for line in statement(found, metadata):
         out.print(line, markup=False)
-    return trained(found.path, device, bfloat16, tile)
+    return trained(found.path, device, bfloat16, tile, on_part=on_part)
 
 
 def upscale_photos(
-    inputs: list[str], out_folder: Path | None, method: Method, force: bool, dry_run: bool, out: Console
+    inputs: list[str],
+    out_folder: Path | None,
+    make_method: Callable[[OnPart], Method],
+    force: bool,
+    dry_run: bool,
+    out: Console,
 ) -> None:
     """Enlarges files, folders and globs into a folder; a bad file does not stop the others.
 
@@ -66,8 +74,11 @@ def upscale_photos(
             out.print(f"{job.source} -> {job.target}", markup=False)
         return
     failed = 0
-    with bar(out, f"{method.name} x4", len(jobs)) as advance:
+    files = FilesBar(out, len(jobs))
+    method = make_method(files.part)
+    with files.progress:
         for job in jobs:
+            files.next_file(job.source.name)
             try:
                 (height, width), remarks = run_job(job, method, force)
                 about = "".join(f" ({remark})" for remark in remarks)
@@ -82,7 +93,6 @@ def upscale_photos(
                 Console(stderr=True, soft_wrap=True, highlight=False).print(
                     f"[bold red]failed[/] {escape(text)}"
                 )
-            advance(1)
     out.print(f"{len(jobs) - failed} of {len(jobs)} enlarged by {method.name}")
     if failed:
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from repro.cli.photos import photo_method, upscale_photos
 from repro.errors import UserError
 from repro.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
 from repro.progress import bar
+from repro.tiling import OnPart
 
 
 def upscale(
@@ -82,8 +83,13 @@ def upscale(
         if method is not None and len(method) != 1:
             raise UserError(f"{len(method)} methods for files", "one --method", "start once for each")
         name = method[0] if method else None
-        one = photo_method(out, name, weights, profile, seed, layout, root, device, bfloat16, tile)
-        upscale_photos(inputs, out_folder, one, force, dry_run, out)
+
+        def make_method(on_part: OnPart) -> Method:
+            return photo_method(
+                out, name, weights, profile, seed, layout, root, device, bfloat16, tile, on_part
+            )
+
+        upscale_photos(inputs, out_folder, make_method, force, dry_run, out)
         return
     if out_folder is not None or force:
         raise UserError("--out or --force without files", "the files to enlarge", "name them first")

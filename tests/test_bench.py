@@ -10,7 +10,7 @@ import pytest
 import torch
 from train_helpers import small_data, tiny_config
 
-from repro import variants
+from repro import device, variants
 from repro.bench import data, infer, precision, train
 from repro.bench.table import write_table
 from repro.device import resolve_device, use_bfloat16
@@ -38,8 +38,8 @@ def test_infer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = train._modes
 
-    def without_compiler(device: torch.device) -> dict[str, dict[str, Any]]:
-        return {label: mode for label, mode in real(device).items() if mode["compile"] == "off"}
+    def without_compiler(where: torch.device) -> dict[str, dict[str, Any]]:
+        return {label: mode for label, mode in real(where).items() if mode["compile"] == "off"}
 
     monkeypatch.setattr(train, "_modes", without_compiler)
     monkeypatch.setattr(train, "peak_resident_mib", lambda variant: 123.0)
@@ -91,4 +91,15 @@ def test_devices() -> None:
     cpu = torch.device("cpu")
     assert use_bfloat16("bfloat16", cpu)
     assert not use_bfloat16("float32", cpu)
-    assert use_bfloat16("auto", cpu) in {True, False}
+    assert len({use_bfloat16("auto", cpu) for _ in range(3)}) == 1
+
+
+def test_processors_that_torch_does_not_know_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(device, "_has_instructions", lambda: None)
+    for ratio, expected in ((1.0, False), (2.0, True)):
+        seconds = {torch.float32: ratio, torch.bfloat16: 1.0}
+        monkeypatch.setattr(device, "_convolution_seconds", lambda d, dtype, s=seconds: s[dtype])
+        assert use_bfloat16("auto", cpu) is expected
+    monkeypatch.setattr(device, "_has_instructions", lambda: False)
+    assert not use_bfloat16("auto", cpu)

@@ -37,6 +37,7 @@ from repro.train.batches import (
 from repro.train.distributed import World
 from repro.train.engine import make_step
 from repro.train.loop import Loop, LoopFiles, Progress
+from repro.train.memory import keep_freed_memory
 from repro.train.networks import generator_facts, make_networks
 from repro.train.validation import Validation
 
@@ -223,6 +224,8 @@ def train(
     if world.primary:
         prepared.folder.mkdir(parents=True, exist_ok=True)
         write_json(prepared.folder / "config.json", config.as_dict())
+    if device.type == "cpu":
+        keep_freed_memory()
     # nothing is drawn from torch's own generator; seeded, its state in the checkpoint is the run's own too
     torch.manual_seed(stream_key(config.seed, "torch") & (2**63 - 1))
     networks = make_networks(config, device, prepared.vgg, prepared.start)

@@ -15,7 +15,7 @@ def test_pages_are_not_faulted_in_again() -> None:
         "from repro.train.memory import keep_freed_memory\n"
         "if sys.argv[1] == 'keep' and not keep_freed_memory(): sys.exit(77)\n"
         "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "for _ in range(3): torch.ones(16 * 2**20)\n"
+        "for _ in range(12): torch.ones(16 * 2**20)\n"
         "before = faults()\n"
         "for _ in range(10): torch.ones(16 * 2**20)\n"
         "print(faults() - before)\n"

@@ -71,10 +71,9 @@ def _training(measured: dict[str, Any]) -> list[str]:
             if "failed" in row:
                 lines.append(f"| {variant} | {label} | failed: {row['failed']} | | | |")
                 continue
-            on_device = "peak_device_mib" in row
-            memory = (
-                f"{row['peak_device_mib']} MiB" if on_device else f"{row['peak_resident_mib']} MiB resident"
-            )
+            memory = f"{row.get('peak_device_mib') or row['peak_resident_mib']} MiB"
+            if "peak_resident_mib" in row:
+                memory += " resident"
             lines.append(
                 f"| {variant} | {label} | {1000 * row['seconds']:.4g} | {row['times_faster']:.2f} "
                 f"| {100 * row['fraction_of_convolution_rate']:.0f} % | {memory} |"

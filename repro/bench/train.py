@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from repro.models.cpu_layers import use_plain_layers
 from repro.paths import Results
 from repro.train.batches import Batch
 from repro.train.engine import make_step
-from repro.train.memory import keep_freed_memory
+from repro.train.memory import keep_freed_memory, peak_resident_mib
 from repro.train.networks import make_networks
 
 VARIANTS = ("SRResNet-MSE", "SRGAN-VGG22", "SRGAN-VGG54")
@@ -139,7 +138,7 @@ def _time_mode(
         times.append((time.perf_counter() - began) / group)
     if device.type == "cuda":
         return times, torch.cuda.max_memory_allocated(device) / 2**20
-    return times, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return times, peak_resident_mib()
 
 
 def _time_alone(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from repro.train.batches import Batches
 from repro.train.distributed import World, decided_by_primary, mean_over
 from repro.train.graphs import GraphedStep
 from repro.train.log import RunLog
+from repro.train.memory import peak_resident_mib
 from repro.train.networks import generator_facts
 from repro.train.reference import ReferenceStep
 from repro.train.schedule import learning_rate
@@ -235,13 +234,11 @@ class Loop:
         return values
 
     def _timing(self, elapsed: float, waited: float, updates: int) -> dict[str, float]:
-        # ru_maxrss is in kibibytes on Linux and in bytes on macOS
-        unit = 1 if sys.platform == "darwin" else 1024
         timing = {
             "seconds_per_update": elapsed / max(updates, 1),
             "images_per_second": updates * self.config.batch_size / elapsed,
             "data_share": waited / elapsed,
-            "peak_resident_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20,
+            "peak_resident_mib": peak_resident_mib(),
         }
         if self.step.device.type == "cuda":
             timing["peak_device_mib"] = torch.cuda.max_memory_allocated(self.step.device) / 2**20

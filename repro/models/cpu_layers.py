@@ -70,8 +70,9 @@ class _ShiftedSum(torch.autograd.Function):
     def forward(ctx: Any, by_row: Tensor, kernel: int) -> Tensor:
         count, channels, height, width = by_row.shape
         ctx.kernel, ctx.dtype = kernel, by_row.dtype
-        rows = by_row.view(count, kernel, channels // kernel, height, width)
-        total = rows[:, kernel // 2].float()
+        # plane by plane: of channels that lie side by side, three at a time would be picked out
+        rows = by_row.contiguous().view(count, kernel, channels // kernel, height, width)
+        total = rows[:, kernel // 2].float().contiguous()
         for row in range(kernel):
             shift = row - kernel // 2
             low, high = max(0, -shift), min(height, height - shift)

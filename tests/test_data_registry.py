@@ -129,4 +129,4 @@ def test_selecting() -> None:
 def test_a_file_knows_its_place_and_its_repository_path() -> None:
     file = DataFile("root/part(s)/a.png", "0" * 64, 1, SOURCE)
     assert file.repository_path == "part(s)/a.png"
-    assert file.under(Path("x")) == Path("x/root/part(s)/a.png")
+    assert file.under(Path("x")) == Path("x") / "root/part(s)/a.png"

@@ -6,6 +6,7 @@ take it enlarged by bicubic interpolation, ESPCN at low resolution. Nothing clip
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Literal
 
 import torch
@@ -18,7 +19,7 @@ from repro.paper import SCALE
 Kind = Literal["srcnn", "espcn", "drcn"]
 
 
-class LumaNetwork(nn.Module):
+class LumaNetwork(nn.Module, ABC):
     """(N, 1, 4 h, 4 w) luma from the (N, 1, h, w) luma, or from its interpolation.
 
     Attributes:
@@ -29,9 +30,9 @@ class LumaNetwork(nn.Module):
     interpolates: bool
     radius: int
 
+    @abstractmethod
     def initialise(self, seed: int) -> None:
         """Initial weights as the network's paper has them; they depend on the seed alone."""
-        raise NotImplementedError
 
 
 def _filled(conv: nn.Conv2d, seed: int, name: str, how: Literal["normal", "glorot", "he"]) -> None:

@@ -21,7 +21,7 @@ def bench(
     variant: Annotated[
         list[str] | None, typer.Option("--variant", help="For train: which variants; several times.")
     ] = None,
-    updates: Annotated[int, typer.Option("--updates", min=1, help="For train: timed updates a mode.")] = 7,
+    updates: Annotated[int, typer.Option("--updates", min=1, help="For train: timed updates a mode.")] = 11,
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Measure speed against plain baselines in the same run; JSON and a table in `results/bench`.

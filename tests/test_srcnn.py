@@ -160,6 +160,9 @@ def test_chroma_is_interpolated_and_grey_goes_in_as_it_is() -> None:
         def forward(self, y01: torch.Tensor) -> torch.Tensor:
             return y01
 
+        def initialise(self, seed: int) -> None:
+            pass
+
     enlarger = LumaEnlarger(Bicubic(), CPU)
     rng = np.random.default_rng(4)
     colour = rng.integers(60, 190, (12, 10, 3), dtype=np.uint8)

@@ -11,6 +11,7 @@ from repro.errors import UserError
 
 Content = Literal["mse", "vgg22", "vgg54"]
 Precision = Literal["float32", "bfloat16", "auto"]
+Arithmetic = Literal["float32", "bfloat16", "float64"]  # of enlarging
 Decay = Literal["constant", "two-phase", "cosine", "geometric", "staircase"]
 Augmentation = Literal["none", "flip", "dihedral"]
 PReLUSharing = Literal["layer", "channel"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from repro import checkpoint
+from repro.config import Arithmetic
 from repro.errors import UserError
 from repro.models.fold import folded
 from repro.models.generator import Generator, receptive_radius
@@ -50,7 +52,8 @@ class Enlarger:
     Args:
         generator: trained; its running statistics are used (Section 3.2).
         device: where to run.
-        bfloat16: faster, and off by up to a few grey levels; only where it is asked for.
+        arithmetic: ``float32``; ``bfloat16`` is faster and off by up to a few grey levels; ``float64`` is
+            slower and gives the same bytes on every processor, whose orders of summation differ.
         tile: side in LR pixels above which an image is enlarged in parts; 0 never.
         on_part: called after each part with the number done and the number there are.
     """
@@ -59,7 +62,7 @@ class Enlarger:
         self,
         generator: Generator,
         device: torch.device,
-        bfloat16: bool = False,
+        arithmetic: Arithmetic = "float32",
         tile: int = DEFAULT_TILE,
         on_part: OnPart = lambda done, total: None,
     ) -> None:
@@ -68,16 +71,18 @@ class Enlarger:
                 f"tile of {tile} LR pixels", "16 or more, or 0 for none", f"--tile {DEFAULT_TILE}"
             )
         self._margin = receptive_radius(len(generator.blocks))
-        self._generator = folded(generator).to(device).to(memory_format=torch.channels_last)
+        self._dtype = torch.float64 if arithmetic == "float64" else torch.float32
+        network = copy.deepcopy(generator).to(self._dtype) if arithmetic == "float64" else generator
+        self._generator = folded(network).to(device).to(memory_format=torch.channels_last)
         self._device = device
-        self._bfloat16 = bfloat16
+        self._bfloat16 = arithmetic == "bfloat16"
         self._tile = tile
         self._on_part = on_part
 
     @torch.inference_mode()
     def _run(self, lr_u8: Tensor) -> Tensor:
         """(N, 3, 4 h, 4 w) uint8 from (N, 3, h, w) uint8 on the device."""
-        lr_01 = u8_to_01(lr_u8).contiguous(memory_format=torch.channels_last)
+        lr_01 = u8_to_01(lr_u8).to(self._dtype).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             return pm1_to_u8(self._generator(lr_01))
 

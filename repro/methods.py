@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.config import Arithmetic
 from repro.imresize import imresize_u8, nearest_u8
 from repro.paper import SCALE
 from repro.tiling import OnPart
@@ -81,7 +82,7 @@ def has_srcnn(data_root: Path) -> bool:
 def trained(
     path: Path,
     device: str = "auto",
-    bfloat16: bool = False,
+    arithmetic: Arithmetic = "float32",
     tile: int | None = None,
     name: str = "",
     on_part: OnPart = lambda done, total: None,
@@ -101,19 +102,19 @@ def trained(
     tensors, metadata = checkpoint.load(path)
     enlarger: Enlarger | LumaEnlarger
     if "network" in metadata:
-        bfloat16 = False
+        arithmetic = "float32"  # luma networks know no other
         network = network_from(tensors, metadata, path)
         side = LUMA_TILE if tile is None else tile
         enlarger = LumaEnlarger(network, resolve_device(device), side, on_part)
     else:
         generator, metadata = load_generator(path)
         side = DEFAULT_TILE if tile is None else tile
-        enlarger = Enlarger(generator, resolve_device(device), bfloat16, side, on_part)
+        enlarger = Enlarger(generator, resolve_device(device), arithmetic, side, on_part)
     notes: Any = metadata.get("notes", [])
     return Method(
         name or str(metadata.get("variant", path.stem)),
         enlarger.enlarge,
-        {"weights": sha256_file(path)} | ({"arithmetic": "bfloat16"} if bfloat16 else {}),
+        {"weights": sha256_file(path)} | ({"arithmetic": arithmetic} if arithmetic != "float32" else {}),
         tuple(str(note) for note in notes),
         str(metadata.get("run", "")),
         takes_grey="network" in metadata,

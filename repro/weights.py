@@ -9,7 +9,7 @@ from typing import Any
 from repro.errors import UserError
 from repro.paths import Results
 from repro.runs import finished_runs, the_run
-from repro.variants import canonical_variant
+from repro.variants import TRAINABLE, canonical_variant
 
 SHIPPED = Path(__file__).resolve().parent.parent / "results" / "weights"
 """The weights that come with the repository, wherever the command is started."""
@@ -28,25 +28,47 @@ class Weights:
     origin: str
 
 
-def find_weights(name: str, results: Results, profile: str | None = None, seed: int | None = None) -> Weights:
+def find_weights(
+    name: str,
+    results: Results,
+    profile: str | None = None,
+    seed: int | None = None,
+    shipped: bool = False,
+) -> Weights:
     """The weights of a trained method: of a finished run, else those shipped with the repository.
+
+    Args:
+        name: the method.
+        results: where runs are kept.
+        profile, seed: of the run, where there are several.
+        shipped: look at no run.
 
     Raises:
         UserError: unknown method, no weights, or several runs to choose from.
     """
     variant = canonical_variant(name)
-    if any(run.variant == variant for run in finished_runs(results)):
+    if not shipped and any(run.variant == variant for run in finished_runs(results)):
         run = the_run(results, variant, profile, seed)
         return Weights(run.generator, f"run {run.folder.name}")
-    for folder in dict.fromkeys((results.weights, SHIPPED)):
-        path = folder / f"{variant}.safetensors"
-        if path.is_file():
-            return Weights(path, "shipped")
+    path = _shipped(variant, results)
+    if path is not None:
+        return Weights(path, "shipped")
     raise UserError(
         f"no weights of {variant}",
         "a finished run, or a file with --weights",
         f"python -m repro train {variant} --profile quick   (or --method bicubic, which needs none)",
     )
+
+
+def trained_variants(results: Results, shipped: bool = False) -> list[str]:
+    """The trained methods that :func:`find_weights` has weights of, in the order of the paper."""
+    ran = set() if shipped else {run.variant for run in finished_runs(results)}
+    return [variant for variant in TRAINABLE if variant in ran or _shipped(variant, results)]
+
+
+def _shipped(variant: str, results: Results) -> Path | None:
+    paths = (folder / f"{variant}.safetensors" for folder in (results.weights, SHIPPED))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def statement(weights: Weights, metadata: dict[str, Any]) -> list[str]:

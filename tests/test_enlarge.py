@@ -85,7 +85,7 @@ def test_bfloat16_only_where_asked() -> None:
     generator = _generator(3)
     images = _images((24, 24))
     exact = Enlarger(generator, CPU).enlarge(images)[0].astype(int)
-    fast = Enlarger(generator, CPU, bfloat16=True).enlarge(images)[0].astype(int)
+    fast = Enlarger(generator, CPU, "bfloat16").enlarge(images)[0].astype(int)
     assert 0 < np.abs(exact - fast).mean() < 3
 
 

@@ -39,7 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("repro.methods", "repro.weights", "repro.export"),
     ("repro.upscale", "repro.photos"),
     ("repro.importing",),
-    ("repro.ablation", "repro.evaluate"),
+    ("repro.ablation", "repro.trials", "repro.evaluate"),
     ("repro.bench",),
     ("repro.cli", "repro.__main__"),
 )

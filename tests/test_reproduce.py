@@ -141,7 +141,7 @@ def test_upscale_makes_good_what_was_damaged(tmp_path: Path) -> None:
         (["train", "SRGAN", "--set", "lerning_rate=1", "--dry-run"], "learning_rate"),
         (["train", "SRGAN", "--device", "tpu", "--set", "updates=1"], "auto, cpu or cuda"),
         (["upscale", "--dataset", "Set6", "--results", "{tmp}"], "Set6"),
-        (["upscale", "--method", "SRGAN", "--dataset", "sample", "--results", "{tmp}"], "no finished run"),
+        (["upscale", "--method", "DRCN", "--dataset", "sample", "--results", "{tmp}"], "no weights of DRCN"),
         (["evaluate", "--results", "{tmp}"], "no image store"),
         (["bench", "speed"], "benchmark"),
         (["snapshots", "SRGAN", "--results", "{tmp}"], "no finished run"),

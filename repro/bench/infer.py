@@ -10,6 +10,7 @@ import torch
 
 from repro.atomic import write_json
 from repro.bench.timing import alternating_medians, machine
+from repro.config import Arithmetic
 from repro.device import device_name, resolve_device
 from repro.enlarge import Enlarger
 from repro.models.generator import Generator
@@ -40,11 +41,13 @@ def run(results_folder: Path, device_option: str = "auto", repeats: int = 5) -> 
             lr = torch.from_numpy(image).permute(2, 0, 1)[None].contiguous().to(device)
             nchw_to_hwc(pm1_to_u8(plain_generator(u8_to_01(lr).contiguous())))
 
-    folded32, folded16 = (Enlarger(generator, device, bfloat16) for bfloat16 in (False, True))
+    kinds: tuple[Arithmetic, ...] = ("float32", "bfloat16", "float64")
+    folded32, folded16, folded64 = (Enlarger(generator, device, kind) for kind in kinds)
     tasks: dict[str, Callable[[], object]] = {
         "eager module, float32, NCHW, one by one": plain,
         "upscale: folded, channels last, batched, float32": lambda: folded32.enlarge(images),
-        "upscale --bfloat16": lambda: folded16.enlarge(images),
+        "upscale --arithmetic bfloat16": lambda: folded16.enlarge(images),
+        "upscale --arithmetic float64": lambda: folded64.enlarge(images),
     }
     seconds = alternating_medians(*tasks.values(), repeats=repeats)
     megapixels = COUNT * HEIGHT * WIDTH * SCALE**2 / 1e6

@@ -16,6 +16,7 @@ from repro.cli import (
     score,
     snapshots,
     train,
+    trials,
     upscale,
 )
 
@@ -39,6 +40,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
 app.command("snapshots")(snapshots.snapshots)
 app.command("ablation")(ablation.ablation)
+app.command("trials")(trials.trials)
 app.command("bench")(bench.bench)
 
 

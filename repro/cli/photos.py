@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -10,44 +11,66 @@ from rich.console import Console
 from rich.markup import escape
 
 from repro.cli import common
+from repro.config import Arithmetic
 from repro.errors import UserError
 from repro.methods import INTERPOLATIONS, Method, srcnn, trained
 from repro.paths import Results
 from repro.progress import FilesBar
 from repro.tiling import OnPart
 
-DEFAULT_METHOD = "SRGAN-VGG54"
+DEFAULT_METHODS = ("SRGAN-VGG54", "SRGAN-VGG22")
+"""Without --method: the paper's SRGAN, or the variant nearest to it that has weights."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which weights the user asked for; None where nothing was said.
+
+    Attributes:
+        method: a method's name.
+        weights: a file.
+        profile, seed: of the run.
+        shipped: those that come with the repository, whatever runs there are.
+    """
+
+    method: str | None = None
+    weights: Path | None = None
+    profile: str | None = None
+    seed: int | None = None
+    shipped: bool = False
 
 
 def photo_method(
     out: Console,
-    name: str | None,
-    weights: Path | None,
-    profile: str | None,
-    seed: int | None,
+    wanted: Wanted,
     results: Results,
     data_root: Path,
     device: str,
-    bfloat16: bool,
+    arithmetic: Arithmetic,
     tile: int | None,
     on_part: OnPart,
 ) -> Method:
     """The method of a name or a weights file; tells the weights' origin, licence and limits."""
     from repro import checkpoint
-    from repro.weights import Weights, find_weights, statement
+    from repro.weights import Weights, find_weights, statement, trained_variants
 
-    if weights is None and name in INTERPOLATIONS:
+    name = wanted.method
+    if wanted.weights is None and name in INTERPOLATIONS:
         return INTERPOLATIONS[name]()
-    if weights is None and name == "SRCNN":
+    if wanted.weights is None and name == "SRCNN":
         out.print("weights: SRCNN by its authors (research use only)")
         return srcnn(data_root, device, tile, on_part)
-    found = (
-        Weights(weights, "given") if weights else find_weights(name or DEFAULT_METHOD, results, profile, seed)
-    )
+    if wanted.weights is not None:
+        found = Weights(wanted.weights, "given")
+    else:
+        if name is None:
+            there = trained_variants(results, wanted.shipped)
+            name = next((variant for variant in DEFAULT_METHODS if variant in there), DEFAULT_METHODS[0])
+        found = find_weights(name, results, wanted.profile, wanted.seed, wanted.shipped)
     _, metadata = checkpoint.load(found.path)
     for line in statement(found, metadata):
         out.print(line, markup=False)
-    return trained(found.path, device, bfloat16, tile, on_part=on_part)
+    return trained(found.path, device, arithmetic, tile, on_part=on_part)
 
 
 def upscale_photos(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from repro.cli import common
-from repro.cli.photos import photo_method, upscale_photos
+from repro.cli.photos import Wanted, photo_method, upscale_photos
+from repro.config import Arithmetic
 from repro.errors import UserError
 from repro.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
 from repro.progress import bar
@@ -41,6 +42,9 @@ def upscale(
     weights: Annotated[
         Path | None, typer.Option("--weights", help="A generator's file, instead of a run's.")
     ] = None,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="The weights that come with the repository, not a run's.")
+    ] = False,
     profile: Annotated[
         str | None, typer.Option("--profile", help="Of the run, where there are several.")
     ] = None,
@@ -48,9 +52,14 @@ def upscale(
     data: common.DataOption = None,
     results: common.ResultsOption = Path("results"),
     device: common.DeviceOption = "auto",
-    bfloat16: Annotated[
-        bool, typer.Option("--bfloat16", help="Faster; off by a grey level here and there.")
-    ] = False,
+    arithmetic: Annotated[
+        str,
+        typer.Option(
+            "--arithmetic",
+            help="float32; bfloat16 (faster, off by a grey level here and there); float64 (the same bytes on "
+            "every processor). Default: float64 for data sets, float32 for your own files.",
+        ),
+    ] = "",
     tile: Annotated[
         int | None, typer.Option("--tile", help="Side of a tile in LR pixels; 0 for none.")
     ] = None,
@@ -61,8 +70,8 @@ def upscale(
     Your own files: PNG, JPEG, WebP, TIFF, BMP; rotation by EXIF, alpha, greyscale and colour profiles are
     kept, 16-bit PNGs stay so under bicubic and nearest. Nothing is overwritten without --force. A bad file
     does not stop the others; the exit code is then 1. --method: SRGAN (the default), SRResNet, bicubic,
-    nearest, SRCNN, ESPCN, DRCN, ...; weights are those of a finished run, else those that come with the
-    repository, else --weights.
+    nearest, SRCNN, ESPCN, DRCN, ...; weights are those of a finished run, else (or with --shipped) those that
+    come with the repository, or --weights.
 
     Data sets go into `results/images/<dataset>/<method>/<image>.png`, where `evaluate` finds them.
 
@@ -70,9 +79,8 @@ def upscale(
     """
     from repro.datasets import CALIBRATION, available_datasets, load_dataset
     from repro.paths import checked_name
-    from repro.runs import finished_runs, the_run
     from repro.upscale import store_originals, upscale_dataset
-    from repro.variants import canonical_variant
+    from repro.weights import find_weights, trained_variants
 
     out = common.console()
     layout = common.results_layout(results)
@@ -85,9 +93,9 @@ def upscale(
         name = method[0] if method else None
 
         def make_method(on_part: OnPart) -> Method:
-            return photo_method(
-                out, name, weights, profile, seed, layout, root, device, bfloat16, tile, on_part
-            )
+            kind = _arithmetic(arithmetic or "float32")
+            which = Wanted(name, weights, profile, seed, shipped)
+            return photo_method(out, which, layout, root, device, kind, tile, on_part)
 
         upscale_photos(inputs, out_folder, make_method, force, dry_run, out)
         return
@@ -97,8 +105,9 @@ def upscale(
     names = method or [
         *INTERPOLATIONS,
         *(["SRCNN"] if has_srcnn(root) else []),
-        *(run.variant for run in finished_runs(layout)),
+        *trained_variants(layout, shipped),
     ]
+    kind = _arithmetic(arithmetic or "float64")
     methods: list[Method] = []
     if weights is not None:
         if method is not None and len(method) != 1:
@@ -106,7 +115,7 @@ def upscale(
                 f"--weights with {len(method)} methods", "one --method to name the results", "--method NAME"
             )
         name = checked_name(method[0], "method") if method else ""
-        methods = [trained(weights, device, bfloat16, tile, name)]
+        methods = [trained(weights, device, kind, tile, name)]
     else:
         for name in dict.fromkeys(names):
             if name in INTERPOLATIONS:
@@ -114,8 +123,9 @@ def upscale(
             elif name == "SRCNN":
                 methods.append(srcnn(root, device, tile))
             else:
-                run = the_run(layout, canonical_variant(name), profile, seed)
-                methods.append(trained(run.generator, device, bfloat16, tile))
+                found = find_weights(name, layout, profile, seed, shipped)
+                out.print(f"{name}: weights {found.origin}", markup=False)
+                methods.append(trained(found.path, device, kind, tile))
     for name in datasets:
         images = load_dataset(name, root)
         wanted = [m for m in methods if name != CALIBRATION or m.name == "nearest"]
@@ -130,3 +140,12 @@ def upscale(
                 written = upscale_dataset(layout, name, one, root, advance)
             out.print(f"{name}/{one.name}: {len(images)} images {'written' if written else 'there already'}")
     common.finished(out, layout.images)
+
+
+def _arithmetic(name: str) -> Arithmetic:
+    for kind in get_args(Arithmetic):
+        if name == kind:
+            return kind
+    raise UserError(
+        f"--arithmetic {name}", f"one of {', '.join(get_args(Arithmetic))}", "--arithmetic float32"
+    )

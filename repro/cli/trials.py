@@ -1,0 +1,99 @@
+"""``python -m repro trials``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro import variants
+from repro.cli import common
+from repro.cli.train import train_variant
+from repro.config import TrainConfig
+from repro.errors import UserError
+
+PARTS = ("schedule", "budget", "all")
+
+
+def trials(
+    part: Annotated[str, typer.Argument(help="schedule, budget or all.")] = "all",
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="What the budgets are scored on; chooses nothing.")
+    ] = "Set5",
+    seed: common.SeedOption = 0,
+    data: common.DataOption = None,
+    train_root: common.TrainRootOption = None,
+    results: common.ResultsOption = Path("results"),
+    device: common.DeviceOption = "auto",
+    dry_run: common.DryRunOption = False,
+) -> None:
+    """Short runs behind profile `cpu`: which schedule, and what more updates bring.
+
+    `schedule`: seven runs of 600 updates, compared on the validation images. `budget`: whole schedules of
+    growing length, the finished run of profile `cpu` the longest, and that run's snapshots, scored on a test
+    set. Writes `results/trials.csv`; runs are kept in `results/trials/` and done once.
+    """
+    from repro.ablation import Ablated, measure
+    from repro.data.prepare import prepare_data
+    from repro.device import resolve_device
+    from repro.paths import Results
+    from repro.runs import finished_runs
+    from repro.trials import (
+        Figure,
+        budget_configurations,
+        run_config,
+        snapshots,
+        trial_configurations,
+        validation_psnr_db,
+        write_csv,
+    )
+
+    if part not in PARTS:
+        raise UserError(f"trials {part!r}", f"one of {', '.join(PARTS)}", "python -m repro trials all")
+    out = common.console()
+    layout = common.results_layout(results)
+    root = common.data_root(data)
+    profile = variants.configure("SRResNet-MSE", "cpu", seed)
+    short = trial_configurations(profile) if part != "budget" else []
+    whole = budget_configurations(profile) if part != "schedule" else []
+    if dry_run:
+        for config in dict.fromkeys([*short, *whole]):
+            out.print(
+                f"{config.updates:,} updates, learning rate {config.learning_rate:g}, warm-up "
+                f"{config.warmup_updates}, {config.decay}, averaging {config.ema_decay:g}"
+            )
+        return
+    resolve_device(device)
+    place = Results(layout.root / "trials")
+    packed = prepare_data(layout, root, train_root, profile.validation_images, profile.crop_hr, out)
+    figures: list[Figure] = []
+
+    def trained(config: TrainConfig) -> Path:
+        return train_variant(out, config, place, root, train_root, device, None, "auto", None, data=packed)
+
+    def scored(kind: str, config: TrainConfig, run: Path, generator: Path, updates: int) -> None:
+        score = measure(Ablated(config, generator), dataset, root, device)
+        known = validation_psnr_db(run) if updates == config.updates else None
+        figures.append(Figure(kind, config, run.name, updates, known, dataset, score))
+        out.print(f"{kind}, {updates:,} of {config.updates:,} updates: {score.psnr_db:.2f} dB on {dataset}")
+
+    for config in short:
+        run = trained(config)
+        figures.append(Figure("trial", config, run.name, config.updates, validation_psnr_db(run)))
+    for config in whole:
+        run = trained(config)
+        scored("budget", config, run, run / "generator.safetensors", config.updates)
+    if part != "schedule":
+        long = [
+            run
+            for run in finished_runs(layout)
+            if (run.variant, run.profile, run.seed) == ("SRResNet-MSE", "cpu", seed)
+        ]
+        for done in long:
+            config = run_config(done)
+            scored("budget", config, done.folder, done.generator, config.updates)
+            for updates, file in snapshots(done):
+                scored("progress", config, done.folder, file, updates)
+    write_csv(layout.root / "trials.csv", figures)
+    common.finished(out, layout.root / "trials.csv")

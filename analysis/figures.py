@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from analysis.drawing import Drawing, Missing
+from analysis.figures_budget import budget_figure
 from analysis.figures_images import image_figures
 from analysis.figures_opinions import opinion_figures
 from analysis.figures_training import training_figures
 from analysis.inputs import Inputs
-from analysis.training_runs import read_ablation, read_runs
+from analysis.training_runs import read_ablation, read_runs, read_trials
 
 ORDER = ("figure2", "figure5", "figure6", "figure7", "figure8")
 
@@ -19,6 +20,7 @@ def all_figures(inputs: Inputs) -> list[Drawing | Missing]:
         *image_figures(inputs.metrics, inputs.layout, runs),
         *opinion_figures(inputs.study, inputs.metrics),
         *training_figures(read_ablation(inputs.layout), runs),
+        budget_figure(read_trials(inputs.layout)),
     ]
     places = {key: place for place, key in enumerate(ORDER)}
     return sorted(made, key=lambda figure: places.get(figure.key, len(ORDER)))

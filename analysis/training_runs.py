@@ -17,6 +17,8 @@ from repro.paper import RESIDUAL_BLOCKS
 from repro.paths import Results
 
 ABLATION_COLUMNS = ("blocks", "skip", "profile", "updates", "dataset", "psnr_db", "ssim", "forward_ms", "run")
+TRIAL_COLUMNS = ("kind", "updates", "schedule", "val_psnr_db", "dataset", "psnr_db", "run")
+TRIALS_COMMAND = "python -m repro trials"
 _STEP = re.compile(r"step_(\d{1,9})")
 _SKIP = {
     "1": True,
@@ -131,16 +133,7 @@ def read_ablation(results: Results) -> pd.DataFrame | None:
         return None
     again = "python -m repro ablation"
     frame = read_text_csv(path, ABLATION_COLUMNS, again)
-    for column in ("blocks", "updates", "psnr_db", "ssim", "forward_ms"):
-        values = pd.to_numeric(frame[column].replace("", "nan"), errors="coerce")
-        wrong = frame[values.isna() & (column != "forward_ms")]
-        if not wrong.empty:
-            raise UserError(
-                f"{path}, line {int(wrong.index[0]) + 2}: {column} {wrong[column].iloc[0]!r}",
-                "a number",
-                again,
-            )
-        frame[column] = values
+    _numbers(frame, ("blocks", "updates", "psnr_db", "ssim", "forward_ms"), {"forward_ms"}, path, again)
     unknown = frame[~frame["skip"].str.lower().isin(list(_SKIP))]
     if not unknown.empty:
         raise UserError(f"{path}: skip {unknown['skip'].iloc[0]!r}", "on or off", again)
@@ -148,3 +141,38 @@ def read_ablation(results: Results) -> pd.DataFrame | None:
     frame["blocks"] = frame["blocks"].astype(int)
     frame["updates"] = frame["updates"].astype(int)
     return frame
+
+
+def read_trials(results: Results) -> pd.DataFrame | None:
+    """The rows of ``trials.csv``, typed; None where there is no such file.
+
+    Returns:
+        Columns of :data:`TRIAL_COLUMNS`: updates and schedule whole numbers, PSNRs floats, NaN where empty.
+
+    Raises:
+        UserError: columns missing or cells that are no numbers.
+    """
+    path = results.root / "trials.csv"
+    if not path.is_file():
+        return None
+    frame = read_text_csv(path, TRIAL_COLUMNS, TRIALS_COMMAND)
+    empty = {"val_psnr_db", "psnr_db"}
+    _numbers(frame, ("updates", "schedule", "val_psnr_db", "psnr_db"), empty, path, TRIALS_COMMAND)
+    return frame
+
+
+def _numbers(
+    frame: pd.DataFrame, columns: tuple[str, ...], may_be_empty: set[str], path: Path, again: str
+) -> None:
+    """Makes columns of text into numbers; UserError on a cell that is none."""
+    for column in columns:
+        values = pd.to_numeric(frame[column].replace("", "nan"), errors="coerce")
+        blank = (frame[column] == "") & (column in may_be_empty)
+        wrong = frame[values.isna() & ~blank]
+        if not wrong.empty:
+            raise UserError(
+                f"{path}, line {int(wrong.index[0]) + 2}: {column} {wrong[column].iloc[0]!r}",
+                "a number",
+                again,
+            )
+        frame[column] = values

@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 from analysis.cli import app
 from analysis.drawing import Drawing, Missing, finish, method_style, style
 from analysis.figures import all_figures, figure_files
+from analysis.figures_budget import extrapolated
 from analysis.figures_images import detailed_crop, stand_in
 from analysis.inputs import read_inputs
 from analysis.metrics import COLUMNS
-from analysis.training_runs import read_ablation, read_runs
+from analysis.training_runs import read_ablation, read_runs, read_trials
 from repro.errors import UserError
 from repro.imagefile import write_png
 from repro.paper import VERSIONS_SET5_SET14
@@ -227,6 +228,40 @@ def test_ablated_runs_are_no_training_curves(tmp_path: Path) -> None:
     make_run(results)
     figures = {f.key: f for f in all_figures(read_inputs(results, None, None, 0))}
     assert isinstance(figures["training"], Drawing)
+
+
+def make_trials(results: Results) -> None:
+    header = "kind,updates,schedule,val_psnr_db,dataset,psnr_db,run"
+    lines = ["trial,600,600,25.4,,,a", "budget,600,600,25.4,Set5,28.1,a", "budget,2400,2400,26.4,Set5,29.7,b"]
+    lines += ["budget,12000,12000,27.1,Set5,30.9,c", "progress,1000,12000,,Set5,28.0,c"]
+    (results.root / "trials.csv").write_text("\n".join([header, *lines]) + "\n")
+
+
+def test_the_extrapolation_is_marked_as_one(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    make_store(results)
+    make_trials(results)
+    figure = next(f for f in all_figures(read_inputs(results, None, None, 0)) if f.key == "budget")
+    assert isinstance(figure, Drawing)
+    assert "30.90 dB, +0.83 dB from SRCNN and -1.15 dB" in figure.notes[0]
+    assert "extrapolation, not a measurement" in figure.notes[1]
+    updates, psnr_db = np.array([2400.0, 12000.0]), np.array([29.7, 30.9])
+    assert extrapolated(updates, psnr_db, 12000.0) == pytest.approx((30.9, 30.9))
+    assert extrapolated(updates, psnr_db, 60000.0) == pytest.approx((31.5, 32.1))
+    assert extrapolated(updates, psnr_db, 300000.0) == pytest.approx((31.8, 33.3))
+
+
+def test_bad_trials_are_told(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    assert read_trials(results) is None
+    (tmp_path / "trials.csv").write_text("kind,updates\n")
+    with pytest.raises(UserError, match="no column schedule"):
+        read_trials(results)
+    make_trials(results)
+    text = (tmp_path / "trials.csv").read_text()
+    (tmp_path / "trials.csv").write_text(text.replace("12000,12000", "12000,many"))
+    with pytest.raises(UserError, match="line 5: schedule 'many'"):
+        read_trials(results)
 
 
 def test_a_damaged_log_and_a_bad_ablation_are_told(tmp_path: Path) -> None:

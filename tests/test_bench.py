@@ -8,13 +8,19 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from train_helpers import small_data, tiny_config
 
-from repro import device, variants
-from repro.bench import data, infer, precision, train
+from repro import checkpoint, device, variants
+from repro.bench import data, infer, loss_terms, precision, train
 from repro.bench.table import write_table
 from repro.device import resolve_device, use_bfloat16
 from repro.errors import UserError
+from repro.models import vgg
+from repro.paths import Results
+from repro.runs import FinishedRun
+from repro.train.networks import generator_facts, make_networks
+from repro.train.run import VGGSource
 
 
 def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +37,7 @@ def test_infer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(infer, "HEIGHT", 8)
     monkeypatch.setattr(infer, "WIDTH", 9)
     rows = infer.run(tmp_path, "cpu", repeats=1)["modes"]
-    assert len(rows) == 3
+    assert len(rows) == 4
     assert next(iter(rows.values()))["times_faster"] == 1.0
 
 
@@ -69,6 +75,41 @@ def test_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured = precision.run(tmp_path, small_data(tmp_path / "bank"), batch_size=2)
     assert len(measured["gaps_bfloat16_minus_float32"]) == 3
     assert 0 < max(map(abs, measured["gaps_bfloat16_minus_float32"])) < 0.05
+
+
+def test_loss_terms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variants, "configure", lambda name, profile, seed=0: tiny_config(name, seed=seed))
+    monkeypatch.setattr(loss_terms, "configure", variants.configure)
+    monkeypatch.setattr(loss_terms, "BATCHES", 2)
+    config = tiny_config()
+    generator = make_networks(config, torch.device("cpu"), None).generator
+    folder = tmp_path / "runs" / "start"
+    checkpoint.save(
+        folder / "generator.safetensors",
+        checkpoint.module_state("generator", generator),
+        generator_facts(config),
+    )
+    weights = vgg.with_random_layers(None, "vgg22", 0)
+    save_file(weights.tensors, tmp_path / "vgg.safetensors")
+    start = FinishedRun(folder, "SRResNet-MSE", "quick", 0)
+    source = VGGSource(tmp_path / "vgg.safetensors")
+    measured = loss_terms.run(Results(tmp_path), small_data(tmp_path / "bank"), start, source)
+    terms = {name: row["mean"] for name, row in measured["terms"].items()}
+    assert set(terms) == {
+        "MSE",
+        "adversarial",
+        "adversarial, weighted",
+        "phi_2,2, unit mean activation",
+        "phi_2,2, as released",
+    }
+    assert terms["adversarial, weighted"] == pytest.approx(1e-3 * terms["adversarial"], rel=1e-3)
+    assert measured["terms"]["MSE"]["times_mse"] == 1.0
+    assert all(value > 0 for value in terms.values())
+    (left_out,) = measured["left_out"]
+    assert "phi_5,4: no weights from conv3_1 on" in left_out
+    text = write_table(tmp_path / "bench").read_text()
+    assert "| phi_2,2, as released |" in text
+    assert "Not measured: phi_5,4" in text
 
 
 def test_the_flop_count_is_the_papers_arithmetic() -> None:

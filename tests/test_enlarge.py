@@ -89,6 +89,24 @@ def test_bfloat16_only_where_asked() -> None:
     assert 0 < np.abs(exact - fast).mean() < 3
 
 
+def test_float64_depends_on_no_order_of_summation() -> None:
+    generator = _generator(3)
+    images = _images((24, 31), (20, 24), (24, 31))
+    plain = Enlarger(generator, CPU).enlarge(images)
+    exact = Enlarger(generator, CPU, "float64").enlarge(images)
+    assert max(np.abs(a.astype(int) - b.astype(int)).max() for a, b in zip(plain, exact, strict=True)) <= 1
+    alone = [Enlarger(generator, CPU, "float64", tile=0).enlarge([image])[0] for image in images]
+    torch.backends.mkldnn.set_flags(False)
+    try:
+        other = Enlarger(generator, CPU, "float64").enlarge(images)
+    finally:
+        torch.backends.mkldnn.set_flags(True)
+    for a, b, c in zip(exact, alone, other, strict=True):
+        assert np.array_equal(a, b)
+        assert np.array_equal(a, c)
+    assert next(generator.parameters()).dtype == torch.float32
+
+
 def test_files_say_what_they_are(tmp_path: Path) -> None:
     generator = _generator(2)
     path = tmp_path / "g.safetensors"

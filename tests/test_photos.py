@@ -310,6 +310,11 @@ def test_shipped_weights_are_found_and_stated(tmp_path: Path, monkeypatch: pytes
     for words in ("SRGAN-VGG54 (shipped)", "licence: CC0", "training data: y", "note: short", "model card"):
         assert words in outcome.output
     assert read_photo(tmp_path / "out/a.png").colour.shape == (40, 56)
+    shipped(tmp_path / "shipped", "SRGAN-VGG22")
+    assert "SRGAN-VGG54 (shipped)" in run(*command, "--force").output
+    path.rename(path.with_name("elsewhere"))
+    assert "SRGAN-VGG22 (shipped)" in run(*command, "--force").output  # the nearest that has weights
+    path.with_name("elsewhere").rename(path)
     nearer = shipped(tmp_path / "results/weights")
     assert weights.find_weights("srgan", Results(tmp_path / "results")).path == nearer
     outcome = run(*command[:-4], "--weights", path, "--force", "--device", "cpu")

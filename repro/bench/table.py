@@ -41,6 +41,16 @@ def _section(name: str, measured: dict[str, Any]) -> list[str]:
         lines += ["| what | megapixels/s | times the baseline |", "| --- | ---: | ---: |"]
         for label, row in measured["modes"].items():
             lines.append(f"| {label} | {row['megapixels_per_second']} | {row['times_faster']} |")
+    elif "terms" in measured:
+        lines += [
+            f"Means over the first {measured['batches']} batches of an SRGAN that starts from "
+            f"`{measured['start']}`, before its first update.",
+            "",
+            "| loss term | mean | times the MSE |",
+            "| --- | ---: | ---: |",
+            *(f"| {name} | {row['mean']} | {row['times_mse']} |" for name, row in measured["terms"].items()),
+        ]
+        lines += ["", *(f"Not measured: {words}." for words in measured["left_out"])]
     else:
         skip = {"processor", "cores", "versions", "device"}
         lines += ["| what | figure |", "| --- | ---: |"]

@@ -9,12 +9,15 @@ import typer
 
 from repro.cli import common
 from repro.errors import UserError
+from repro.paths import Results
 
 PARTS = ("metrics", "data", "infer", "train", "precision")
+TERMS = "terms"
+"""Not part of `all`: it needs a trained generator and VGG-19's weights."""
 
 
 def bench(
-    part: Annotated[str, typer.Argument(help=f"{', '.join(PARTS)}, or all.")] = "all",
+    part: Annotated[str, typer.Argument(help=f"{', '.join(PARTS)}, {TERMS}, or all.")] = "all",
     results: common.ResultsOption = Path("results"),
     device: common.DeviceOption = "auto",
     data: common.DataOption = None,
@@ -22,6 +25,11 @@ def bench(
         list[str] | None, typer.Option("--variant", help="For train: which variants; several times.")
     ] = None,
     updates: Annotated[int, typer.Option("--updates", min=1, help="For train: timed updates a mode.")] = 11,
+    profile: Annotated[
+        str, typer.Option("--profile", help="For terms: of the finished SRResNet-MSE.")
+    ] = "cpu",
+    vgg_weights: common.VGGOption = None,
+    vgg_convention: common.ConventionOption = "auto",
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Measure speed against plain baselines in the same run; JSON and a table in `results/bench`.
@@ -29,13 +37,21 @@ def bench(
     `metrics`: scoring. `data`: crops from the bank. `infer`: enlarging. `train`: updates (with
     `--device cuda`: eager, autocast, compiled and graph-captured, with the fraction of peak).
     `precision`: whether bfloat16 keeps the float32 loss curve (300 updates, three seeds; minutes).
+    `terms` (not in `all`): what each loss term weighs where an SRGAN starts, from the finished SRResNet-MSE
+    of --profile, with VGG features of unit mean activation and as released.
     """
     from repro.bench.table import write_table
 
-    if part not in {*PARTS, "all"}:
-        raise UserError(f"benchmark {part!r}", f"one of {', '.join(PARTS)}, all", "python -m repro bench all")
+    if part not in {*PARTS, TERMS, "all"}:
+        raise UserError(
+            f"benchmark {part!r}", f"one of {', '.join(PARTS)}, {TERMS}, all", "python -m repro bench all"
+        )
     out = common.console()
     layout = common.results_layout(results)
+    if part == TERMS and not dry_run:
+        _print(out, _terms(layout, data, profile, vgg_weights, vgg_convention, out))
+        common.finished(out, write_table(layout.bench))
+        return
     parts = PARTS if part == "all" else (part,)
     if dry_run:
         out.print(f"would measure {', '.join(parts)}")
@@ -74,17 +90,29 @@ def _run(
         return train(results, device, updates, variants or VARIANTS, out.print)
     from repro.bench.precision import run as precision
     from repro.data.prepare import prepare_data
-    from repro.paths import Results
 
     packed = prepare_data(Results(results), common.data_root(data), None, 24, 96, out)
     return precision(results, packed, report=out.print)
+
+
+def _terms(
+    results: Results, data: Path | None, profile: str, vgg_weights: Path | None, convention: Any, out: Any
+) -> dict[str, Any]:
+    from repro.bench.loss_terms import run
+    from repro.data.prepare import prepare_data
+    from repro.runs import the_run
+    from repro.train.run import VGGSource
+
+    start = the_run(results, "SRResNet-MSE", profile)
+    packed = prepare_data(results, common.data_root(data), None, 24, 96, out)
+    return run(results, packed, start, VGGSource(vgg_weights, convention, download=True))
 
 
 def _print(out: Any, measured: dict[str, Any]) -> None:
     for key, value in measured.items():
         if key in {"versions", "variants", "curves_every_10"}:
             continue
-        if key == "modes":
+        if key in {"modes", "terms"}:
             for label, row in value.items():
                 out.print(f"  {label}: " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in row.items()))
         else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from repro import checkpoint
 from repro.config import Arithmetic
 from repro.errors import UserError
+from repro.models.exact import with_exact_convolutions
 from repro.models.fold import folded
 from repro.models.generator import Generator, receptive_radius
 from repro.ranges import nchw_to_hwc, pm1_to_u8, u8_to_01
@@ -34,16 +36,30 @@ def load_generator(path: Path) -> tuple[Generator, dict[str, object]]:
         UserError: missing, damaged, or keys that do not fit.
     """
     tensors, metadata = checkpoint.load(path)
+    return generator_from(tensors, metadata, path.name), metadata
+
+
+def generator_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], source: str) -> Generator:
+    """The generator that a file's tensors and metadata describe, in float32.
+
+    Args:
+        tensors: float32, or the kernels in half precision.
+        metadata: depth, skip and PReLU.
+        source: what errors call them.
+
+    Raises:
+        UserError: metadata or keys that do not fit.
+    """
     try:
         blocks = int(metadata["residual_blocks"])
         generator = Generator(blocks, bool(metadata["long_skip"]), metadata["prelu"])
     except (KeyError, TypeError, ValueError):
         raise UserError(
-            f"{path}: says no depth, skip or PReLU", "a generator of this program", "train it"
+            f"{source}: says no depth, skip or PReLU", "a generator of this program", "train it"
         ) from None
     floats = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
     checkpoint.restore_module("generator", generator, floats)
-    return generator, metadata
+    return generator
 
 
 class Enlarger:
@@ -72,8 +88,11 @@ class Enlarger:
             )
         self._margin = receptive_radius(len(generator.blocks))
         self._dtype = torch.float64 if arithmetic == "float64" else torch.float32
-        network = copy.deepcopy(generator).to(self._dtype) if arithmetic == "float64" else generator
-        self._generator = folded(network).to(device).to(memory_format=torch.channels_last)
+        if arithmetic == "float64":
+            network = with_exact_convolutions(folded(copy.deepcopy(generator).double()))
+        else:
+            network = folded(generator).to(memory_format=torch.channels_last)
+        self._generator = network.to(device)
         self._device = device
         self._bfloat16 = arithmetic == "bfloat16"
         self._tile = tile
@@ -82,7 +101,8 @@ class Enlarger:
     @torch.inference_mode()
     def _run(self, lr_u8: Tensor) -> Tensor:
         """(N, 3, 4 h, 4 w) uint8 from (N, 3, h, w) uint8 on the device."""
-        lr_01 = u8_to_01(lr_u8).to(self._dtype).contiguous(memory_format=torch.channels_last)
+        layout = torch.contiguous_format if self._dtype == torch.float64 else torch.channels_last
+        lr_01 = u8_to_01(lr_u8).to(self._dtype).contiguous(memory_format=layout)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             return pm1_to_u8(self._generator(lr_01))
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from repro.imagefile import read_u8, sha256_file
 from repro.manifest import make_manifest, write_manifest
 from repro.paper import DATASETS, TABLE2_METHODS
 from repro.paths import Results
-from repro.score import score_many
+from repro.score import Score, score_many
 
 COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
 PROTOCOLS = ("daala", "wang")
@@ -178,3 +179,25 @@ def evaluate(
     )
     write_manifest(results.metrics_csv.with_suffix(".manifest.json"), manifest)
     return len(stored)
+
+
+def mean_scores(results: Results, method: str, protocol: str = "daala") -> dict[str, Score]:
+    """A method's mean PSNR and SSIM on each data set, from ``metrics.csv``, in the paper's order.
+
+    Raises:
+        UserError: nothing was scored yet.
+    """
+    path = results.metrics_csv
+    if not path.is_file():
+        raise UserError(f"{path}: no such file", "scores", "python -m repro evaluate")
+    values: dict[str, dict[str, list[float]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if (row["method"], row["protocol"]) == (method, protocol):
+                by_metric = values.setdefault(row["dataset"], {"psnr_db": [], "ssim": []})
+                by_metric[row["metric"]].append(float(row["value"]))
+    order = {name: place for place, name in enumerate(DATASETS)}
+    return {
+        dataset: Score(fmean(of["psnr_db"]), fmean(of["ssim"]))
+        for dataset, of in sorted(values.items(), key=lambda item: (order.get(item[0], 99), item[0]))
+    }

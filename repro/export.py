@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from repro import checkpoint
+from repro import checkpoint, paper
 from repro.atomic import atomic_path, write_text
 from repro.config import config_from_dict
 from repro.enlarge import load_generator
 from repro.enlarge_luma import network_from
 from repro.errors import UserError
+from repro.half import Halved
 from repro.imagefile import sha256_file
 from repro.models.fold import folded
 from repro.models.generator import Generator, count_parameters
 from repro.models.luma import LumaNetwork
 from repro.ranges import pm1_to_01
 from repro.runs import GENERATOR_FILE
+from repro.score import Score
 
 TOLERANCE = 1e-4
 """Of 1: what ONNX Runtime may differ from torch; a grey level is 39 times as much."""
@@ -207,8 +210,14 @@ def _need(*packages: str) -> None:
 # --- safetensors ------------------------------------------------------------------------------------------
 
 
-def export_safetensors(trained: Trained, path: Path, licence: str = "") -> Path:
+def export_safetensors(trained: Trained, path: Path, licence: str = "", half: Halved | None = None) -> Path:
     """Writes the weights as one file that `upscale --weights` takes, and a model card beside it.
+
+    Args:
+        trained: the network.
+        path: of the file.
+        licence: of the weights.
+        half: the same weights in half precision, to be written instead.
 
     Returns:
         The card's path.
@@ -218,13 +227,31 @@ def export_safetensors(trained: Trained, path: Path, licence: str = "") -> Path:
     metadata["licence"] = licence or metadata.get("licence", LICENCE)
     if isinstance(facts.get("training data"), str):
         metadata.setdefault("training data", facts["training data"])
-    checkpoint.save(path, trained.tensors, metadata)
-    card = path.with_suffix(".md")
-    write_text(card, model_card(trained, metadata, path.name, sha256_file(path)))
-    return card
+    if half is not None:
+        change = {name: float(f"{db:.2g}") for name, db in half.psnr_change_db.items()}
+        metadata["precision"] = {"kernels": half.dtype, "psnr_change_db": change}
+    checkpoint.save(path, trained.tensors if half is None else half.tensors, metadata)
+    write_card(trained, path)
+    return path.with_suffix(".md")
 
 
-def model_card(trained: Trained, metadata: dict[str, Any], file: str, sha256: str) -> str:
+def write_card(trained: Trained, path: Path, scores: Mapping[str, Score] | None = None) -> None:
+    """Writes the model card beside an exported file.
+
+    Args:
+        trained: what was exported.
+        path: the exported file.
+        scores: data set -> mean PSNR and SSIM (daala) of what the file's weights gave.
+    """
+    _, metadata = checkpoint.load(path)
+    write_text(
+        path.with_suffix(".md"), model_card(trained, metadata, path.name, sha256_file(path), scores or {})
+    )
+
+
+def model_card(
+    trained: Trained, metadata: dict[str, Any], file: str, sha256: str, scores: Mapping[str, Score]
+) -> str:
     """A model card in Markdown: what it is, how it was made, what it is for and what it cannot do."""
     variant = str(metadata.get("variant", "unknown"))
     manifest = trained.manifest
@@ -251,6 +278,21 @@ def model_card(trained: Trained, metadata: dict[str, Any], file: str, sha256: st
     psnr = manifest.get("validation_psnr_db")
     if isinstance(psnr, float):
         lines.append(f"| validation | {psnr:.2f} dB PSNR on held-out photographs (luma, 4 pixels shaved) |")
+    precision = metadata.get("precision")
+    if precision:
+        worst = max(map(abs, precision["psnr_change_db"].values()))
+        over = ", ".join(precision["psnr_change_db"])
+        lines.append(
+            f"| precision | kernels {precision['kernels']}: PSNR moves by {worst:.2g} dB at most ({over}) |"
+        )
+    if scores:
+        lines += ["", "## Measured", ""]
+        lines += ["The paper's protocol (daala's luma, 4 pixels shaved), `python -m repro evaluate`.", ""]
+        lines += ["| data set | PSNR, dB | SSIM | paper |", "| --- | ---: | ---: | ---: |"]
+        for dataset, score in scores.items():
+            printed = paper.TABLE1.get((dataset, variant)) or paper.TABLE2.get((dataset, variant))
+            theirs = f"{printed.psnr_db:.2f} / {printed.ssim:.4f}" if printed else "-"
+            lines.append(f"| {dataset} | {score.psnr_db:.2f} | {score.ssim:.4f} | {theirs} |")
     lines += ["", "## Read this first", ""]
     lines += [f"* {note}" for note in notes] or ["* Nothing departs from the paper's schedule."]
     lines += [

@@ -1,5 +1,6 @@
 """Enlarging: tiles without seams, equal sizes together, the same function as the trained module."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from repro import checkpoint
 from repro.enlarge import Enlarger, load_generator
 from repro.errors import UserError
+from repro.models.cpu_layers import use_plain_layers
+from repro.models.exact import ExactConv2d
 from repro.models.generator import Generator
 from repro.models.initialise import initialise
 from repro.ranges import hwc_to_nchw, nchw_to_hwc, pm1_to_u8, u8_to_01, u8_to_pm1
@@ -89,22 +92,31 @@ def test_bfloat16_only_where_asked() -> None:
     assert 0 < np.abs(exact - fast).mean() < 3
 
 
-def test_float64_depends_on_no_order_of_summation() -> None:
+def test_float64_is_the_same_function_in_finer_arithmetic() -> None:
     generator = _generator(3)
+    reference = copy.deepcopy(generator).double().eval()
+    use_plain_layers(reference)
     images = _images((24, 31), (20, 24), (24, 31))
-    plain = Enlarger(generator, CPU).enlarge(images)
     exact = Enlarger(generator, CPU, "float64").enlarge(images)
+    with torch.no_grad():
+        for image, ours in zip(images, exact, strict=True):
+            lr_01 = u8_to_01(torch.from_numpy(image).permute(2, 0, 1)[None]).double()
+            assert np.array_equal(nchw_to_hwc(pm1_to_u8(reference(lr_01)))[0], ours)
+    plain = Enlarger(generator, CPU).enlarge(images)
     assert max(np.abs(a.astype(int) - b.astype(int)).max() for a, b in zip(plain, exact, strict=True)) <= 1
-    alone = [Enlarger(generator, CPU, "float64", tile=0).enlarge([image])[0] for image in images]
-    torch.backends.mkldnn.set_flags(False)
-    try:
-        other = Enlarger(generator, CPU, "float64").enlarge(images)
-    finally:
-        torch.backends.mkldnn.set_flags(True)
-    for a, b, c in zip(exact, alone, other, strict=True):
-        assert np.array_equal(a, b)
-        assert np.array_equal(a, c)
+    parts = Enlarger(generator, CPU, "float64", tile=16).enlarge(images)
+    assert all(np.array_equal(a, b) for a, b in zip(parts, exact, strict=True))
     assert next(generator.parameters()).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "size"), [(3, 64, 9), (64, 3, 9), (20, 32, 3), (3, 3, 1)])
+def test_exact_convolutions(inputs: int, outputs: int, size: int) -> None:
+    conv = torch.nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=size > 1).double()
+    x = torch.randn(2, inputs, 11, 7, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(ExactConv2d(conv)(x), conv(x), rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match="size-keeping"):
+        ExactConv2d(torch.nn.Conv2d(3, 3, 3))
 
 
 def test_files_say_what_they_are(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("repro.data", "repro.runs", "repro.score", "repro.enlarge", "repro.enlarge_luma", "repro.perceptual"),
     ("repro.train",),
+    ("repro.half",),
     ("repro.methods", "repro.weights", "repro.export"),
     ("repro.upscale", "repro.photos"),
     ("repro.importing",),

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from repro.cli import common
 from repro.errors import UserError
+from repro.progress import bar
+
+if TYPE_CHECKING:
+    from repro.export import Trained
+    from repro.half import Halved
 
 
 def export(
@@ -24,6 +30,11 @@ def export(
     licence: Annotated[
         str, typer.Option("--licence", help="Licence of the weights, for the file and its card.")
     ] = "",
+    half: Annotated[
+        bool,
+        typer.Option("--half", help="safetensors in half the bytes; refused where a mean PSNR would move."),
+    ] = False,
+    data: common.DataOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
 ) -> None:
     """Hand a trained network on: as ONNX with dynamic sizes, or as one safetensors file with a model card.
@@ -45,9 +56,26 @@ def export(
     out = common.console()
     trained = load_trained(source)
     if safetensors is not None:
-        card = export_safetensors(trained, safetensors, licence)
+        card = export_safetensors(
+            trained, safetensors, licence, half_of(trained, data, out) if half else None
+        )
         out.print(f"{safetensors} and {card}", markup=False)
     if onnx is not None:
         difference = export_onnx(trained, onnx)
         out.print(f"{onnx}: within {difference:.1e} of torch", markup=False)
     common.finished(out, onnx or safetensors or "")
+
+
+def half_of(trained: Trained, data: Path | None, out: Console) -> Halved:
+    """The weights in half precision, measured on the benchmarks that are there."""
+    from repro.half import TYPES, halved, measured_images
+
+    if "network" in trained.metadata:
+        raise UserError("--half of a luma network", "SRResNet or SRGAN", "leave it out: the file is small")
+    images = measured_images(common.data_root(data))
+    count = sum(map(len, images.values()))
+    with bar(out, "half precision", count * (1 + len(TYPES))) as advance:
+        made = halved(trained.tensors, trained.metadata, images, advance)
+    change = ", ".join(f"{name} {db:+.5f} dB" for name, db in made.psnr_change_db.items())
+    out.print(f"kernels as {made.dtype}: {change}")
+    return made

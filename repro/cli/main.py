@@ -12,6 +12,7 @@ from repro.cli import (
     evaluate,
     export,
     importing,
+    publish,
     reproduce,
     score,
     snapshots,
@@ -41,6 +42,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("snapshots")(snapshots.snapshots)
 app.command("ablation")(ablation.ablation)
 app.command("trials")(trials.trials)
+app.command("publish")(publish.publish)
 app.command("bench")(bench.bench)
 
 

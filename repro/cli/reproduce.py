@@ -11,11 +11,12 @@ from rich.console import Console
 
 from repro import variants
 from repro.cli import common
+from repro.cli.enlarging import enlarge_datasets, score_store
 from repro.cli.importing import import_references
 from repro.cli.train import describe, train_variant
+from repro.config import Arithmetic
 from repro.errors import UserError
 from repro.methods import INTERPOLATIONS, has_srcnn, srcnn, trained
-from repro.progress import bar
 
 
 def reproduce(
@@ -42,10 +43,7 @@ def reproduce(
     what is there; where no benchmark is, crops of scikit-image's photographs are trained on and scored.
     """
     from repro.data.prepare import prepare_data
-    from repro.datasets import CALIBRATION, SAMPLE, available_datasets, load_dataset
-    from repro.evaluate import PROTOCOLS, stored_images
-    from repro.evaluate import evaluate as evaluate_store
-    from repro.upscale import store_originals, upscale_dataset
+    from repro.datasets import CALIBRATION, SAMPLE, available_datasets
 
     out = common.console()
     layout = common.results_layout(results)
@@ -87,21 +85,12 @@ def reproduce(
     methods = [make() for make in INTERPOLATIONS.values()]
     if has_srcnn(root):
         methods.append(srcnn(root, device))
-    methods += [trained(path, device) for path in generators.values()]
-    for name in datasets:
-        store_originals(layout, name, root)
-        count = len(load_dataset(name, root))
-        for method in methods:
-            if name != CALIBRATION or method.name == "nearest":
-                with bar(out, f"{name} {method.name}", count) as advance:
-                    upscale_dataset(layout, name, method, root, advance)
-        out.print(f"{name}: {count} images enlarged")
-
+    arithmetic: Arithmetic = "float32" if profile == "quick" else "float64"
+    methods += [trained(path, device, arithmetic) for path in generators.values()]
+    enlarge_datasets(out, layout, root, datasets, methods)
     if benchmarks:
         import_references(out, layout, root)
-    total = sum(1 for _ in stored_images(layout))
-    with bar(out, "scoring", total * len(PROTOCOLS)) as advance:
-        evaluate_store(layout, advance)
+    score_store(out, layout)
     common.finished(out, layout.metrics_csv)
 
 

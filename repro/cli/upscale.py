@@ -8,11 +8,11 @@ from typing import Annotated, get_args
 import typer
 
 from repro.cli import common
+from repro.cli.enlarging import enlarge_datasets, shown_methods
 from repro.cli.photos import Wanted, photo_method, upscale_photos
 from repro.config import Arithmetic
 from repro.errors import UserError
 from repro.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
-from repro.progress import bar
 from repro.tiling import OnPart
 
 
@@ -77,9 +77,8 @@ def upscale(
 
     Example: python -m repro upscale photo.jpg holiday/ --method SRGAN --out enlarged
     """
-    from repro.datasets import CALIBRATION, available_datasets, load_dataset
+    from repro.datasets import available_datasets, load_dataset
     from repro.paths import checked_name
-    from repro.upscale import store_originals, upscale_dataset
     from repro.weights import find_weights, trained_variants
 
     out = common.console()
@@ -126,19 +125,12 @@ def upscale(
                 found = find_weights(name, layout, profile, seed, shipped)
                 out.print(f"{name}: weights {found.origin}", markup=False)
                 methods.append(trained(found.path, device, kind, tile))
-    for name in datasets:
-        images = load_dataset(name, root)
-        wanted = [m for m in methods if name != CALIBRATION or m.name == "nearest"]
-        if dry_run:
-            out.print(
-                f"{name}: {len(images)} images by {', '.join(m.name for m in wanted)}, and the originals"
-            )
-            continue
-        store_originals(layout, name, root)
-        for one in wanted:
-            with bar(out, f"{name} {one.name}", len(images)) as advance:
-                written = upscale_dataset(layout, name, one, root, advance)
-            out.print(f"{name}/{one.name}: {len(images)} images {'written' if written else 'there already'}")
+    if dry_run:
+        for name in datasets:
+            by = ", ".join(method.name for method in shown_methods(name, methods))
+            out.print(f"{name}: {len(load_dataset(name, root))} images by {by}, and the originals")
+        return
+    enlarge_datasets(out, layout, root, datasets, methods)
     common.finished(out, layout.images)
 
 

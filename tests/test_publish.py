@@ -1,0 +1,120 @@
+"""Published weights: half the bytes with the same scores, cards that tell them, the same figures again."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from train_helpers import tiny_config
+from typer.testing import CliRunner, Result
+
+from repro import checkpoint, half, variants
+from repro.cli.main import app
+from repro.config import TrainConfig
+from repro.datasets import load_dataset
+from repro.errors import UserError
+from repro.evaluate import mean_scores
+from repro.export import load_trained
+from repro.half import halved, measured_images
+from repro.paths import Results
+from repro.train.networks import generator_facts, make_networks
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
+    """Two trained variants of the tiny profile, published and scored on ``sample``."""
+
+    def configure(variant: str, profile: str = "quick", seed: int = 0) -> TrainConfig:
+        return replace(tiny_config(variant, updates=3, validation_images=2), profile=profile, seed=seed)
+
+    monkeypatch.setattr(variants, "configure", configure)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    where = ["--data", tmp_path, "--results", tmp_path / "r", "--device", "cpu"]
+    for variant in ("SRResNet-MSE", "SRGAN-MSE"):
+        outcome = invoke("train", variant, "--profile", "cpu", *where)
+        assert outcome.exit_code == 0, outcome.output
+    outcome = invoke("publish", "--licence", "CC0", *where)
+    assert outcome.exit_code == 0, outcome.output
+    return Results(tmp_path / "r")
+
+
+def test_publish_and_check(published: Results, tmp_path: Path) -> None:
+    card = (published.weights / "SRGAN-MSE.md").read_text()
+    score = mean_scores(published, "SRGAN-MSE")["sample"]
+    for words in (
+        f"| sample | {score.psnr_db:.2f} | {score.ssim:.4f} |",
+        "CC0",
+        "kernels float16",
+        "3 of 200,000",
+    ):
+        assert words in card
+    with published.metrics_csv.open() as file:
+        assert {row["method"] for row in csv.DictReader(file)} == {
+            "HR", "nearest", "bicubic", "SRResNet-MSE", "SRGAN-MSE",
+        }  # fmt: skip
+    scores = published.metrics_csv.read_bytes()
+    weights = {path.name: path.read_bytes() for path in published.weights.iterdir()}
+    run_file = next(published.runs.glob("SRResNet-MSE*/generator.safetensors"))
+    assert len(weights["SRResNet-MSE.safetensors"]) < 0.6 * run_file.stat().st_size
+
+    where = ["--data", tmp_path, "--results", tmp_path / "r"]
+    published.metrics_csv.unlink()
+    outcome = invoke("publish", "--scores-only", *where)
+    assert outcome.exit_code == 0, outcome.output
+    assert published.metrics_csv.read_bytes() == scores
+
+    # the plain commands, as a reader has them: no run, an empty store
+    published.runs.rename(tmp_path / "elsewhere")
+    published.images.rename(tmp_path / "images elsewhere")
+    for command in (["upscale", "--dataset", "sample"], ["evaluate"]):
+        outcome = invoke(*command, *(where if command[0] == "upscale" else where[2:]))
+        assert outcome.exit_code == 0, outcome.output
+    assert published.metrics_csv.read_bytes() == scores
+    assert {path.name: path.read_bytes() for path in published.weights.iterdir()} == weights
+
+
+def test_nothing_to_publish(tmp_path: Path) -> None:
+    for options in ([], ["--scores-only"]):
+        outcome = invoke("publish", *options, "--data", tmp_path, "--results", tmp_path / "r")
+        assert isinstance(outcome.exception, UserError)
+        assert not (tmp_path / "r").exists()
+
+
+def test_half_precision_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny_config()
+    generator = make_networks(config, torch.device("cpu"), None).generator
+    path = tmp_path / "g.safetensors"
+    checkpoint.save(path, checkpoint.module_state("generator", generator), generator_facts(config))
+    one = load_trained(path)
+    images = {"sample": load_dataset("sample", None)[:2]}
+    made = halved(one.tensors, one.metadata, images)
+    assert made.dtype == "float16"
+    assert abs(made.psnr_change_db["sample"]) < half.LIMIT_DB
+    kinds = {key: tensor.dtype for key, tensor in made.tensors.items()}
+    assert {kinds[key] for key, tensor in one.tensors.items() if tensor.ndim > 1} == {torch.float16}
+    assert {kinds[key] for key, t in one.tensors.items() if t.ndim == 1} == {torch.float32}
+    changes = iter((25.0, 25.0021, 24.9985))
+    monkeypatch.setattr(half, "_psnr_db", lambda *arguments: {"sample": next(changes)})
+    made = halved(one.tensors, one.metadata, images)
+    assert made.dtype == "bfloat16"
+    assert made.psnr_change_db["sample"] == pytest.approx(-0.0015)
+    changes = iter((25.0, 25.0021, 24.997))
+    with pytest.raises(UserError, match=r"float16 moves it by 0\.0021 dB, bfloat16 moves it by 0\.0030 dB"):
+        halved(one.tensors, one.metadata, images)
+    large = {key: 1e7 * tensor if tensor.ndim > 1 else tensor for key, tensor in one.tensors.items()}
+    changes = iter((25.0, 25.0))
+    assert halved(large, one.metadata, images).dtype == "bfloat16"
+
+
+def test_measured_on_sample_where_nothing_else_is(tmp_path: Path) -> None:
+    images = measured_images(tmp_path)
+    assert list(images) == ["sample"]
+    assert images["sample"][0].lr_u8().dtype == np.uint8

@@ -68,7 +68,7 @@ def _cpu(config: TrainConfig) -> TrainConfig:
         decay="cosine",
         late_from=0,
         augmentation="dihedral",
-        ema_decay=0.999,
+        ema_decay=0.999 if updates > 2_000 else 0.995,
         precision="auto",
         log_every=20,
         validate_every=500,

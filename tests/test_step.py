@@ -5,9 +5,11 @@ import itertools
 
 import pytest
 import torch
+from torch import nn
 from train_helpers import tiny_config
 
 from repro.models import vgg
+from repro.models.generator import Generator
 from repro.train.batches import Batch
 from repro.train.networks import make_networks, update_average
 from repro.train.schedule import learning_rate
@@ -121,7 +123,10 @@ def test_batch_norm_modes() -> None:
     assert networks.discriminator.training
     assert networks.average is not None
     assert not networks.average.training
-    assert networks.deliverable() is networks.average
+    handed_on = networks.deliverable(1, 0.9)
+    assert not handed_on.training
+    for ours, theirs in zip(handed_on.parameters(), networks.generator.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)  # the average of one is that one
 
 
 @pytest.mark.parametrize("variant", ["SRResNet-MSE", "SRGAN-MSE"])
@@ -151,6 +156,24 @@ def test_average_moves_towards_the_generator() -> None:
     torch.testing.assert_close(networks.average.head.weight, middle)
     update_average(networks.average, networks.generator, 0.0)
     assert torch.equal(networks.average.head.weight, networks.generator.head.weight)
+
+
+def test_the_start_has_no_share_in_what_is_handed_on() -> None:
+    step = _step("SRResNet-MSE", ema_decay=0.8)
+    networks = step.networks
+    assert isinstance(networks.average, Generator)
+    weights, values = [], []
+    for k in range(4):
+        step(_batch())
+        values.append(networks.generator.head.weight.detach().double().clone())
+        weights.append(0.8 ** (3 - k))
+    expected = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
+    handed_on = networks.deliverable(4, 0.8)
+    assert isinstance(handed_on, Generator)
+    torch.testing.assert_close(handed_on.head.weight.double(), expected, atol=1e-6, rtol=1e-5)
+    assert not torch.allclose(networks.average.head.weight, handed_on.head.weight, atol=1e-6)
+    assert all(bool((m.running_var >= 0).all()) for m in handed_on.modules() if isinstance(m, nn.BatchNorm2d))
+    assert _step("SRResNet-MSE", ema_decay=0.0).networks.average_start is None
 
 
 def test_schedules() -> None:

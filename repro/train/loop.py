@@ -252,10 +252,10 @@ class Loop:
         sample = self.done % config.sample_every == 0 or last
         if not (due or sample):
             return {}
-        images = self.validation.enlarge(self.step.networks.deliverable())
+        generator = self.step.networks.deliverable(self.done, config.ema_decay)
+        images = self.validation.enlarge(generator)
         if sample:
             self.validation.write_samples(self.files.samples(self.done), images)
-            generator = self.step.networks.deliverable()
             about = generator_facts(config) | {"updates": self.done, "run": self.files.folder.name}
             checkpoint.save(
                 self.files.snapshot(self.done), checkpoint.module_state("generator", generator), about

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -16,19 +16,29 @@ from repro.models.initialise import initialise
 from repro.models.luma import LumaNetwork, make_luma_network
 from repro.models.vgg import VGGFeatures
 
+M = TypeVar("M", bound=nn.Module)
+
 
 @dataclass
 class Networks:
-    """Generator, its averaged copy, discriminator and VGG features; None where a variant has none."""
+    """Generator, its averaged copy, discriminator and VGG features; None where a variant has none.
+
+    Attributes:
+        average: the exponential moving average, as :func:`update_average` leaves it.
+        average_start: what the average was before the first update.
+    """
 
     generator: Generator | LumaNetwork
     average: Generator | LumaNetwork | None
     discriminator: Discriminator | None
     vgg: VGGFeatures | None
+    average_start: Generator | LumaNetwork | None = None
 
-    def deliverable(self) -> Generator | LumaNetwork:
-        """The generator that a run hands on: the averaged one where there is one."""
-        return self.average if self.average is not None else self.generator
+    def deliverable(self, updates: int, decay: float) -> Generator | LumaNetwork:
+        """The generator that a run hands on after ``updates``: the averaged one where there is one."""
+        if self.average is None or self.average_start is None:
+            return self.generator
+        return unbiased_average(self.average, self.average_start, decay, updates)
 
 
 def make_generator(config: TrainConfig) -> Generator:
@@ -92,12 +102,33 @@ def make_networks(
     average = None
     if config.ema_decay > 0:
         average = copy.deepcopy(generator).requires_grad_(False).eval()
-    return Networks(generator.train(), average, discriminator, vgg)
+    return Networks(generator.train(), average, discriminator, vgg, copy.deepcopy(average))
+
+
+def _averaged(module: nn.Module) -> list[torch.Tensor]:
+    return [*module.parameters(), *(b for b in module.buffers() if b.is_floating_point())]
 
 
 @torch.no_grad()
 def update_average(average: nn.Module, generator: nn.Module, decay: float) -> None:
     """Moves the averaged weights and running statistics a step of 1 - decay towards the generator's."""
-    ours = [*average.parameters(), *(b for b in average.buffers() if b.is_floating_point())]
-    theirs = [*generator.parameters(), *(b for b in generator.buffers() if b.is_floating_point())]
-    torch._foreach_lerp_(ours, theirs, 1 - decay)
+    torch._foreach_lerp_(_averaged(average), _averaged(generator), 1 - decay)
+
+
+@torch.no_grad()
+def unbiased_average(average: M, start: M, decay: float, updates: int) -> M:
+    """The average without the weight ``decay ** updates`` that its starting point still has in it.
+
+    The same correction as Adam's moments have (Kingma and Ba, Section 3): with a decay of 0.999 the random
+    weights of the start would make up a third of the average after 1,000 updates.
+    """
+    share = decay**updates
+    if share == 1:
+        return average
+    out = copy.deepcopy(average)
+    for value, first in zip(_averaged(out), _averaged(start), strict=True):
+        value.copy_((value.double() - share * first.double()) / (1 - share))
+    for module in out.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
+            module.running_var.clamp_(min=0)  # after few updates rounding could leave less
+    return out

@@ -254,7 +254,7 @@ def _hand_over(prepared: Prepared, loop: Loop, device: torch.device, bfloat16: b
     """Writes the generator, then the manifest that says that the run is complete."""
     config = prepared.config
     metadata = generator_facts(config) | {"notes": prepared.notes, "run": prepared.folder.name}
-    generator = loop.step.networks.deliverable()
+    generator = loop.step.networks.deliverable(loop.done, config.ema_decay)
     checkpoint.save(prepared.generator, checkpoint.module_state("generator", generator), metadata)
     manifest = make_manifest(
         kind="training run",

@@ -136,6 +136,19 @@ def test_figure_2_shows_the_stores_pixels(full: Results, drawn: dict[str, Drawin
         assert contains(picture, stored.repeat(2, axis=0).repeat(2, axis=1)), method
 
 
+def test_figure_2_shows_our_own_srgan_beside_the_authors(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    make_store(results)
+    folder = results.method_folder("Set14", "SRGAN-VGG54")
+    folder.rename(folder.with_name("SRGAN-VGG54 (authors)"))
+    figure = next(f for f in all_figures(read_inputs(results, None, None, 0)) if f.key == "figure2")
+    assert isinstance(figure, Drawing)
+    order = ["bicubic", "SRResNet", "SRGAN-VGG22", "SRGAN-VGG54 (authors)", "original"]
+    assert [
+        text.get_text().split("\n")[0] for text in figure.figure.texts if text.get_fontsize() > 7
+    ] == order
+
+
 def test_figure_6_shows_crops_of_the_stores_pixels(
     full: Results, drawn: dict[str, Drawing | Missing]
 ) -> None:

@@ -11,7 +11,7 @@ VENV  := .venv
 STAMP := $(VENV)/.installed
 PY    := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup data reproduce tables figures report mos test test-all lint bench clean
+.PHONY: help setup data reproduce published tables figures report mos test test-all lint bench clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ data: $(STAMP) ## fetch the benchmarks and training images into SRGAN_DATA, then
 reproduce: $(STAMP) ## train the five variants, upscale, score, print Tables 1 and 2
 	$(PY) -m repro reproduce --profile $(PROFILE) --seed $(SEED) --device $(DEVICE) --results $(RESULTS)
 	$(PY) -m analysis tables --results $(RESULTS)
+
+published: $(STAMP) ## score the committed weights again and make the published tables and figures from them
+	$(PY) -m repro publish --scores-only --device $(DEVICE) --results $(RESULTS)
+	$(PY) -m analysis tables --results $(RESULTS)
+	$(PY) -m analysis figures --results $(RESULTS)
 
 tables: $(STAMP) ## Tables 1 and 2 and the significance tests from results/metrics.csv and the ratings
 	$(PY) -m analysis tables --results $(RESULTS)

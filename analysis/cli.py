@@ -22,6 +22,7 @@ from analysis.power import Plan, Spread, plan, spread_of
 from analysis.ratings import read_ratings
 from analysis.report import report_html
 from analysis.study_tables import claims_table, retest_table, study_tables
+from analysis.verdict import verdict
 from repro.errors import UserError
 from repro.paper import DATASETS, IMAGES_PER_DATASET, RATERS, VERSIONS_BSD100, VERSIONS_SET5_SET14
 from repro.paths import Results
@@ -59,10 +60,13 @@ def tables(
     typer.echo(inputs.told + "\n")
     claims = retested_claims(inputs.metrics, inputs.study, inputs.pilot)
     made = all_tables(inputs, claims)
+    words = verdict(
+        made[:2], claims, notes_on_methods(inputs.metrics), synthetic=inputs.opinions.synthetic
+    ).markdown()
     notes = list(dict.fromkeys(note for table in made for note in (*table.banner, *table.footnotes())))
     write_folder(
         inputs.layout.tables,
-        rendered(made),
+        rendered(made) | {"verdict.md": words.encode()},
         kind="tables",
         inputs=inputs.hashes,
         seed=seed,
@@ -70,6 +74,7 @@ def tables(
     )
     for table in made[:3]:
         typer.echo(to_markdown(table))
+    typer.echo(words)
     typer.echo(f"Tables as Markdown, CSV, LaTeX and HTML: {inputs.layout.tables}")
 
 

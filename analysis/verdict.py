@@ -52,6 +52,15 @@ class Verdict:
     claims: str
     warnings: tuple[str, ...]
 
+    def markdown(self) -> str:
+        """The verdict as Markdown: the same sentences as at the top of the report."""
+        mos = self.mos.sentence if self.mos else "MOS: no ratings could be compared with the paper's."
+        points = [*(tally.sentence for tally in self.scores), mos, self.claims]
+        lines = ["# Verdict", "", f"**{self.headline}**", "", *(f"* {point}" for point in points)]
+        if self.warnings:
+            lines += ["", "What every reader must know:", "", *(f"* {words}" for words in self.warnings)]
+        return "\n".join(lines) + "\n"
+
 
 def verdict(
     main: list[Table], claims: list[Claim], warnings: tuple[str, ...], *, synthetic: bool = False

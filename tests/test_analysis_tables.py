@@ -252,6 +252,8 @@ def test_the_command_prints_markdown_and_ends_with_the_folder(as_printed: Result
     assert "## Table 2" in run.output
     assert run.output.strip().splitlines()[-1].endswith(str(as_printed.tables))
     before = {path.name: path.read_bytes() for path in as_printed.tables.iterdir()}
+    assert before["verdict.md"].decode() in run.output
+    assert b"PSNR and SSIM figures that could be judged are reproduced" in before["verdict.md"]
     CliRunner().invoke(app, ["tables", "--results", str(as_printed.root)])
     assert {path.name: path.read_bytes() for path in as_printed.tables.iterdir()} == before
 

@@ -22,6 +22,7 @@ from analysis.power import Plan, Spread, plan, spread_of
 from analysis.ratings import read_ratings
 from analysis.report import report_html
 from analysis.study_tables import claims_table, retest_table, study_tables
+from analysis.summary import summary_table
 from analysis.verdict import verdict
 from repro.errors import UserError
 from repro.paper import DATASETS, IMAGES_PER_DATASET, RATERS, VERSIONS_BSD100, VERSIONS_SET5_SET14
@@ -232,6 +233,7 @@ def all_tables(inputs: Inputs, claims: list[Claim]) -> list[Table]:
         table2(metrics, inputs.opinions, layout),
         claims_table(claims, banner, notes_on_methods(metrics)),
         all_scores(metrics),
+        summary_table(metrics),
     ]
     if inputs.study is not None and not inputs.study.ratings.empty:
         made += study_tables(inputs.study, metrics)

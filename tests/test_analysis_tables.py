@@ -17,6 +17,7 @@ from analysis.cli import app
 from analysis.grid import Cell, Column, Grid, Table, to_csv, to_html, to_latex, to_markdown
 from analysis.main_tables import NoOpinions, all_scores, printed_difference, signed, table1, table2
 from analysis.metrics import COLUMNS, read_metrics
+from analysis.summary import summary_table
 from repro.errors import UserError
 from repro.paper import IMAGES_PER_DATASET, TABLE1, TABLE2, VERSIONS_SET5_SET14
 from repro.paths import Results
@@ -256,6 +257,19 @@ def test_the_command_prints_markdown_and_ends_with_the_folder(as_printed: Result
     assert b"PSNR and SSIM figures that could be judged are reproduced" in before["verdict.md"]
     CliRunner().invoke(app, ["tables", "--results", str(as_printed.root)])
     assert {path.name: path.read_bytes() for path in as_printed.tables.iterdir()} == before
+
+
+def test_the_summary_has_ours_theirs_and_the_papers_side_by_side(as_printed: Results) -> None:
+    table = summary_table(read_metrics(as_printed))
+    rows = {row[0].text: row for row in table.grids[0].rows}
+    for method in ("nearest", "SRCNN", "SRGAN-VGG54"):
+        ours, _, paper = rows[method][1:4]
+        assert ours.text == paper.text
+        assert ours.bold
+        assert not paper.bold
+    assert rows["SRCNN"][3].text == "30.07 / .8627"
+    assert rows["SRGAN-MSE"][9].text == "–"  # the paper has no such figure on BSD100
+    assert not rows["SRGAN-MSE"][7].bold
 
 
 def test_latex_compiles(as_printed: Results) -> None:

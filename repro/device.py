@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import time
+from pathlib import Path
 
 import torch
 
@@ -28,6 +30,23 @@ def resolve_device(name: str) -> torch.device:
 def device_name(device: torch.device) -> str:
     """The device as manifests tell it: ``cpu``, or the GPU's product name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def processor_name() -> str:
+    """The processor's model, as the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def hardware(device: torch.device) -> str:
+    """What a run was computed on, in words: the GPU, or the processor and how many cores it could use."""
+    if device.type == "cuda":
+        return device_name(device)
+    return f"{processor_name()}, {torch.get_num_threads()} threads"
 
 
 def _convolution_seconds(device: torch.device, dtype: torch.dtype, runs: int = 9) -> float:

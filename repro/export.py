@@ -48,6 +48,7 @@ class Trained:
         tensors, metadata: what its file holds.
         manifest: of its training run, or empty.
         sha256: of its file.
+        seconds: that its updates took, by the run's clock; 0 where that is not known.
     """
 
     network: Generator | LumaNetwork
@@ -55,6 +56,7 @@ class Trained:
     metadata: dict[str, Any]
     manifest: dict[str, Any]
     sha256: str
+    seconds: float = 0.0
 
 
 def load_trained(path: Path) -> Trained:
@@ -81,7 +83,32 @@ def load_trained(path: Path) -> Trained:
             manifest = json.loads(manifest_path.read_text())
         except ValueError:
             raise UserError(f"{manifest_path}: damaged", "a run's manifest", "train it again") from None
-    return Trained(network.eval().requires_grad_(False), tensors, metadata, manifest, sha256_file(file))
+    network.eval().requires_grad_(False)
+    seconds = training_seconds(file.with_name("timing.jsonl")) if manifest else 0.0
+    return Trained(network, tensors, metadata, manifest, sha256_file(file), seconds)
+
+
+def training_seconds(timing: Path) -> float:
+    """The time of all updates by a run's ``timing.jsonl``; 0 where there is none.
+
+    Raises:
+        UserError: damaged.
+    """
+    seconds, before = 0.0, 0
+    try:
+        for line in timing.read_text().splitlines() if timing.is_file() else ():
+            record = json.loads(line)
+            seconds += (record["step"] - before) * record["seconds_per_update"]
+            before = record["step"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{timing}: damaged", "one JSON object a line", "remove it") from None
+    return seconds
+
+
+def _hours(seconds: float) -> str:
+    if not seconds:
+        return "not told"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
 
 
 # --- ONNX -------------------------------------------------------------------------------------------------
@@ -270,7 +297,9 @@ def model_card(
         f"| profile, seed | {metadata.get('profile', '?')}, {metadata.get('seed', '?')} |",
         f"| updates | {metadata.get('updates', '?')} |",
         f"| training images | {metadata.get('training data', 'not told')} |",
-        f"| arithmetic, device | {facts.get('arithmetic', '?')}, {manifest.get('device', '?')} |",
+        f"| arithmetic, hardware | {facts.get('arithmetic', '?')}, "
+        f"{facts.get('hardware', manifest.get('device', '?'))} |",
+        f"| training time | {_hours(trained.seconds)} |",
         f"| commit | {manifest.get('git', {}).get('commit', '?')} |",
         f"| run | {metadata.get('run', '?')} |",
         f"| licence | {metadata['licence']} |",

@@ -41,10 +41,12 @@ def run_folder(folder: Path, variant: str) -> Path:
     manifest = make_manifest(
         kind="training run",
         config=config.as_dict(),
-        facts={"training data": "synthetic", "arithmetic": "float32"},
+        facts={"training data": "synthetic", "arithmetic": "float32", "hardware": "abacus, 2 threads"},
         validation_psnr_db=20.0,
     )
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    lines = [{"step": 20, "seconds_per_update": 6.0}, {"step": 30, "seconds_per_update": 12.0}]
+    (folder / "timing.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return folder
 
 
@@ -107,6 +109,8 @@ def test_safetensors_with_a_card(variant: str, tmp_path: Path) -> None:
     card = target.with_suffix(".md").read_text()
     for words in (sha256_file(target), "CC BY 4.0", "shortened schedule", "synthetic", "20.00 dB", variant):
         assert words in card
+    assert "| arithmetic, hardware | float32, abacus, 2 threads |" in card
+    assert "| training time | 4 minutes |" in card
     image = np.random.default_rng(0).integers(0, 256, (9, 8, 3), dtype=np.uint8)
     ours = trained(folder / "generator.safetensors", "cpu").enlarge([image])[0]
     np.testing.assert_array_equal(trained(target, "cpu").enlarge([image])[0], ours)

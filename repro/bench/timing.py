@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from repro.manifest import package_versions
@@ -33,13 +31,7 @@ def alternating_medians(*tasks: Callable[[], object], repeats: int, warm_ups: in
 
 def machine() -> dict[str, Any]:
     """Processor model, usable cores and versions: what a figure is worth nothing without."""
+    from repro.device import processor_name
     from repro.score import usable_cores
 
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
-    return {"processor": model, "cores": usable_cores(), "versions": package_versions()}
+    return {"processor": processor_name(), "cores": usable_cores(), "versions": package_versions()}

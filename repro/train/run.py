@@ -17,7 +17,7 @@ from repro.atomic import write_json
 from repro.config import TrainConfig
 from repro.data.bank import Bank
 from repro.data.prepare import TrainingData
-from repro.device import device_name, use_bfloat16
+from repro.device import device_name, hardware, use_bfloat16
 from repro.errors import UserError
 from repro.imagefile import sha256_file
 from repro.manifest import make_manifest, write_manifest
@@ -264,7 +264,8 @@ def _hand_over(prepared: Prepared, loop: Loop, device: torch.device, bfloat16: b
         inputs=prepared.inputs,
         outputs={GENERATOR_FILE: sha256_file(prepared.generator)},
         notes=prepared.notes,
-        facts=prepared.facts | {"arithmetic": "bfloat16 autocast" if bfloat16 else "float32"},
+        facts=prepared.facts
+        | {"arithmetic": "bfloat16 autocast" if bfloat16 else "float32", "hardware": hardware(device)},
         validation_psnr_db=loop.validation_psnr_db,
     )
     write_manifest(prepared.manifest, manifest)

@@ -131,6 +131,7 @@ def figure6(metrics: Metrics, results: Results) -> Drawing | Missing:
     names = [common_name(dataset, image) for image in images]
     figure = _strip(rows, words, row_words=names, boxes=boxes)
     notes = [note for method in methods for note in attributed(metrics, dataset, method)]
+    notes.insert(0, _detail_note(results, dataset, methods))
     return finish(
         figure,
         key="figure6",
@@ -184,6 +185,28 @@ def detailed_crop(original: Pixels, size: int = CROP) -> tuple[int, int]:
             if spread > best:
                 best, place = spread, (top, left)
     return place
+
+
+def detail(pixels: Pixels) -> float:
+    """How much fine detail an image has: the mean length of its luma's Laplacian (4 neighbours), grey levels."""
+    luma = pixels.astype(float).mean(axis=2)
+    inner = luma[1:-1, 1:-1]
+    around = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
+    return float(np.abs(4 * inner - around).mean())
+
+
+def _detail_note(results: Results, dataset: str, methods: list[str]) -> str:
+    """Detail of each method relative to the original, a mean over the images that all of them have."""
+    others = [method for method in methods if method != "HR"]
+    images = [image for image in _stored(results, dataset) if _has_all(results, dataset, image, methods)]
+    shares: dict[str, list[float]] = {method: [] for method in others}
+    for image in images:
+        original = detail(read_rgb_u8(results.image(dataset, "HR", image)))
+        for method in others:
+            ours = detail(read_rgb_u8(results.image(dataset, method, image)))
+            shares[method].append(ours / max(original, 1e-9))
+    words = ", ".join(f"{method} {np.mean(values):.2f}" for method, values in shares.items())
+    return f"fine detail (mean |Laplacian| of luma, {len(images)} images of {dataset}; original 1): {words}"
 
 
 def _choose(

@@ -18,7 +18,7 @@ from analysis.cli import app
 from analysis.drawing import Drawing, Missing, finish, method_style, style
 from analysis.figures import all_figures, figure_files
 from analysis.figures_budget import extrapolated
-from analysis.figures_images import detailed_crop, stand_in
+from analysis.figures_images import detail, detailed_crop, stand_in
 from analysis.inputs import read_inputs
 from analysis.metrics import COLUMNS
 from analysis.training_runs import read_ablation, read_runs, read_trials
@@ -160,6 +160,17 @@ def test_figure_6_shows_crops_of_the_stores_pixels(
             top : top + 96, left : left + 96
         ]
         assert contains(picture, stored.repeat(3, axis=0).repeat(3, axis=1)), method
+
+
+def test_detail_is_measured_against_the_original(drawn: dict[str, Drawing | Missing]) -> None:
+    flat = np.full((20, 20, 3), 90, dtype=np.uint8)
+    ramp = np.repeat(np.arange(20, dtype=np.uint8)[:, None, None], 20, axis=1).repeat(3, axis=2)
+    assert detail(flat) == detail(ramp) == 0
+    checks = (np.indices((20, 20)).sum(axis=0) % 2 * 200).astype(np.uint8)[..., None].repeat(3, axis=2)
+    assert detail(checks) == 800
+    figure = drawn["figure6"]
+    assert isinstance(figure, Drawing)
+    assert "2 images of Set14; original 1" in figure.notes[0]
 
 
 def test_notes_and_synthetic_raters_are_named_on_the_figures(drawn: dict[str, Drawing | Missing]) -> None:

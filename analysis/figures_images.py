@@ -188,7 +188,7 @@ def detailed_crop(original: Pixels, size: int = CROP) -> tuple[int, int]:
 
 
 def detail(pixels: Pixels) -> float:
-    """How much fine detail an image has: the mean length of its luma's Laplacian (4 neighbours), grey levels."""
+    """How much fine detail an image has: the mean |Laplacian| (4 neighbours) of its luma, in grey levels."""
     luma = pixels.astype(float).mean(axis=2)
     inner = luma[1:-1, 1:-1]
     around = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]

@@ -41,7 +41,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
     for variant in ("SRResNet-MSE", "SRGAN-MSE"):
         outcome = invoke("train", variant, "--profile", "cpu", *where)
         assert outcome.exit_code == 0, outcome.output
-    outcome = invoke("publish", "--licence", "CC0", *where)
+    outcome = invoke("publish", "--dataset", "sample", "--licence", "CC0", *where)
     assert outcome.exit_code == 0, outcome.output
     return Results(tmp_path / "r")
 
@@ -67,7 +67,7 @@ def test_publish_and_check(published: Results, tmp_path: Path) -> None:
 
     where = ["--data", tmp_path, "--results", tmp_path / "r"]
     published.metrics_csv.unlink()
-    outcome = invoke("publish", "--scores-only", *where)
+    outcome = invoke("publish", "--scores-only", "--dataset", "sample", *where)
     assert outcome.exit_code == 0, outcome.output
     assert published.metrics_csv.read_bytes() == scores
 
@@ -86,6 +86,14 @@ def test_nothing_to_publish(tmp_path: Path) -> None:
         outcome = invoke("publish", *options, "--data", tmp_path, "--results", tmp_path / "r")
         assert isinstance(outcome.exception, UserError)
         assert not (tmp_path / "r").exists()
+
+
+def test_published_figures_are_never_overwritten_by_fewer(published: Results, tmp_path: Path) -> None:
+    before = published.metrics_csv.read_bytes()
+    outcome = invoke("publish", "--scores-only", "--data", tmp_path, "--results", published.root)
+    assert isinstance(outcome.exception, UserError)
+    assert "Set5, Set14, BSD100" in outcome.exception.got
+    assert published.metrics_csv.read_bytes() == before
 
 
 def test_half_precision_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,13 +14,16 @@ from repro.cli.export import half_of
 from repro.cli.importing import import_references
 from repro.errors import UserError
 from repro.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
-from repro.paper import VARIANTS
+from repro.paper import DATASETS, VARIANTS
 from repro.paths import Results
 
 
 def publish(
     profile: common.ProfileOption = "cpu",
     seed: common.SeedOption = 0,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", help="Several times; default: the paper's three.")
+    ] = None,
     licence: Annotated[str, typer.Option("--licence", help="Of the weights; default: research use.")] = "",
     data: common.DataOption = None,
     results: common.ResultsOption = Path("results"),
@@ -38,7 +41,7 @@ def publish(
     `make tables figures report` goes on from there. With --scores-only no run is needed: that is how a
     reader checks the published figures.
     """
-    from repro.datasets import CALIBRATION, SAMPLE, available_datasets
+    from repro.datasets import available_datasets
     from repro.export import export_safetensors, load_trained
     from repro.runs import finished_runs, the_run
 
@@ -56,8 +59,14 @@ def publish(
             "a trained generator",
             f"python -m repro train SRResNet-MSE --profile {profile} --seed {seed}",
         )
-    there = [name for name in available_datasets(root) if name != SAMPLE]
-    datasets = there if any(name != CALIBRATION for name in there) else [*there, SAMPLE]
+    datasets = dataset or list(DATASETS)
+    missing = [name for name in datasets if name not in available_datasets(root)]
+    if missing:
+        raise UserError(
+            f"no {', '.join(missing)} under {root}",
+            "every data set that is published",
+            "make data, or SRGAN_DATA=folder",
+        )
     out.print(f"{', '.join(names)} on {', '.join(datasets)}")
     if dry_run:
         return

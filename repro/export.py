@@ -105,6 +105,12 @@ def training_seconds(timing: Path) -> float:
     return seconds
 
 
+def _images(facts: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    source = metadata.get("training data", "not told")
+    count = facts.get("training images")
+    return f"{count:,} (the others held out) of {source}" if isinstance(count, int) else str(source)
+
+
 def _hours(seconds: float) -> str:
     if not seconds:
         return "not told"
@@ -296,7 +302,7 @@ def model_card(
         f"| parameters | {count_parameters_of(trained):,} |",
         f"| profile, seed | {metadata.get('profile', '?')}, {metadata.get('seed', '?')} |",
         f"| updates | {metadata.get('updates', '?')} |",
-        f"| training images | {metadata.get('training data', 'not told')} |",
+        f"| training images | {_images(facts, metadata)} |",
         f"| arithmetic, hardware | {facts.get('arithmetic', '?')}, "
         f"{facts.get('hardware', manifest.get('device', '?'))} |",
         f"| training time | {_hours(trained.seconds)} |",

@@ -27,9 +27,11 @@ def test_no_overflow_on_confident_logits() -> None:
 
 def test_total_variation() -> None:
     flat = torch.full((1, 3, 4, 4), 0.3)
-    assert losses.total_variation(flat).item() == pytest.approx(1e-4)  # the floor under the root
+    assert losses.total_variation(flat).item() == pytest.approx(9e-4)  # the floor under the root
     ramp = torch.arange(4.0).view(1, 1, 1, 4).expand(1, 3, 4, 4)
-    assert losses.total_variation(ramp).item() == pytest.approx(math.sqrt(3), rel=1e-5)
+    assert losses.total_variation(ramp).item() == pytest.approx(9 * math.sqrt(3), rel=1e-5)
+    both = torch.cat([flat, ramp])
+    assert losses.total_variation(both).item() == pytest.approx(4.5e-4 + 4.5 * math.sqrt(3), rel=1e-5)
     flat.requires_grad_(True)
     losses.total_variation(flat).backward()
     assert torch.isfinite(flat.grad).all()

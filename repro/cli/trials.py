@@ -30,7 +30,7 @@ def trials(
 ) -> None:
     """Short runs behind profile `cpu`: which schedule, and what more updates bring.
 
-    `schedule`: seven runs of 600 updates, compared on the validation images. `budget`: whole schedules of
+    `schedule`: six runs of 600 updates, compared on the validation images. `budget`: whole schedules of
     growing length, the finished run of profile `cpu` the longest, and that run's snapshots, scored on a test
     set. Writes `results/trials.csv`; runs are kept in `results/trials/` and done once.
     """

@@ -12,7 +12,7 @@ import torch
 from train_helpers import tiny_config
 from typer.testing import CliRunner, Result
 
-from repro import checkpoint, half, variants
+from repro import checkpoint, half, variants, weights
 from repro.cli.main import app
 from repro.config import TrainConfig
 from repro.datasets import load_dataset
@@ -37,6 +37,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
 
     monkeypatch.setattr(variants, "configure", configure)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path / "none")  # not those that this repository comes with
     where = ["--data", tmp_path, "--results", tmp_path / "r", "--device", "cpu"]
     for variant in ("SRResNet-MSE", "SRGAN-MSE"):
         outcome = invoke("train", variant, "--profile", "cpu", *where)
@@ -61,9 +62,9 @@ def test_publish_and_check(published: Results, tmp_path: Path) -> None:
             "HR", "nearest", "bicubic", "SRResNet-MSE", "SRGAN-MSE",
         }  # fmt: skip
     scores = published.metrics_csv.read_bytes()
-    weights = {path.name: path.read_bytes() for path in published.weights.iterdir()}
+    files = {path.name: path.read_bytes() for path in published.weights.iterdir()}
     run_file = next(published.runs.glob("SRResNet-MSE*/generator.safetensors"))
-    assert len(weights["SRResNet-MSE.safetensors"]) < 0.6 * run_file.stat().st_size
+    assert len(files["SRResNet-MSE.safetensors"]) < 0.6 * run_file.stat().st_size
 
     where = ["--data", tmp_path, "--results", tmp_path / "r"]
     published.metrics_csv.unlink()
@@ -78,7 +79,7 @@ def test_publish_and_check(published: Results, tmp_path: Path) -> None:
         outcome = invoke(*command, *(where if command[0] == "upscale" else where[2:]))
         assert outcome.exit_code == 0, outcome.output
     assert published.metrics_csv.read_bytes() == scores
-    assert {path.name: path.read_bytes() for path in published.weights.iterdir()} == weights
+    assert {path.name: path.read_bytes() for path in published.weights.iterdir()} == files
 
 
 def test_nothing_to_publish(tmp_path: Path) -> None:

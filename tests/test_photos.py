@@ -313,7 +313,8 @@ def test_shipped_weights_are_found_and_stated(tmp_path: Path, monkeypatch: pytes
     shipped(tmp_path / "shipped", "SRGAN-VGG22")
     assert "SRGAN-VGG54 (shipped)" in run(*command, "--force").output
     path.rename(path.with_name("elsewhere"))
-    assert "SRGAN-VGG22 (shipped)" in run(*command, "--force").output  # the nearest that has weights
+    for options in ([], ["--method", "SRGAN"]):  # the nearest that has weights
+        assert "SRGAN-VGG22 (shipped)" in run(*command, "--force", *options).output
     path.with_name("elsewhere").rename(path)
     nearer = shipped(tmp_path / "results/weights")
     assert weights.find_weights("srgan", Results(tmp_path / "results")).path == nearer

@@ -19,7 +19,7 @@ from repro.progress import FilesBar
 from repro.tiling import OnPart
 
 DEFAULT_METHODS = ("SRGAN-VGG54", "SRGAN-VGG22")
-"""Without --method: the paper's SRGAN, or the variant nearest to it that has weights."""
+"""Without --method, or with SRGAN: the paper's variant, or the nearest to it that has weights."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def photo_method(
     if wanted.weights is not None:
         found = Weights(wanted.weights, "given")
     else:
-        if name is None:
+        if name is None or name.lower() == "srgan":
             there = trained_variants(results, wanted.shipped)
             name = next((variant for variant in DEFAULT_METHODS if variant in there), DEFAULT_METHODS[0])
         found = find_weights(name, results, wanted.profile, wanted.seed, wanted.shipped)

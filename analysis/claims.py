@@ -9,7 +9,7 @@ from analysis.methods import base_and_origin
 from analysis.metrics import Metrics
 from analysis.significance import PairTest
 from analysis.study import DatasetResult, Study
-from repro.paper import DATASETS, SIGNIFICANCE_LEVEL, TABLE2_METHODS, VARIANTS, VERSIONS_BSD100
+from repro.papers.srgan import DATASETS, SIGNIFICANCE_LEVEL, TABLE2_METHODS, VARIANTS, VERSIONS_BSD100
 
 HOLDS, FAILS, OPEN, NO_DATA = "holds", "does not hold", "cannot be decided", "no data"
 

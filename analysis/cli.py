@@ -24,9 +24,9 @@ from analysis.report import report_html
 from analysis.study_tables import claims_table, retest_table, study_tables
 from analysis.summary import summary_table
 from analysis.verdict import verdict
-from repro.errors import UserError
-from repro.paper import DATASETS, IMAGES_PER_DATASET, RATERS, VERSIONS_BSD100, VERSIONS_SET5_SET14
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.papers.srgan import DATASETS, IMAGES_PER_DATASET, RATERS, VERSIONS_BSD100, VERSIONS_SET5_SET14
 
 app = typer.Typer(
     add_completion=False,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 
 def read_text_csv(path: Path, columns: tuple[str, ...], next_step: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.drawing import BLUE, GREY, VERMILION, Drawing, Missing, finish, style
 from analysis.training_runs import TRIALS_COMMAND
-from repro.paper import DATASETS, SRRESNET_UPDATES, TABLE2
+from repro.papers.srgan import DATASETS, SRRESNET_UPDATES, TABLE2
 
 KEY, TITLE = "budget", "PSNR against updates: how far from the paper"
 _METHOD = "SRResNet-MSE"

@@ -13,10 +13,10 @@ from analysis.main_tables import number
 from analysis.methods import base_and_origin, ordered_datasets
 from analysis.metrics import Metrics
 from analysis.training_runs import TrainingRun
-from repro.datasets import COMMON_NAMES
-from repro.imagefile import read_rgb_u8
-from repro.paper import VARIANTS
-from repro.paths import Results, checked_name
+from repro.core.paths import Results, checked_name
+from repro.data.benchmarks import COMMON_NAMES
+from repro.imaging.io import read_rgb_u8
+from repro.papers.srgan import VARIANTS
 
 Pixels = NDArray[np.uint8]
 

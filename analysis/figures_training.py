@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.drawing import BLUE, VERMILION, Drawing, Missing, finish, method_style, style
 from analysis.training_runs import TrainingRun
-from repro.paper import RESIDUAL_BLOCKS
+from repro.papers.srgan import RESIDUAL_BLOCKS
 
 
 def training_figures(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> list[Drawing | Missing]:

@@ -9,7 +9,7 @@ from analysis.main_tables import NoOpinions, Opinions
 from analysis.metrics import Metrics, read_metrics
 from analysis.ratings import find_ratings, read_ratings
 from analysis.study import Study, analyse
-from repro.paths import Results
+from repro.core.paths import Results
 
 PILOT_STUDIES = ("pilot", "pilot-synthetic")
 

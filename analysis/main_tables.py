@@ -10,7 +10,8 @@ from typing import Protocol
 from analysis.grid import DASH, Cell, Column, Grid, Table
 from analysis.methods import base_and_origin, ordered_datasets, ordered_methods, paper_cell
 from analysis.metrics import Metrics
-from repro.paper import (
+from repro.core.paths import Results
+from repro.papers.srgan import (
     DATASETS,
     TABLE1_METHODS,
     TABLE2_METHODS,
@@ -19,7 +20,6 @@ from repro.paper import (
     VARIANTS,
     Tolerance,
 )
-from repro.paths import Results
 
 DECIMALS = {"psnr_db": 2, "ssim": 4, "mos": 2}
 _HEADINGS = {"psnr_db": "PSNR [dB]", "ssim": "SSIM", "mos": "MOS [95 %]"}

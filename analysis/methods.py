@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from repro.paper import DATASETS, TABLE1, TABLE2, VERSIONS_SET5_SET14, Cell
+from repro.papers.srgan import DATASETS, TABLE1, TABLE2, VERSIONS_SET5_SET14, Cell
 
 _IMPORTED = re.compile(r"(?P<base>.+?) \((?P<origin>[^()]+)\)")
 

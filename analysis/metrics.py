@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.csvfile import read_text_csv
-from repro.errors import UserError
-from repro.imagefile import sha256_file
-from repro.paper import IMAGES_PER_DATASET
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.imaging.io import sha256_file
+from repro.papers.srgan import IMAGES_PER_DATASET
 
 COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
 PROTOCOLS = ("daala", "wang")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.metrics import read_json
-from repro.atomic import write_bytes
-from repro.errors import UserError
-from repro.manifest import make_manifest, write_manifest
-from repro.paths import checked_name
+from repro.core.atomic import write_bytes
+from repro.core.errors import UserError
+from repro.core.manifest import make_manifest, write_manifest
+from repro.core.paths import checked_name
 
 
 def write_folder(

@@ -14,9 +14,9 @@ from analysis.intervals import two_way_p
 from analysis.ratings import DatasetRatings
 from analysis.significance import unit_sums
 from analysis.wilcoxon import signed_rank
-from repro.errors import UserError
-from repro.paper import SIGNIFICANCE_LEVEL
-from repro.streams import stream
+from repro.core.errors import UserError
+from repro.core.streams import stream
+from repro.papers.srgan import SIGNIFICANCE_LEVEL
 
 TARGET = 0.8
 """The power that a difference must have to count as resolved."""

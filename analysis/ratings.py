@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from analysis.csvfile import read_text_csv
 from analysis.methods import ordered_datasets, ordered_methods
 from analysis.metrics import Metrics
-from repro.errors import UserError
-from repro.imagefile import sha256_file
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.imaging.io import sha256_file
 
 COLUMNS = (
     "study",

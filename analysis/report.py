@@ -20,7 +20,7 @@ from analysis.metrics import Metrics, read_json
 from analysis.study import Study
 from analysis.verdict import verdict
 from analysis.viewer import ViewerImage, viewer_images
-from repro.paths import Results
+from repro.core.paths import Results
 
 _FOLDED = ("pairs", "raters", "blocks", "reliability", "scores")
 

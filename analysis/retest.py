@@ -13,7 +13,7 @@ from analysis.intervals import Interval, student_interval
 from analysis.ratings import SCORES
 from analysis.reliability import icc_agreement
 from analysis.wilcoxon import SignedRank, signed_rank
-from repro.paper import SIGNIFICANCE_LEVEL
+from repro.papers.srgan import SIGNIFICANCE_LEVEL
 
 EQUIVALENCE_MARGIN = 0.25
 """Largest mean difference, in MOS, that counts as none; the paper states no criterion."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from analysis.intervals import Interval, TwoWayDraws, interval, two_way_p
 from analysis.ratings import DatasetRatings
 from analysis.wilcoxon import SignedRank, signed_rank
-from repro.paper import SIGNIFICANCE_LEVEL
+from repro.papers.srgan import SIGNIFICANCE_LEVEL
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from analysis.ratings import DatasetRatings, Ratings, unscored_images
 from analysis.reliability import Agreement, agreement
 from analysis.retest import Retest, retest
 from analysis.significance import PairTests, pair_tests
-from repro.paper import DATASETS, IMAGES_PER_DATASET, LOSS_CATEGORIES, SIGNIFICANCE_LEVEL
-from repro.streams import stream
+from repro.core.streams import stream
+from repro.papers.srgan import DATASETS, IMAGES_PER_DATASET, LOSS_CATEGORIES, SIGNIFICANCE_LEVEL
 
 
 @dataclass(frozen=True)

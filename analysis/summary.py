@@ -8,7 +8,7 @@ from statistics import fmean
 from analysis.grid import DASH, Cell, Column, Grid, Table
 from analysis.methods import base_and_origin
 from analysis.metrics import Metrics
-from repro.paper import DATASETS, TABLE1, TABLE2, TABLE2_METHODS, VARIANTS
+from repro.papers.srgan import DATASETS, TABLE1, TABLE2, TABLE2_METHODS, VARIANTS
 
 KEY = "summary"
 _METHODS = (

@@ -12,9 +12,9 @@ import pandas as pd
 
 from analysis.csvfile import read_text_csv
 from analysis.metrics import read_json, sentences
-from repro.errors import UserError
-from repro.paper import RESIDUAL_BLOCKS
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.papers.srgan import RESIDUAL_BLOCKS
 
 ABLATION_COLUMNS = ("blocks", "skip", "profile", "updates", "dataset", "psnr_db", "ssim", "forward_ms", "run")
 TRIAL_COLUMNS = ("kind", "updates", "schedule", "val_psnr_db", "dataset", "psnr_db", "run")

@@ -12,8 +12,8 @@ from analysis.main_tables import number
 from analysis.methods import ordered_datasets, ordered_methods
 from analysis.metrics import Metrics
 from analysis.study import Study
-from repro.imagefile import png_bytes, read_rgb_u8
-from repro.paths import Results, checked_name
+from repro.core.paths import Results, checked_name
+from repro.imaging.io import png_bytes, read_rgb_u8
 
 SIDE = 288
 """Larger images are cut to this many pixels a side around their centre, so that the page stays mailable."""

@@ -13,7 +13,7 @@ from mos_app.pilot import pilot_report
 from mos_app.progress import Phase
 from mos_app.quality import live_mos, rater_quality
 from mos_app.service import Service, client_address, current_service
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 _SYNTHETIC = "Synthetic raters: drawn by a program, not given by people."
 

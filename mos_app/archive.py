@@ -34,10 +34,10 @@ from mos_app.order import ORDER_ALGORITHM
 from mos_app.progress import Phase
 from mos_app.study import parse_study
 from mos_app.workspace import Workspace, make_study, open_workspace, studies_root, study_folder
-from repro.atomic import write_bytes
-from repro.errors import UserError
-from repro.manifest import make_manifest
-from repro.paths import Results
+from repro.core.atomic import write_bytes
+from repro.core.errors import UserError
+from repro.core.manifest import make_manifest
+from repro.core.paths import Results
 
 FORMAT = 1
 _ZIP_DATE = (2000, 1, 1, 0, 0, 0)

@@ -16,9 +16,9 @@ from mos_app.workspace import (
     studies_root,
     study_folder,
 )
-from repro.errors import UserError
-from repro.imagefile import sha256_file
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.imaging.io import sha256_file
 
 
 def back_up(workspace: Workspace, target: Path) -> Path:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repro.errors import UserError
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
 
 if TYPE_CHECKING:
     from mos_app.db.raters import Registry

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import secrets
 
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 INVITE_BYTES = 24
 """192 bits (at least 128 are asked for)."""

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.core.manifest import make_manifest, write_manifest
+from repro.core.paths import Results
+from repro.data.benchmarks import SAMPLE, load_dataset
 from repro.data.sample import PHOTOGRAPHS, photograph_path
-from repro.datasets import SAMPLE, load_dataset
-from repro.imagefile import read_rgb_u8, write_png
-from repro.imresize import imresize_u8, nearest_u8
-from repro.manifest import make_manifest, write_manifest
-from repro.paper import SCALE
-from repro.paths import Results
+from repro.imaging.io import read_rgb_u8, write_png
+from repro.imaging.resize import imresize_u8, nearest_u8
+from repro.papers.srgan import SCALE
 
 CALIBRATION = "sample-calibration"
 _CALIBRATION_SIDE = 192

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mos_app.study import StudyConfig
-from repro.errors import UserError
-from repro.streams import stream
+from repro.core.errors import UserError
+from repro.core.streams import stream
 
 ORDER_ALGORITHM = "deal-and-arrange-1"
 """Stored with every study; change it with any change that can move an item."""

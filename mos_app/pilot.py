@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mos_app.study import PilotPart
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 _LEVEL = 0.05
 

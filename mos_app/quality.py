@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mos_app.study import StudyConfig
-from repro.streams import stream
+from repro.core.streams import stream
 
 _BOOTSTRAP = 500
 _ITERATIONS = 200

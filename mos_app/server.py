@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mos_app.routes import create_routes
 from mos_app.service import current_service
 from mos_app.stimuli import damaged_stimuli
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -16,7 +16,7 @@ from mos_app.db.raters import Registry
 from mos_app.db.studies import OpenStudy
 from mos_app.db.votes import Desk, now_ms
 from mos_app.workspace import Workspace, open_workspace
-from repro.paths import Results
+from repro.core.paths import Results
 
 RESULTS_VARIABLE = "MOS_RESULTS"
 STUDY_VARIABLE = "MOS_STUDY"

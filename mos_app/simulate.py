@@ -24,11 +24,11 @@ from mos_app.db.tables import insert_answers, read_presentations, restore_events
 from mos_app.progress import Phase
 from mos_app.study import StudyConfig
 from mos_app.workspace import Workspace, make_study, open_workspace, study_folder
-from repro.atomic import write_json
-from repro.errors import UserError
-from repro.paper import TABLE1, TABLE2
-from repro.paths import Results
-from repro.streams import stream
+from repro.core.atomic import write_json
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.core.streams import stream
+from repro.papers.srgan import TABLE1, TABLE2
 
 _START_MS = 946_684_800_000
 """1 January 2000: a date that nobody takes for a real one."""

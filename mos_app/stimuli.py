@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mos_app.db.studies import ImageVersions
 from mos_app.study import StudyConfig
-from repro.atomic import write_bytes
-from repro.errors import UserError
-from repro.imagefile import png_bytes, read_rgb_u8, sha256_file
-from repro.paths import Results
+from repro.core.atomic import write_bytes
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.imaging.io import png_bytes, read_rgb_u8, sha256_file
 
 
 @dataclass(frozen=True)

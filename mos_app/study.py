@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from repro.errors import UserError
-from repro.paths import checked_name
+from repro.core.errors import UserError
+from repro.core.paths import checked_name
 
 TEMPLATES = ("paper", "pilot", "demo")
 LANGUAGES = ("en", "de")

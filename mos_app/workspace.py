@@ -13,9 +13,9 @@ from mos_app.db.studies import ImageVersions, OpenStudy, create_study, open_stud
 from mos_app.demo import fill_demo_store
 from mos_app.stimuli import copy_stimuli, missing_methods
 from mos_app.study import StudyConfig
-from repro.atomic import write_text
-from repro.errors import UserError
-from repro.paths import Results, checked_name
+from repro.core.atomic import write_text
+from repro.core.errors import UserError
+from repro.core.paths import Results, checked_name
 
 DATABASE_FILE = "study.db"
 

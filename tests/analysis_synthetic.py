@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from analysis.ratings import COLUMNS
-from repro.paper import IMAGES_PER_DATASET, RATERS, TABLE1, TABLE2, VERSIONS_BSD100, VERSIONS_SET5_SET14
+from repro.papers.srgan import (
+    IMAGES_PER_DATASET,
+    RATERS,
+    TABLE1,
+    TABLE2,
+    VERSIONS_BSD100,
+    VERSIONS_SET5_SET14,
+)
 
 
 def paper_means() -> dict[tuple[str, str], float]:

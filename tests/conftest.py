@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.data.registry import load_registry
+from repro.data.sources import load_registry
 
 
 @lru_cache(maxsize=1)

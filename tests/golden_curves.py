@@ -14,15 +14,15 @@ from pathlib import Path
 import torch
 from train_helpers import small_bank, tiny_config
 
-from repro.config import TrainConfig
-from repro.models import vgg
-from repro.models.discriminator import Discriminator
-from repro.models.initialise import initialise
-from repro.train.batches import HostBatches
+from repro.data.samples import HostBatches
+from repro.methods.config import TrainConfig
+from repro.methods.discriminator import Discriminator
+from repro.methods.variants import VARIANTS
+from repro.nn import vgg
+from repro.nn.initialise import initialise
 from repro.train.networks import make_generator, make_networks
 from repro.train.schedule import learning_rate
 from repro.train.step import TrainingStep, set_learning_rate
-from repro.variants import VARIANTS
 
 GOLDEN = Path(__file__).parent / "golden" / "curves.json"
 UPDATES = 24

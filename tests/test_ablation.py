@@ -9,10 +9,10 @@ import pytest
 from train_helpers import tiny_config
 from typer.testing import CliRunner
 
-from repro import variants
 from repro.cli.main import app
-from repro.config import TrainConfig
-from repro.imagefile import read_u8
+from repro.imaging.io import read_u8
+from repro.methods import variants
+from repro.methods.config import TrainConfig
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(variants, "configure", configure)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("repro.ablation.FORWARD_RUNS", 2)
+    monkeypatch.setattr("repro.experiments.ablation.FORWARD_RUNS", 2)
 
 
 @pytest.mark.usefixtures("tiny")

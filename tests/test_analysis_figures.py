@@ -22,11 +22,11 @@ from analysis.figures_images import detail, detailed_crop, stand_in
 from analysis.inputs import read_inputs
 from analysis.metrics import COLUMNS
 from analysis.training_runs import read_ablation, read_runs, read_trials
-from repro.errors import UserError
-from repro.imagefile import write_png
-from repro.paper import VERSIONS_SET5_SET14
-from repro.paths import Results
-from repro.streams import stream
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.core.streams import stream
+from repro.imaging.io import write_png
+from repro.papers.srgan import VERSIONS_SET5_SET14
 
 METHODS = ("nearest", "bicubic", "SRResNet-MSE", "SRGAN-MSE", "SRGAN-VGG22", "SRGAN-VGG54", "HR")
 NOTE = "random features, not SRGAN-VGG54"

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from analysis.cli import app
 from analysis.power import Spread, latent_quality, plan, simulated_votes, spread_of
 from analysis.ratings import DatasetRatings
-from repro.errors import UserError
-from repro.streams import stream
+from repro.core.errors import UserError
+from repro.core.streams import stream
 
 
 def test_simulated_votes_have_the_means_asked_for() -> None:

@@ -21,9 +21,9 @@ from typer.testing import CliRunner
 from analysis.cli import app, main
 from analysis.metrics import COLUMNS
 from analysis.report import _script_json
-from repro.paper import TABLE1, TABLE2
-from repro.paths import Results
-from repro.streams import stream
+from repro.core.paths import Results
+from repro.core.streams import stream
+from repro.papers.srgan import TABLE1, TABLE2
 
 
 @pytest.fixture(scope="module")

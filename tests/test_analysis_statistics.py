@@ -31,9 +31,9 @@ from analysis.retest import retest
 from analysis.significance import holm, pair_tests, unit_sums
 from analysis.study import analyse, mean_ranks
 from analysis.wilcoxon import signed_rank
-from repro.errors import UserError
-from repro.paths import Results
-from repro.streams import stream
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.core.streams import stream
 
 # --- Wilcoxon --------------------------------------------------------------------------------------------
 

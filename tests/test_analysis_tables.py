@@ -18,10 +18,10 @@ from analysis.grid import Cell, Column, Grid, Table, to_csv, to_html, to_latex, 
 from analysis.main_tables import NoOpinions, all_scores, printed_difference, signed, table1, table2
 from analysis.metrics import COLUMNS, read_metrics
 from analysis.summary import summary_table
-from repro.errors import UserError
-from repro.paper import IMAGES_PER_DATASET, TABLE1, TABLE2, VERSIONS_SET5_SET14
-from repro.paths import Results
-from repro.streams import stream
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.core.streams import stream
+from repro.papers.srgan import IMAGES_PER_DATASET, TABLE1, TABLE2, VERSIONS_SET5_SET14
 
 HEADER = ",".join(COLUMNS)
 

@@ -10,8 +10,8 @@ from analysis.claims import FAILS, HOLDS, NO_DATA, Claim, retested_claims
 from analysis.main_tables import NoOpinions, table1, table2
 from analysis.metrics import read_metrics
 from analysis.verdict import Verdict, verdict
-from repro.paper import IMAGES_PER_DATASET, TABLE1, TABLE2
-from repro.paths import Results
+from repro.core.paths import Results
+from repro.papers.srgan import IMAGES_PER_DATASET, TABLE1, TABLE2
 
 BOTH = {**TABLE2, **TABLE1}
 

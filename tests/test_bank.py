@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from train_helpers import Picture, small_bank
 
-from repro.data import bank as bank_module
-from repro.data.bank import bank_digest, open_bank, pack
-from repro.errors import UserError
+from repro.core.errors import UserError
+from repro.data import packed as bank_module
+from repro.data.packed import bank_digest, open_bank, pack
 
 
 class Unreadable(Picture):

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from train_helpers import small_bank, tiny_config
 
-from repro.imresize import imresize_u8
-from repro.ranges import u8_to_01, u8_to_pm1
-from repro.train.batches import MARGIN, DeviceBatches, HostBatches, plan_batch, windows_u8
+from repro.data.samples import MARGIN, DeviceBatches, HostBatches, plan_batch, windows_u8
+from repro.imaging.ranges import u8_to_01, u8_to_pm1
+from repro.imaging.resize import imresize_u8
 
 CPU = torch.device("cpu")
 

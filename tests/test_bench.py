@@ -11,14 +11,16 @@ import torch
 from safetensors.torch import save_file
 from train_helpers import small_data, tiny_config
 
-from repro import checkpoint, device, variants
-from repro.bench import data, infer, loss_terms, precision, train
-from repro.bench.table import write_table
-from repro.device import resolve_device, use_bfloat16
-from repro.errors import UserError
-from repro.models import vgg
-from repro.paths import Results
-from repro.runs import FinishedRun
+from repro.core import device
+from repro.core import tensorfile as checkpoint
+from repro.core.device import resolve_device, use_bfloat16
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.experiments.bench import data, infer, loss_terms, precision, train
+from repro.experiments.bench.table import write_table
+from repro.methods import variants
+from repro.nn import vgg
+from repro.train.finished import FinishedRun
 from repro.train.networks import generator_facts, make_networks
 from repro.train.run import VGGSource
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from repro import checkpoint
-from repro.errors import UserError
-from repro.models.generator import Generator
+from repro.core import tensorfile as checkpoint
+from repro.core.errors import UserError
+from repro.methods.generator import Generator
 
 
 def test_round_trip_is_exact(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from repro.config import TrainConfig, config_from_dict
-from repro.errors import UserError
+from repro.core.errors import UserError
+from repro.methods.config import TrainConfig, config_from_dict
 
 
 def test_settings_are_applied_and_typed() -> None:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from repro.models.cpu_layers import FewOutputsConv2d, SharedPReLU, ShuffledConv2d, use_plain_layers
-from repro.models.generator import Generator
-from repro.models.initialise import initialise
+from repro.methods.generator import Generator
+from repro.nn.cpu_kernels import FewOutputsConv2d, SharedPReLU, ShuffledConv2d, use_plain_layers
+from repro.nn.initialise import initialise
 
 LAYERS = {
     "prelu": lambda: SharedPReLU(),

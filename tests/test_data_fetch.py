@@ -23,10 +23,10 @@ from filelock import FileLock
 from typer.testing import CliRunner
 
 import repro.cli.data
+from repro.core.errors import UserError
 from repro.data.fetch import Politeness, checked_base_url, fetch, missing_files, part_path, retry_after_s
-from repro.data.registry import DataFile, Registry, Source, load_registry
-from repro.errors import UserError
-from repro.imagefile import png_bytes
+from repro.data.sources import DataFile, Registry, Source, load_registry
+from repro.imaging.io import png_bytes
 
 QUICK = Politeness(connections=4, attempts=4, first_wait_s=0.01, longest_wait_s=0.05, timeout_s=5)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from repro.data.registry import (
+from repro.core.errors import UserError
+from repro.data.sources import (
     FILE_LIST,
     SOURCES,
     DataFile,
@@ -15,7 +16,6 @@ from repro.data.registry import (
     make_file_list,
     parse_files,
 )
-from repro.errors import UserError
 
 COUNTS = {
     "Set5": 10,

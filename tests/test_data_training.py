@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 import repro.data.facts
+from repro.core.errors import UserError
+from repro.data.benchmarks import CALIBRATION, SAMPLE, TEST_DATASETS, EvaluationImage, load_dataset
 from repro.data.facts import default_cache, gather
 from repro.data.sample import PHOTOGRAPHS, Box, photograph_path
 from repro.data.training import (
@@ -23,9 +25,7 @@ from repro.data.training import (
     list_folder,
     training_images,
 )
-from repro.datasets import CALIBRATION, SAMPLE, TEST_DATASETS, EvaluationImage, load_dataset
-from repro.errors import UserError
-from repro.imagefile import sha256_file, write_png
+from repro.imaging.io import sha256_file, write_png
 
 
 def noise(seed: int, height: int = 40, width: int = 60) -> np.ndarray:

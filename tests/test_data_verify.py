@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 import repro.cli.data
-from repro.data.registry import DataFile, Registry, Source, load_registry
+from repro.core.errors import UserError
+from repro.data.sources import DataFile, Registry, Source, load_registry
 from repro.data.verify import Problem, State, verify
-from repro.errors import UserError
 
 ONE = Source("one", "owner/name", "a" * 40, "name/one", "none", "test")
 TWO = Source("two", "owner/name", "a" * 40, "name/two", "none", "test")

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repro.data.sample import PHOTOGRAPHS, Box, photograph_path
-from repro.datasets import (
+from repro.core.errors import UserError
+from repro.core.streams import stream
+from repro.data.benchmarks import (
     BENCHMARK_FOLDER,
     BSDS_TRAIN_FOLDER,
     CALIBRATION,
@@ -26,11 +27,10 @@ from repro.datasets import (
     load_dataset,
     pixels_sha256,
 )
-from repro.errors import UserError
-from repro.imagefile import read_u8, write_png
-from repro.imresize import imresize_u8
-from repro.paper import DATASETS, IMAGES_PER_DATASET
-from repro.streams import stream
+from repro.data.sample import PHOTOGRAPHS, Box, photograph_path
+from repro.imaging.io import read_u8, write_png
+from repro.imaging.resize import imresize_u8
+from repro.papers.srgan import DATASETS, IMAGES_PER_DATASET
 
 
 def make_set5(root: Path) -> None:
@@ -194,7 +194,7 @@ def test_calibration_images_are_drawn_by_their_stream(data_root: Path) -> None:
 
 def test_importing_is_light() -> None:
     code = (
-        "import sys, repro.datasets, repro.data.training, repro.data.registry, repro.data.verify;"
+        "import sys, repro.data.benchmarks, repro.data.training, repro.data.sources, repro.data.verify;"
         "print(sorted({'torch', 'skimage', 'numba', 'pandas', 'scipy', 'httpx'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from train_helpers import small_data, tiny_config
 
-from repro.errors import UserError
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
 from repro.train.distributed import World
 from repro.train.log import read_lines
 from repro.train.run import VGGSource, prepare, train
@@ -23,11 +23,11 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
-from repro import checkpoint
-from repro.models.discriminator import Discriminator
+from repro.core import tensorfile as checkpoint
+from repro.methods.discriminator import Discriminator
 from repro.train import networks
 networks.Discriminator = functools.partial(Discriminator, width=4, dense=16)
-from repro.paths import Results
+from repro.core.paths import Results
 from repro.train.distributed import joined_world
 from repro.train.run import VGGSource, prepare, train
 from train_helpers import small_data, tiny_config
@@ -63,7 +63,7 @@ def _run(
 
 
 def _start(folder: Path) -> None:
-    from repro import checkpoint
+    from repro.core import tensorfile as checkpoint
     from repro.train.networks import make_networks
 
     networks = make_networks(tiny_config(), torch.device("cpu"), None)

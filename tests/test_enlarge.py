@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint
-from repro.enlarge import Enlarger, load_generator
-from repro.errors import UserError
-from repro.models.cpu_layers import use_plain_layers
-from repro.models.exact import ExactConv2d
-from repro.models.generator import Generator
-from repro.models.initialise import initialise
-from repro.ranges import hwc_to_nchw, nchw_to_hwc, pm1_to_u8, u8_to_01, u8_to_pm1
-from repro.tiling import tiles
+from repro.core import tensorfile as checkpoint
+from repro.core.errors import UserError
+from repro.imaging.ranges import hwc_to_nchw, nchw_to_hwc, pm1_to_u8, u8_to_01, u8_to_pm1
+from repro.imaging.tiling import tiles
+from repro.inference.upscaler import Enlarger, load_generator
+from repro.methods.generator import Generator
+from repro.nn.cpu_kernels import use_plain_layers
+from repro.nn.exact import ExactConv2d
+from repro.nn.initialise import initialise
 
 CPU = torch.device("cpu")
 

@@ -13,12 +13,13 @@ from torch import nn
 from train_helpers import tiny_config
 from typer.testing import CliRunner, Result
 
-from repro import checkpoint, export
 from repro.cli.main import app
-from repro.errors import UserError
-from repro.imagefile import sha256_file
-from repro.manifest import make_manifest
-from repro.methods import trained
+from repro.core import tensorfile as checkpoint
+from repro.core.errors import UserError
+from repro.core.manifest import make_manifest
+from repro.imaging.io import sha256_file
+from repro.inference import export
+from repro.inference.methods import trained
 from repro.train.networks import generator_facts, make_networks
 
 needs_onnx = pytest.mark.skipif(

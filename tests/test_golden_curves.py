@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from golden_curves import GOLDEN, UPDATES, curve
 
-from repro.variants import VARIANTS
+from repro.methods.variants import VARIANTS
 
 
 @pytest.mark.parametrize("variant", list(VARIANTS))

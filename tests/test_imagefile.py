@@ -18,8 +18,8 @@ from PIL import Image
 
 from repro.cli.common import run_app
 from repro.cli.main import app
-from repro.errors import UserError
-from repro.imagefile import png_bytes, read_rgb_u8, read_size, read_u8
+from repro.core.errors import UserError
+from repro.imaging.io import png_bytes, read_rgb_u8, read_size, read_u8
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
 

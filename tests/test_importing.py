@@ -11,11 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from repro.cli.main import app
-from repro.datasets import EvaluationImage, load_dataset
-from repro.errors import UserError
-from repro.evaluate import _only_elsewhere, evaluate
-from repro.imagefile import read_u8, sha256_file, write_png
-from repro.importing import (
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.data.benchmarks import EvaluationImage, load_dataset
+from repro.evaluation.evaluate import _only_elsewhere, evaluate
+from repro.imaging.io import read_u8, sha256_file, write_png
+from repro.imaging.resize import nearest_u8
+from repro.inference.imported import (
     REFERENCES,
     canonical_method,
     import_images,
@@ -23,11 +25,9 @@ from repro.importing import (
     origin_of,
     references_there,
 )
-from repro.imresize import nearest_u8
-from repro.paper import TABLE2
-from repro.paths import Results
-from repro.score import mean_score, score_many
-from repro.upscale import OWN, store_images
+from repro.inference.store import OWN, store_images
+from repro.metrics.score import mean_score, score_many
+from repro.papers.srgan import TABLE2
 
 NAMES = ("baby", "bird", "butterfly", "head", "woman")
 MISSING_DATA = Path("no-data-root")

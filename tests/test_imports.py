@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,39 +12,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("repro", "mos_app", "analysis")
-
-# lowest first; a module may import from its own layer and from those below it
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("repro.errors", "repro.paper", "repro.atomic", "repro.streams", "repro.ranges", "repro.ycbcr"),
-    (
-        "repro.imagefile",
-        "repro.manifest",
-        "repro.paths",
-        "repro.imresize",
-        "repro.imresize_torch",
-        "repro.progress",
-        "repro.tiling",
-    ),
-    ("repro.config",),
-    ("repro.variants", "repro.references", "repro.device", "repro.checkpoint"),
-    (
-        "repro.data.sample",
-        "repro.data.registry",
-        "repro.datasets",
-        "repro.metrics",
-        "repro.models",
-        "repro.losses",
-    ),
-    ("repro.data", "repro.runs", "repro.score", "repro.enlarge", "repro.enlarge_luma", "repro.perceptual"),
-    ("repro.train",),
-    ("repro.half",),
-    ("repro.methods", "repro.weights", "repro.export"),
-    ("repro.upscale", "repro.photos"),
-    ("repro.importing",),
-    ("repro.ablation", "repro.trials", "repro.evaluate"),
-    ("repro.bench",),
-    ("repro.cli", "repro.__main__"),
-)
 
 
 def _modules() -> dict[str, Path]:
@@ -65,28 +33,37 @@ def _imports(path: Path) -> set[str]:
     return names
 
 
-def _layer(module: str) -> int | None:
-    """The layer of a module by its longest listed prefix; None for modules that are not listed."""
-    best, where = -1, None
-    for number, prefixes in enumerate(LAYERS):
-        for prefix in prefixes:
-            if (module == prefix or module.startswith(f"{prefix}.")) and len(prefix) > best:
-                best, where = len(prefix), number
-    return where
+def _layers(package: str) -> tuple[str, ...]:
+    """The folders of a package, lowest first, as the package itself states them."""
+    found: tuple[str, ...] = importlib.import_module(package).LAYERS
+    return found
 
 
-def test_every_module_has_its_layer() -> None:
-    assert [m for m in _modules() if m.startswith("repro.") and _layer(m) is None] == []
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_has_its_place(package: str) -> None:
+    folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert set(_layers(package)) == folders
+    loose = {path.name for path in (ROOT / package).glob("*.py")} - {"__init__.py", "__main__.py", "cli.py"}
+    assert loose == set(), f"modules of {package} that lie in no folder"
 
 
-def test_imports_point_downwards() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_point_downwards(package: str) -> None:
+    order = {folder: number for number, folder in enumerate(_layers(package))}
+
+    def layer(module: str) -> int | None:
+        parts = module.split(".")
+        if parts[0] != package or len(parts) < 2:
+            return None
+        return order.get(parts[1], len(order))  # cli and __main__ lie above all folders
+
     wrong = []
     for module, path in _modules().items():
-        layer = _layer(module)
+        here = layer(module)
         for name in _imports(path):
-            target = _layer(name)
-            if layer is not None and target is not None and target > layer:
-                wrong.append(f"{module} (layer {layer}) imports {name} (layer {target})")
+            target = layer(name)
+            if here is not None and target is not None and target > here:
+                wrong.append(f"{module} imports {name}")
     assert not wrong, "\n".join(sorted(wrong))
 
 
@@ -128,8 +105,9 @@ def test_the_training_half_needs_neither_sql_nor_streamlit_nor_numba() -> None:
     )
     code = (
         f"import sys\nfor name in {missing!r}: sys.modules[name] = None\n"
-        "import repro.cli.train, repro.cli.bench, repro.bench.train, repro.train.run, repro.data.prepare\n"
-        "import repro.upscale, repro.evaluate, repro.cli.reproduce, repro.cli.main\n"
+        "import repro.cli.train, repro.cli.bench, repro.experiments.bench.train\n"
+        "import repro.train.run, repro.data.prepare\n"
+        "import repro.inference.store, repro.evaluation.evaluate, repro.cli.reproduce, repro.cli.main\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert run.returncode == 0, run.stderr[-2000:]

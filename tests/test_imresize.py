@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from repro.imagefile import read_u8, to_rgb
-from repro.imresize import Scale, cubic, imresize_u8, nearest_u8, output_length, taps
+from repro.imaging.io import read_u8, to_rgb
+from repro.imaging.resize import Scale, cubic, imresize_u8, nearest_u8, output_length, taps
 
 QUARTER = Fraction(1, 4)
 BENCHMARKS = "SelfExSR/data/{dataset}/image_SRF_4/{image}_SRF_4_{kind}.png"

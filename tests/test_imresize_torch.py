@@ -10,9 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from repro.imagefile import read_rgb_u8
-from repro.imresize import Scale, imresize_u8, taps
-from repro.imresize_torch import MARGIN, imresize_batch, lr_from_windows
+from repro.imaging.io import read_rgb_u8
+from repro.imaging.resize import Scale, imresize_u8, taps
+from repro.imaging.resize_torch import MARGIN, imresize_batch, lr_from_windows
 
 QUARTER = Fraction(1, 4)
 

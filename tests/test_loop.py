@@ -15,16 +15,16 @@ import pytest
 import torch
 from train_helpers import small_bank, small_data, tiny_config
 
-from repro import checkpoint
-from repro.config import TrainConfig
-from repro.data.bank import open_bank
+from repro.core import tensorfile as checkpoint
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.data.packed import open_bank
 from repro.data.prepare import TrainingData
-from repro.errors import UserError
-from repro.models.discriminator import Discriminator
-from repro.paths import Results
-from repro.runs import finished_runs, the_run
+from repro.data.samples import Batch, HostBatches
+from repro.methods.config import TrainConfig
+from repro.methods.discriminator import Discriminator
 from repro.train import networks as networks_module
-from repro.train.batches import Batch, HostBatches
+from repro.train.finished import finished_runs, the_run
 from repro.train.log import RunLog, read_lines
 from repro.train.loop import Loop, LoopFiles
 from repro.train.networks import make_networks

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from repro import losses
+from repro.nn import losses
 
 
 def test_by_hand() -> None:

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from repro import paper
-from repro.imagefile import read_rgb_u8, read_u8
-from repro.imresize import imresize_u8, nearest_u8
+from repro.imaging.io import read_rgb_u8, read_u8
+from repro.imaging.resize import imresize_u8, nearest_u8
 from repro.metrics import METRICS, PROTOCOLS
 from repro.metrics.daala_luma import luma_u8
 from repro.metrics.daala_ssim import ssim, window
 from repro.metrics.dither import RANGES, DitherStream
 from repro.metrics.psnr import psnr_db
-from repro.score import Score, score_files, score_pair
+from repro.metrics.score import Score, score_files, score_pair
+from repro.papers import srgan as paper
 
 SYNTHETIC = ("noise_odd", "binary_noise", "ramps_odd", "tall_narrow", "wide_short", "tiny", "black_white")
 INNER = np.s_[4:-4, 4:-4]
@@ -236,7 +236,8 @@ def test_views_are_scored_like_copies() -> None:
 
 def test_importing_the_metrics_does_not_import_numba() -> None:
     code = (
-        "import sys, repro.metrics, repro.score; sys.exit('numba' in sys.modules or 'torch' in sys.modules)"
+        "import sys, repro.metrics, repro.metrics.score\n"
+        "sys.exit('numba' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
@@ -245,7 +246,7 @@ def test_without_numba_installed() -> None:
     """A machine that lacks numba scores by numpy, with the same figures."""
     code = (
         "import sys; sys.modules['numba'] = None\n"  # as if it were not there
-        "import numpy as np; from repro.score import score_pair\n"
+        "import numpy as np; from repro.metrics.score import score_pair\n"
         "a = np.random.default_rng(0).integers(0, 256, (2, 50, 61, 3), dtype=np.uint8)\n"
         "s = score_pair(a[0], a[1], 'daala'); print(repr((s.psnr_db, s.ssim)))"
     )

@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from repro.imagefile import read_u8
-from repro.imresize import imresize_u8
-from repro.metrics.wang import luma_planes, ssim
-from repro.score import score_pair
+from repro.imaging.io import read_u8
+from repro.imaging.resize import imresize_u8
+from repro.metrics.score import score_pair
+from repro.metrics.ychannel import luma_planes, ssim
 
 BENCHMARKS = "SelfExSR/data/{dataset}/image_SRF_4/{image}_SRF_4_{kind}.png"
 

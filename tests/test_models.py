@@ -6,13 +6,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from repro import paper
-from repro.errors import UserError
-from repro.models import vgg
-from repro.models.discriminator import Discriminator
-from repro.models.fold import folded
-from repro.models.generator import Generator, count_parameters, receptive_radius
-from repro.models.initialise import initialise
+from repro.core.errors import UserError
+from repro.methods.discriminator import Discriminator
+from repro.methods.generator import Generator, count_parameters, receptive_radius
+from repro.nn import vgg
+from repro.nn.fold import folded
+from repro.nn.initialise import initialise
+from repro.papers import srgan as paper
 
 
 @pytest.mark.parametrize(("blocks", "parameters"), paper.GENERATOR_PARAMETERS.items())

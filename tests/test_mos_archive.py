@@ -37,10 +37,10 @@ from mos_app.simulate import (
 )
 from mos_app.study import PilotPart, parse_study, read_template
 from mos_app.workspace import Workspace, init_study, open_workspace
-from repro.errors import UserError
-from repro.imagefile import write_png
-from repro.paper import RATINGS_TOTAL
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.imaging.io import write_png
+from repro.papers.srgan import RATINGS_TOTAL
 
 
 def synthetic(folder: Path, template: str = "paper", **parameters: float) -> Workspace:
@@ -55,7 +55,7 @@ def synthetic(folder: Path, template: str = "paper", **parameters: float) -> Wor
 def one_commit() -> Iterator[None]:
     """A manifest tells the commit: here it must not change between two exports."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("repro.manifest.git_state", lambda: {"commit": "0" * 40, "dirty": False})
+        patch.setattr("repro.core.manifest.git_state", lambda: {"commit": "0" * 40, "dirty": False})
         yield
 
 

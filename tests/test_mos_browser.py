@@ -29,7 +29,7 @@ from mos_app.db.raters import Registry
 from mos_app.db.studies import add_raters
 from mos_app.study import read_template
 from mos_app.workspace import Workspace, init_study, open_workspace
-from repro.paths import Results
+from repro.core.paths import Results
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("mos_browser")]
 

@@ -22,7 +22,7 @@ from mos_helpers.studies import fill_store, make_study, practised, small_toml
 
 from mos_app.cli import main
 from mos_app.study import parse_study
-from repro.paths import Results
+from repro.core.paths import Results
 
 
 @dataclass(frozen=True)

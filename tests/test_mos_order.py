@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mos_app.order import Item, block_sizes, design_items, make_order, study_order, violations
 from mos_app.study import StudyConfig, read_template
-from repro.errors import UserError
-from repro.paper import RATINGS_PER_RATER, VERSIONS_BSD100, VERSIONS_SET5_SET14
+from repro.core.errors import UserError
+from repro.papers.srgan import RATINGS_PER_RATER, VERSIONS_BSD100, VERSIONS_SET5_SET14
 
 
 def items_of(config: StudyConfig) -> list[Item]:

@@ -18,7 +18,7 @@ from mos_app.credentials import check_password, hash_password
 from mos_app.db.raters import Registry
 from mos_app.service import AdminDoor, RateLimiter
 from mos_app.workspace import Workspace
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 pytestmark = pytest.mark.xdist_group("mos_routes")
 

@@ -17,8 +17,8 @@ from sqlalchemy import text
 from mos_app.db.studies import add_raters
 from mos_app.study import read_template
 from mos_app.workspace import Workspace, init_study, open_workspace
-from repro.paper import RATERS, RATINGS_PER_RATER, RATINGS_TOTAL
-from repro.paths import Results
+from repro.core.paths import Results
+from repro.papers.srgan import RATERS, RATINGS_PER_RATER, RATINGS_TOTAL
 
 pytestmark = pytest.mark.xdist_group("mos_server")
 

@@ -7,7 +7,7 @@ from mos_helpers.studies import small_toml
 
 from mos_app.study import TEMPLATES, parse_study, read_template
 from mos_app.texts import load_texts
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

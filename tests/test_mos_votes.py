@@ -23,7 +23,7 @@ from mos_app.db.votes import Desk, UnknownInviteError
 from mos_app.display import Ballot, DisplayRecord, deviations
 from mos_app.progress import Kind, Phase
 from mos_app.workspace import Workspace
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 GOOD = DisplayRecord(
     surface="stage",

@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from repro import perceptual
 from repro.cli.main import app
-from repro.datasets import load_dataset
-from repro.errors import UserError
-from repro.evaluate import evaluate
-from repro.imresize import imresize_u8
-from repro.methods import bicubic
-from repro.paths import Results
-from repro.perceptual import measures, parse_metrics
-from repro.upscale import store_originals, upscale_dataset
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.data.benchmarks import load_dataset
+from repro.evaluation.evaluate import evaluate
+from repro.imaging.resize import imresize_u8
+from repro.inference.methods import bicubic
+from repro.inference.store import store_originals, upscale_dataset
+from repro.metrics import perceptual
+from repro.metrics.perceptual import measures, parse_metrics
 
 CPU = torch.device("cpu")
 PATCH = np.random.default_rng(0).integers(0, 256, (40, 44, 3), dtype=np.uint8)

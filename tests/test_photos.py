@@ -12,14 +12,15 @@ from PIL import Image, ImageCms
 from train_helpers import tiny_config
 from typer.testing import CliRunner, Result
 
-from repro import checkpoint, photos, weights
 from repro.cli.main import app
-from repro.errors import UserError
-from repro.imagefile import png_bytes, to_rgb
-from repro.imresize import imresize_u8
-from repro.methods import Method, bicubic, nearest, trained
-from repro.paths import Results
-from repro.photos import Photo, enlarge_photo, find_jobs, interpolate, photo_png, read_photo
+from repro.core import tensorfile as checkpoint
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.imaging.io import png_bytes, to_rgb
+from repro.imaging.resize import imresize_u8
+from repro.inference import photos, weights
+from repro.inference.methods import Method, bicubic, nearest, trained
+from repro.inference.photos import Photo, enlarge_photo, find_jobs, interpolate, photo_png, read_photo
 from repro.train.networks import generator_facts, make_networks
 
 RNG = np.random.default_rng(0)

@@ -12,15 +12,17 @@ import torch
 from train_helpers import tiny_config
 from typer.testing import CliRunner, Result
 
-from repro import checkpoint, half, variants, weights
 from repro.cli.main import app
-from repro.config import TrainConfig
-from repro.datasets import load_dataset
-from repro.errors import UserError
-from repro.evaluate import mean_scores
-from repro.export import load_trained
-from repro.half import halved, measured_images
-from repro.paths import Results
+from repro.core import tensorfile as checkpoint
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.data.benchmarks import load_dataset
+from repro.evaluation.evaluate import mean_scores
+from repro.inference import half, weights
+from repro.inference.export import load_trained
+from repro.inference.half import halved, measured_images
+from repro.methods import variants
+from repro.methods.config import TrainConfig
 from repro.train.networks import generator_facts, make_networks
 
 

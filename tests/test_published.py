@@ -17,11 +17,11 @@ import torch
 from typer.testing import CliRunner
 
 from analysis.cli import app as analysis
-from repro.datasets import available_datasets, load_dataset
-from repro.enlarge import Enlarger, load_generator
-from repro.imagefile import sha256_file, write_png
-from repro.paper import DATASETS
-from repro.score import score_pair
+from repro.data.benchmarks import available_datasets, load_dataset
+from repro.imaging.io import sha256_file, write_png
+from repro.inference.upscaler import Enlarger, load_generator
+from repro.metrics.score import score_pair
+from repro.papers.srgan import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST = 4_000_000

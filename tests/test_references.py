@@ -11,18 +11,20 @@ import torch
 from torch import Tensor, nn
 from train_helpers import small_bank, small_data, tiny_config
 
-from repro import checkpoint, references, variants
-from repro.config import _LATER_FIELDS, TrainConfig, config_from_dict
-from repro.errors import UserError
-from repro.imresize import imresize_float
-from repro.imresize_torch import imresize_float_batch
-from repro.methods import trained
-from repro.models.generator import count_parameters
-from repro.models.luma import DRCN, ESPCN, SRCNN, LumaNetwork, make_luma_network
-from repro.paths import Results
-from repro.ranges import pm1_to_01, rgb01_to_y01, u8_to_01, u8_to_pm1
+from repro.core import tensorfile as checkpoint
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.data.samples import Batch, HostBatches
+from repro.imaging.color import luma_u8
+from repro.imaging.ranges import pm1_to_01, rgb01_to_y01, u8_to_01, u8_to_pm1
+from repro.imaging.resize import imresize_float
+from repro.imaging.resize_torch import imresize_float_batch
+from repro.inference.methods import trained
+from repro.methods import references, variants
+from repro.methods.config import _LATER_FIELDS, TrainConfig, config_from_dict
+from repro.methods.generator import count_parameters
+from repro.methods.luma import DRCN, ESPCN, SRCNN, LumaNetwork, make_luma_network
 from repro.train import reference
-from repro.train.batches import Batch, HostBatches
 from repro.train.distributed import World
 from repro.train.engine import make_step
 from repro.train.networks import luma_settings, make_networks
@@ -30,7 +32,6 @@ from repro.train.reference import ReferenceStep
 from repro.train.run import Prepared, VGGSource, prepare, train
 from repro.train.schedule import learning_rate
 from repro.train.step import NonFiniteLossError, set_learning_rate
-from repro.ycbcr import luma_u8
 
 CPU = torch.device("cpu")
 KERNELS = {"srcnn": "conv1.weight", "espcn": "conv1.weight", "drcn": "embed1.weight"}

@@ -10,13 +10,13 @@ import pytest
 from train_helpers import tiny_config
 from typer.testing import CliRunner
 
-from repro import variants
 from repro.cli.main import app
-from repro.config import TrainConfig
-from repro.errors import UserError
-from repro.evaluate import evaluate, stored_images
-from repro.imagefile import read_u8, write_png
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.evaluation.evaluate import evaluate, stored_images
+from repro.imaging.io import read_u8, write_png
+from repro.methods import variants
+from repro.methods.config import TrainConfig
 
 VARIANTS = tuple(variants.VARIANTS)
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from repro.bench import metrics as bench_metrics
 from repro.cli.common import run_app
 from repro.cli.main import app
-from repro.errors import UserError
-from repro.imagefile import write_png
-from repro.score import Score, matched_files, mean_score, score_files, score_many, score_pair
+from repro.core.errors import UserError
+from repro.experiments.bench import metrics as bench_metrics
+from repro.imaging.io import write_png
+from repro.metrics.score import Score, matched_files, mean_score, score_files, score_many, score_pair
 
 
 def random_u8(*shape: int, seed: int = 0) -> NDArray[np.uint8]:

@@ -15,18 +15,18 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import correlate
 
-from repro.data.registry import load_registry
-from repro.datasets import load_dataset
-from repro.enlarge_luma import LumaEnlarger
-from repro.errors import UserError
-from repro.imresize import imresize_float, imresize_u8
-from repro.methods import srcnn
-from repro.models.luma import DRCN, ESPCN, SRCNN, LumaNetwork
-from repro.models.srcnn_authors import MAX_BYTES, authors_weights, load_authors_srcnn
-from repro.paper import TABLE2, TOLERANCES
-from repro.paths import Results
-from repro.score import mean_score, score_many
-from repro.upscale import upscale_dataset
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.data.benchmarks import load_dataset
+from repro.data.sources import load_registry
+from repro.imaging.resize import imresize_float, imresize_u8
+from repro.inference.methods import srcnn
+from repro.inference.store import upscale_dataset
+from repro.inference.upscaler_luma import LumaEnlarger
+from repro.methods.luma import DRCN, ESPCN, SRCNN, LumaNetwork
+from repro.methods.srcnn_authors import MAX_BYTES, authors_weights, load_authors_srcnn
+from repro.metrics.score import mean_score, score_many
+from repro.papers.srgan import TABLE2, TOLERANCES
 
 CPU = torch.device("cpu")
 

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from train_helpers import tiny_config
 
-from repro.models import vgg
-from repro.models.generator import Generator
-from repro.train.batches import Batch
+from repro.data.samples import Batch
+from repro.methods.generator import Generator
+from repro.methods.variants import VARIANTS
+from repro.nn import vgg
 from repro.train.networks import make_networks, update_average
 from repro.train.schedule import learning_rate
 from repro.train.step import NonFiniteLossError, TrainingStep, gradient_norm, set_learning_rate
-from repro.variants import VARIANTS
 
 CPU = torch.device("cpu")
 

@@ -10,11 +10,12 @@ import pytest
 from train_helpers import tiny_config
 from typer.testing import CliRunner
 
-from repro import trials, variants
 from repro.cli.main import app
-from repro.config import TrainConfig
-from repro.errors import UserError
-from repro.trials import budget_configurations, scaled, trial_configurations, validation_psnr_db
+from repro.core.errors import UserError
+from repro.experiments import trials
+from repro.experiments.trials import budget_configurations, scaled, trial_configurations, validation_psnr_db
+from repro.methods import variants
+from repro.methods.config import TrainConfig
 
 
 def test_trials_differ_from_the_profile_in_one_thing_each() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from repro import paper
-from repro.errors import UserError
-from repro.variants import PROFILES, VARIANTS, canonical_variant, configure, deviations
+from repro.core.errors import UserError
+from repro.methods.variants import PROFILES, VARIANTS, canonical_variant, configure, deviations
+from repro.papers import srgan as paper
 
 
 def test_the_paper_profile_is_the_papers() -> None:

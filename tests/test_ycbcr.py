@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from repro import ycbcr
+from repro.imaging import color as ycbcr
 
 
 def colours() -> np.ndarray:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.config import TrainConfig
-from repro.data.bank import Bank, pack
+from repro.core.streams import stream
+from repro.data.packed import Bank, pack
 from repro.data.prepare import TrainingData
-from repro.streams import stream
-from repro.variants import configure
+from repro.methods.config import TrainConfig
+from repro.methods.variants import configure
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 _BUSY_TIMEOUT_S = 30.0
 

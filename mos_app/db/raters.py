@@ -16,7 +16,7 @@ from mos_app.db.models import Event, Image, Invite, Presentation, Rater, Stimulu
 from mos_app.db.studies import OpenStudy, stimulus_ids, warmup_rows
 from mos_app.db.votes import UnknownInviteError, log, now_ms
 from mos_app.progress import Phase
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 AGE_BANDS = ("18-24", "25-34", "35-44", "45-54", "55-64", "65+", "not-told")
 VISIONS = ("uncorrected", "corrected", "impaired", "not-told")

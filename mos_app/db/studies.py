@@ -15,8 +15,8 @@ from mos_app.db.votes import StudyRecord, log, now_ms
 from mos_app.order import ORDER_ALGORITHM, Item, block_sizes, design_items, study_order
 from mos_app.progress import Phase
 from mos_app.study import StudyConfig, parse_study
-from repro.errors import UserError
-from repro.streams import stream
+from repro.core.errors import UserError
+from repro.core.streams import stream
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 
 from mos_app.study import LANGUAGES
-from repro.errors import UserError
+from repro.core.errors import UserError
 
 
 @lru_cache(maxsize=len(LANGUAGES))

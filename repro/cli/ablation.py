@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from repro import variants
 from repro.cli import common
 from repro.cli.train import train_variant
-from repro.errors import UserError
+from repro.core.errors import UserError
+from repro.methods import variants
 
 
 def ablation(
@@ -34,10 +34,10 @@ def ablation(
     Writes `results/ablation.csv`: PSNR and SSIM (daala) and the mean time of 100 forward passes on a
     64 x 64 LR image. Runs that are done are skipped.
     """
-    from repro.ablation import BLOCKS, Ablated, configurations, forward_ms, measure, write_csv
+    from repro.core.device import resolve_device
+    from repro.data.benchmarks import SAMPLE, available_datasets
     from repro.data.prepare import prepare_data
-    from repro.datasets import SAMPLE, available_datasets
-    from repro.device import resolve_device
+    from repro.experiments.ablation import BLOCKS, Ablated, configurations, forward_ms, measure, write_csv
 
     out = common.console()
     layout = common.results_layout(results)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from repro.cli import common
-from repro.errors import UserError
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
 
 PARTS = ("metrics", "data", "infer", "train", "precision")
 TERMS = "terms"
@@ -40,7 +40,7 @@ def bench(
     `terms` (not in `all`): what each loss term weighs where an SRGAN starts, from the finished SRResNet-MSE
     of --profile, with VGG features of unit mean activation and as released.
     """
-    from repro.bench.table import write_table
+    from repro.experiments.bench.table import write_table
 
     if part not in {*PARTS, TERMS, "all"}:
         raise UserError(
@@ -72,24 +72,24 @@ def _run(
     out: Any,
 ) -> dict[str, Any]:
     if name == "metrics":
-        from repro.bench.metrics import run as metrics
+        from repro.experiments.bench.metrics import run as metrics
 
         return metrics(results)
     if name == "data":
-        from repro.bench.data import run as crops
+        from repro.experiments.bench.data import run as crops
 
         return crops(results)
     if name == "infer":
-        from repro.bench.infer import run as infer
+        from repro.experiments.bench.infer import run as infer
 
         return infer(results, device)
     if name == "train":
-        from repro.bench.train import VARIANTS
-        from repro.bench.train import run as train
+        from repro.experiments.bench.train import VARIANTS
+        from repro.experiments.bench.train import run as train
 
         return train(results, device, updates, variants or VARIANTS, out.print)
-    from repro.bench.precision import run as precision
     from repro.data.prepare import prepare_data
+    from repro.experiments.bench.precision import run as precision
 
     packed = prepare_data(Results(results), common.data_root(data), None, 24, 96, out)
     return precision(results, packed, report=out.print)
@@ -98,9 +98,9 @@ def _run(
 def _terms(
     results: Results, data: Path | None, profile: str, vgg_weights: Path | None, convention: Any, out: Any
 ) -> dict[str, Any]:
-    from repro.bench.loss_terms import run
     from repro.data.prepare import prepare_data
-    from repro.runs import the_run
+    from repro.experiments.bench.loss_terms import run
+    from repro.train.finished import the_run
     from repro.train.run import VGGSource
 
     start = the_run(results, "SRResNet-MSE", profile)

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from repro.errors import UserError
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
 
 DATA_VARIABLE = "SRGAN_DATA"
 

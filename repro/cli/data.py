@@ -35,7 +35,7 @@ from repro.cli.common import (
     finished,
     results_layout,
 )
-from repro.data.registry import BASE_URL, DataFile, Registry, load_registry
+from repro.data.sources import BASE_URL, DataFile, Registry, load_registry
 from repro.data.verify import State, verify
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def pack_images(
     from repro.data.facts import default_cache
     from repro.data.prepare import prepare_data
     from repro.data.training import training_images
-    from repro.paper import CROP_HR
+    from repro.papers.srgan import CROP_HR
 
     out = console()
     root = data_root(data)

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from repro.methods import Method
-from repro.paths import Results
-from repro.progress import bar
+from repro.core.paths import Results
+from repro.core.progress import bar
+from repro.inference.methods import Method
 
 
 def enlarge_datasets(
     out: Console, results: Results, data_root: Path, datasets: Sequence[str], methods: Sequence[Method]
 ) -> None:
     """The originals and every method's images of the data sets; of the calibration set nearest alone."""
-    from repro.datasets import load_dataset
-    from repro.upscale import store_originals, upscale_dataset
+    from repro.data.benchmarks import load_dataset
+    from repro.inference.store import store_originals, upscale_dataset
 
     for name in datasets:
         store_originals(results, name, data_root)
@@ -30,14 +30,14 @@ def enlarge_datasets(
 
 def shown_methods(dataset: str, methods: Sequence[Method]) -> list[Method]:
     """The methods whose images of a data set are of use."""
-    from repro.datasets import CALIBRATION
+    from repro.data.benchmarks import CALIBRATION
 
     return [method for method in methods if dataset != CALIBRATION or method.name == "nearest"]
 
 
 def score_store(out: Console, results: Results) -> None:
     """Scores all that the store holds into ``metrics.csv``."""
-    from repro.evaluate import PROTOCOLS, evaluate, stored_images
+    from repro.evaluation.evaluate import PROTOCOLS, evaluate, stored_images
 
     with bar(out, "scoring", len(PROTOCOLS) * sum(1 for _ in stored_images(results))) as advance:
         evaluate(results, advance)

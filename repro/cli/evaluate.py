@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from repro.cli import common
-from repro.progress import bar
+from repro.core.progress import bar
 
 
 def evaluate(
@@ -26,11 +26,11 @@ def evaluate(
     most papers report). --extra adds figures that the paper does not have, under `wang`. The file is in long
     format; its columns are explained in `results/README.md`.
     """
-    from repro.datasets import CALIBRATION
-    from repro.device import resolve_device
-    from repro.evaluate import PROTOCOLS, stored_images
-    from repro.evaluate import evaluate as evaluate_store
-    from repro.perceptual import library, measures, parse_metrics
+    from repro.core.device import resolve_device
+    from repro.data.benchmarks import CALIBRATION
+    from repro.evaluation.evaluate import PROTOCOLS, stored_images
+    from repro.evaluation.evaluate import evaluate as evaluate_store
+    from repro.metrics.perceptual import library, measures, parse_metrics
 
     out = common.console()
     layout = common.results_layout(results)

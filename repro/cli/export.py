@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 
 from repro.cli import common
-from repro.errors import UserError
-from repro.progress import bar
+from repro.core.errors import UserError
+from repro.core.progress import bar
 
 if TYPE_CHECKING:
-    from repro.export import Trained
-    from repro.half import Halved
+    from repro.inference.export import Trained
+    from repro.inference.half import Halved
 
 
 def export(
@@ -51,7 +51,7 @@ def export(
             raise UserError(f"{path}", f"a name that ends in {suffix}", "choose another name")
         if path is not None and path.exists() and not force:
             raise UserError(f"{path}: there already", "a new name", "--force overwrites")
-    from repro.export import export_onnx, export_safetensors, load_trained
+    from repro.inference.export import export_onnx, export_safetensors, load_trained
 
     out = common.console()
     trained = load_trained(source)
@@ -68,7 +68,7 @@ def export(
 
 def half_of(trained: Trained, data: Path | None, out: Console) -> Halved:
     """The weights in half precision, measured on the benchmarks that are there."""
-    from repro.half import TYPES, halved, measured_images
+    from repro.inference.half import TYPES, halved, measured_images
 
     if "network" in trained.metadata:
         raise UserError("--half of a luma network", "SRResNet or SRGAN", "leave it out: the file is small")

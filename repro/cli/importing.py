@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from repro.cli import common
-from repro.datasets import DATASET_NAMES
-from repro.errors import UserError
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.data.benchmarks import DATASET_NAMES
 
 
 def import_(
@@ -71,8 +71,8 @@ def import_(
             "all three, or --all",
             f"--dataset takes {', '.join(DATASET_NAMES)}",
         )
-    from repro.datasets import load_dataset
-    from repro.importing import import_images, matched_images, origin_of
+    from repro.data.benchmarks import load_dataset
+    from repro.inference.imported import import_images, matched_images, origin_of
 
     for name in dataset:
         if dry_run:
@@ -85,9 +85,9 @@ def import_(
 
 
 def import_references(out: Console, results: Results, data_root: Path, dry_run: bool = False) -> int:
-    """Imports every reference of :data:`repro.importing.REFERENCES` that is there; gives their number."""
-    from repro.datasets import available_datasets
-    from repro.importing import import_images, references_there
+    """Imports every :data:`repro.inference.imported.REFERENCES` that is there; gives their number."""
+    from repro.data.benchmarks import available_datasets
+    from repro.inference.imported import import_images, references_there
 
     count = 0
     there = available_datasets(data_root)

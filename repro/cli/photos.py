@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from repro.cli import common
-from repro.config import Arithmetic
-from repro.errors import UserError
-from repro.methods import INTERPOLATIONS, Method, srcnn, trained
-from repro.paths import Results
-from repro.progress import FilesBar
-from repro.tiling import OnPart
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.core.progress import FilesBar
+from repro.imaging.tiling import OnPart
+from repro.inference.methods import INTERPOLATIONS, Method, srcnn, trained
+from repro.methods.config import Arithmetic
 
 DEFAULT_METHODS = ("SRGAN-VGG54", "SRGAN-VGG22")
 """Without --method, or with SRGAN: the paper's variant, or the nearest to it that has weights."""
@@ -51,8 +51,8 @@ def photo_method(
     on_part: OnPart,
 ) -> Method:
     """The method of a name or a weights file; tells the weights' origin, licence and limits."""
-    from repro import checkpoint
-    from repro.weights import Weights, find_weights, statement, trained_variants
+    from repro.core import tensorfile as checkpoint
+    from repro.inference.weights import Weights, find_weights, statement, trained_variants
 
     name = wanted.method
     if wanted.weights is None and name in INTERPOLATIONS:
@@ -87,7 +87,7 @@ def upscale_photos(
         UserError: options or paths that cannot be; nothing was done then.
         typer.Exit: code 1 if some file could not be enlarged.
     """
-    from repro.photos import find_jobs, run_job
+    from repro.inference.photos import find_jobs, run_job
 
     if out_folder is None:
         raise UserError("--out is missing", "a folder for the results", "--out enlarged")

@@ -12,10 +12,10 @@ from repro.cli import common
 from repro.cli.enlarging import enlarge_datasets, score_store
 from repro.cli.export import half_of
 from repro.cli.importing import import_references
-from repro.errors import UserError
-from repro.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
-from repro.paper import DATASETS, VARIANTS
-from repro.paths import Results
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.inference.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
+from repro.papers.srgan import DATASETS, VARIANTS
 
 
 def publish(
@@ -41,9 +41,9 @@ def publish(
     `make tables figures report` goes on from there. With --scores-only no run is needed: that is how a
     reader checks the published figures.
     """
-    from repro.datasets import available_datasets
-    from repro.export import export_safetensors, load_trained
-    from repro.runs import finished_runs, the_run
+    from repro.data.benchmarks import available_datasets
+    from repro.inference.export import export_safetensors, load_trained
+    from repro.train.finished import finished_runs, the_run
 
     out = common.console()
     layout = common.results_layout(results)
@@ -90,9 +90,9 @@ def publish(
 
 def write_cards(out: Console, layout: Results, names: list[str], profile: str, seed: int) -> None:
     """Model cards with the figures that ``metrics.csv`` has of the exported files."""
-    from repro.evaluate import mean_scores
-    from repro.export import load_trained, write_card
-    from repro.runs import the_run
+    from repro.evaluation.evaluate import mean_scores
+    from repro.inference.export import load_trained, write_card
+    from repro.train.finished import the_run
 
     for name in names:
         path = layout.weights / f"{name}.safetensors"

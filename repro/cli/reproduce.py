@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from repro import variants
 from repro.cli import common
 from repro.cli.enlarging import enlarge_datasets, score_store
 from repro.cli.importing import import_references
 from repro.cli.train import describe, train_variant
-from repro.config import Arithmetic
-from repro.errors import UserError
-from repro.methods import INTERPOLATIONS, has_srcnn, srcnn, trained
+from repro.core.errors import UserError
+from repro.inference.methods import INTERPOLATIONS, has_srcnn, srcnn, trained
+from repro.methods import variants
+from repro.methods.config import Arithmetic
 
 
 def reproduce(
@@ -42,8 +42,8 @@ def reproduce(
     Missing test and training images are downloaded (135 MB). Without a network the command goes on with
     what is there; where no benchmark is, crops of scikit-image's photographs are trained on and scored.
     """
+    from repro.data.benchmarks import CALIBRATION, SAMPLE, available_datasets
     from repro.data.prepare import prepare_data
-    from repro.datasets import CALIBRATION, SAMPLE, available_datasets
 
     out = common.console()
     layout = common.results_layout(results)
@@ -96,7 +96,7 @@ def reproduce(
 
 def _fetch(out: Console, root: Path) -> None:
     """Gets what is missing, if it can; whatever hinders it is told in a line and is no reason to stop."""
-    from repro.data.registry import BASE_URL
+    from repro.data.sources import BASE_URL
 
     try:
         from repro.cli.data import fetch_missing

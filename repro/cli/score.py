@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from repro.cli.common import console
-from repro.errors import UserError
+from repro.core.errors import UserError
+from repro.core.progress import bar
 from repro.metrics import protocol_named
-from repro.progress import bar
-from repro.score import Score, matched_files, mean_score, score_files, score_many
+from repro.metrics.score import Score, matched_files, mean_score, score_files, score_many
 
 
 def score(

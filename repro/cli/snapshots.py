@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from repro.cli import common
-from repro.progress import bar
+from repro.core.progress import bar
 
 
 def snapshots(
@@ -28,12 +28,12 @@ def snapshots(
     Writes `samples/step_NNNNNNN/<image>.png` in the run's folder, where `make figures` finds them. The
     images are only looked at: no snapshot is ever chosen by them.
     """
-    from repro.datasets import load_dataset
-    from repro.errors import UserError
-    from repro.imagefile import write_png
-    from repro.methods import trained
-    from repro.runs import the_run
-    from repro.variants import canonical_variant
+    from repro.core.errors import UserError
+    from repro.data.benchmarks import load_dataset
+    from repro.imaging.io import write_png
+    from repro.inference.methods import trained
+    from repro.methods.variants import canonical_variant
+    from repro.train.finished import the_run
 
     out = common.console()
     run = the_run(common.results_layout(results), canonical_variant(variant), profile, seed)

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from repro import variants
 from repro.cli import common
-from repro.config import TrainConfig
-from repro.paper import CROP_HR
-from repro.paths import Results
-from repro.progress import updates_bar
+from repro.core.paths import Results
+from repro.core.progress import updates_bar
+from repro.methods import variants
+from repro.methods.config import TrainConfig
+from repro.papers.srgan import CROP_HR
 
 
 def train(
@@ -95,10 +95,10 @@ def train_variant(
     data: Any = None,
 ) -> Path:
     """Trains one configuration to its end (or the time limit) and gives the run's folder."""
+    from repro.core.device import resolve_device
     from repro.data.prepare import prepare_data
-    from repro.device import resolve_device
-    from repro.runs import the_run
     from repro.train.distributed import barrier, joined_world
+    from repro.train.finished import the_run
     from repro.train.run import VGGSource, prepare
     from repro.train.run import train as run_training
 

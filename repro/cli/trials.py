@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from repro import variants
 from repro.cli import common
 from repro.cli.train import train_variant
-from repro.config import TrainConfig
-from repro.errors import UserError
+from repro.core.errors import UserError
+from repro.methods import variants
+from repro.methods.config import TrainConfig
 
 PARTS = ("schedule", "budget", "all")
 
@@ -34,12 +34,11 @@ def trials(
     growing length, the finished run of profile `cpu` the longest, and that run's snapshots, scored on a test
     set. Writes `results/trials.csv`; runs are kept in `results/trials/` and done once.
     """
-    from repro.ablation import Ablated, measure
+    from repro.core.device import resolve_device
+    from repro.core.paths import Results
     from repro.data.prepare import prepare_data
-    from repro.device import resolve_device
-    from repro.paths import Results
-    from repro.runs import finished_runs
-    from repro.trials import (
+    from repro.experiments.ablation import Ablated, measure
+    from repro.experiments.trials import (
         Figure,
         budget_configurations,
         run_config,
@@ -48,6 +47,7 @@ def trials(
         validation_psnr_db,
         write_csv,
     )
+    from repro.train.finished import finished_runs
 
     if part not in PARTS:
         raise UserError(f"trials {part!r}", f"one of {', '.join(PARTS)}", "python -m repro trials all")

@@ -10,10 +10,10 @@ import typer
 from repro.cli import common
 from repro.cli.enlarging import enlarge_datasets, shown_methods
 from repro.cli.photos import Wanted, photo_method, upscale_photos
-from repro.config import Arithmetic
-from repro.errors import UserError
-from repro.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
-from repro.tiling import OnPart
+from repro.core.errors import UserError
+from repro.imaging.tiling import OnPart
+from repro.inference.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
+from repro.methods.config import Arithmetic
 
 
 def upscale(
@@ -77,9 +77,9 @@ def upscale(
 
     Example: python -m repro upscale photo.jpg holiday/ --method SRGAN --out enlarged
     """
-    from repro.datasets import available_datasets, load_dataset
-    from repro.paths import checked_name
-    from repro.weights import find_weights, trained_variants
+    from repro.core.paths import checked_name
+    from repro.data.benchmarks import available_datasets, load_dataset
+    from repro.inference.weights import find_weights, trained_variants
 
     out = common.console()
     layout = common.results_layout(results)

@@ -16,8 +16,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from repro.core.errors import UserError
 from repro.data.verify import cores
-from repro.errors import UserError
 
 BATCH = 2048
 """Facts are committed in batches of so many files: what kill -9 can cost."""

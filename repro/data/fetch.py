@@ -22,11 +22,11 @@ from filelock import FileLock, Timeout
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential, wait_random
 
-from repro.atomic import atomic_path
-from repro.data.registry import BASE_URL, DataFile
+from repro.core.atomic import atomic_path
+from repro.core.errors import UserError
+from repro.data.sources import BASE_URL, DataFile
 from repro.data.verify import State, check_files
-from repro.errors import UserError
-from repro.imagefile import sha256_file
+from repro.imaging.io import sha256_file
 
 USER_AGENT = "srgan-repro (data fetch)"
 _RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from repro.data.bank import Bank, pack
+from repro.core.paths import Results
+from repro.core.progress import bar
+from repro.data.benchmarks import TEST_DATASETS, EvaluationImage, available_datasets, load_dataset
 from repro.data.facts import default_cache
+from repro.data.packed import Bank, pack
 from repro.data.training import (
     TRAINING_SOURCES,
     TrainingImage,
@@ -16,9 +19,6 @@ from repro.data.training import (
     held_out_split,
     training_images,
 )
-from repro.datasets import TEST_DATASETS, EvaluationImage, available_datasets, load_dataset
-from repro.paths import Results
-from repro.progress import bar
 
 HOLD_OUT_SEED = 0
 """The validation images are the same for every variant and seed, so that runs can be compared."""

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from repro.errors import UserError
-from repro.imagefile import sha256_file
+from repro.core.errors import UserError
+from repro.imaging.io import sha256_file
 
 
 class Box(NamedTuple):

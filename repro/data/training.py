@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from repro.core.errors import UserError
+from repro.core.progress import bar
+from repro.core.streams import stream
+from repro.data.benchmarks import CALIBRATION, SAMPLE, EvaluationImage, pixels_sha256
 from repro.data.facts import gather
-from repro.data.registry import load_registry
 from repro.data.sample import PHOTOGRAPHS, Box, photograph_path, training_key
-from repro.datasets import CALIBRATION, SAMPLE, EvaluationImage, pixels_sha256
-from repro.errors import UserError
-from repro.imagefile import IMAGE_SUFFIXES, read_rgb_u8, read_size, sha256_file
-from repro.progress import bar
-from repro.streams import stream
+from repro.data.sources import load_registry
+from repro.imaging.io import IMAGE_SUFFIXES, read_rgb_u8, read_size, sha256_file
 
 TRAINING_SOURCES = ("BSDS500-train", "BSDS500-test", "imagenet-sample")
 """The registry's sources that are trained on by default, as far as they are there."""

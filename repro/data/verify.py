@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from repro.data.registry import DataFile, Registry
-from repro.errors import UserError
-from repro.imagefile import sha256_file
+from repro.core.errors import UserError
+from repro.data.sources import DataFile, Registry
+from repro.imaging.io import sha256_file
 
 
 class State(StrEnum):

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.errors import UserError
-from repro.imagefile import to_rgb
-from repro.metrics import daala_luma, daala_ssim, wang
+from repro.core.errors import UserError
+from repro.imaging.io import to_rgb
+from repro.metrics import daala_luma, daala_ssim
+from repro.metrics import ychannel as wang
 from repro.metrics.psnr import psnr_db
-from repro.paper import SHAVE
+from repro.papers.srgan import SHAVE
 
 Image = NDArray[np.uint8]
 

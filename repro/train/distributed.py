@@ -19,8 +19,8 @@ import torch.distributed.nn.functional as dist_nn
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from repro.config import TrainConfig
-from repro.errors import UserError
+from repro.core.errors import UserError
+from repro.methods.config import TrainConfig
 
 TIMEOUT = timedelta(minutes=5)
 """A process that hears nothing from the others for so long ends with an error instead of waiting on."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from repro.config import TrainConfig
-from repro.errors import UserError
+from repro.core.errors import UserError
+from repro.methods.config import TrainConfig
 from repro.train.distributed import World, distributed, with_global_batch_norm
 from repro.train.graphs import GraphedStep
 from repro.train.networks import Networks

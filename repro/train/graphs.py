@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from repro.train.batches import Batch
+from repro.data.samples import Batch
 from repro.train.step import Terms, TrainingStep
 
 _WARM_UPS = 4

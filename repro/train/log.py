@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from repro.atomic import write_text
+from repro.core.atomic import write_text
 
 
 def _jsonable(value: float) -> float | str:

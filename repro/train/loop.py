@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from repro import checkpoint
-from repro.config import TrainConfig
-from repro.errors import UserError
-from repro.train.batches import Batches
+from repro.core import tensorfile as checkpoint
+from repro.core.errors import UserError
+from repro.data.samples import Batches
+from repro.methods.config import TrainConfig
 from repro.train.distributed import World, decided_by_primary, mean_over
 from repro.train.graphs import GraphedStep
 from repro.train.log import RunLog

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from repro.config import TrainConfig
-from repro.models.discriminator import Discriminator
-from repro.models.generator import Generator
-from repro.models.initialise import initialise
-from repro.models.luma import LumaNetwork, make_luma_network
-from repro.models.vgg import VGGFeatures
+from repro.methods.config import TrainConfig
+from repro.methods.discriminator import Discriminator
+from repro.methods.generator import Generator
+from repro.methods.luma import LumaNetwork, make_luma_network
+from repro.nn.initialise import initialise
+from repro.nn.vgg import VGGFeatures
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -47,7 +47,7 @@ def make_generator(config: TrainConfig) -> Generator:
 
 
 def luma_settings(config: TrainConfig) -> dict[str, Any]:
-    """What :func:`repro.models.luma.make_luma_network` takes for a reference method's configuration."""
+    """What :func:`repro.methods.luma.make_luma_network` takes for a reference method's configuration."""
     settings: dict[str, dict[str, Any]] = {
         "srcnn": {"narrow": config.narrow_start},
         "drcn": {"filters": config.filters, "recursions": config.recursions},

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from repro.config import TrainConfig
-from repro.imresize_torch import imresize_float_batch
-from repro.models.luma import DRCN, ESPCN, SRCNN, LumaNetwork
-from repro.paper import SCALE
-from repro.ranges import pm1_to_01, rgb01_to_y01
-from repro.references import BORDER, MOMENTUM, SUB_IMAGE
-from repro.train.batches import Batch
+from repro.data.samples import Batch
+from repro.imaging.ranges import pm1_to_01, rgb01_to_y01
+from repro.imaging.resize_torch import imresize_float_batch
+from repro.methods.config import TrainConfig
+from repro.methods.luma import DRCN, ESPCN, SRCNN, LumaNetwork
+from repro.methods.references import BORDER, MOMENTUM, SUB_IMAGE
+from repro.papers.srgan import SCALE
 from repro.train.networks import Networks, update_average
 from repro.train.step import NonFiniteLossError, Terms
 

@@ -12,21 +12,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from repro import checkpoint, references, variants
-from repro.atomic import write_json
-from repro.config import TrainConfig
-from repro.data.bank import Bank
+from repro.core import tensorfile as checkpoint
+from repro.core.atomic import write_json
+from repro.core.device import device_name, hardware, use_bfloat16
+from repro.core.errors import UserError
+from repro.core.manifest import make_manifest, write_manifest
+from repro.core.paths import Results
+from repro.core.streams import stream_key
+from repro.data.packed import Bank
 from repro.data.prepare import TrainingData
-from repro.device import device_name, hardware, use_bfloat16
-from repro.errors import UserError
-from repro.imagefile import sha256_file
-from repro.manifest import make_manifest, write_manifest
-from repro.models import vgg
-from repro.models.initialise import DECLARED
-from repro.paths import Results
-from repro.runs import GENERATOR_FILE, is_finished
-from repro.streams import stream_key
-from repro.train.batches import (
+from repro.data.samples import (
     Batches,
     DeviceBatches,
     HostBatches,
@@ -34,8 +29,14 @@ from repro.train.batches import (
     plan_batch,
     windows_u8,
 )
+from repro.imaging.io import sha256_file
+from repro.methods import references, variants
+from repro.methods.config import TrainConfig
+from repro.nn import vgg
+from repro.nn.initialise import DECLARED
 from repro.train.distributed import World
 from repro.train.engine import make_step
+from repro.train.finished import GENERATOR_FILE, is_finished
 from repro.train.loop import Loop, LoopFiles, Progress
 from repro.train.memory import keep_freed_memory
 from repro.train.networks import generator_facts, make_networks

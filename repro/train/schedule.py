@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from repro.config import TrainConfig
+from repro.methods.config import TrainConfig
 
 
 def learning_rate(config: TrainConfig, k: int) -> float:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from repro import losses
-from repro.config import TrainConfig
-from repro.train.batches import Batch
+from repro.data.samples import Batch
+from repro.methods.config import TrainConfig
+from repro.nn import losses
 from repro.train.networks import Networks, update_average
 
 Terms = dict[str, Tensor]

@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from repro.data.bank import Bank
-from repro.enlarge_luma import LumaEnlarger
-from repro.imagefile import write_png
-from repro.imresize import imresize_u8
+from repro.data.packed import Bank
+from repro.imaging.io import write_png
+from repro.imaging.ranges import nchw_to_hwc, pm1_to_u8, u8_to_01
+from repro.imaging.resize import imresize_u8
+from repro.inference.upscaler_luma import LumaEnlarger
+from repro.methods.luma import LumaNetwork
 from repro.metrics.psnr import psnr_db
-from repro.metrics.wang import luma_planes
-from repro.models.luma import LumaNetwork
-from repro.paper import SCALE, SHAVE
-from repro.ranges import nchw_to_hwc, pm1_to_u8, u8_to_01
+from repro.metrics.ychannel import luma_planes
+from repro.papers.srgan import SCALE, SHAVE
 
 CROP = 192
 """Side of the middle part of each photograph that is enlarged and compared, in HR pixels."""

@@ -14,9 +14,9 @@ from mos_app.db.votes import Desk
 from mos_app.display import Ballot, DisplayRecord
 from mos_app.study import StudyConfig, parse_study
 from mos_app.workspace import Workspace, init_study, open_workspace
-from repro.imagefile import write_png
-from repro.paths import Results
-from repro.streams import stream
+from repro.core.paths import Results
+from repro.core.streams import stream
+from repro.imaging.io import write_png
 
 METHODS = ("nearest", "bicubic", "SRGAN-VGG54", "HR")
 

@@ -1,0 +1,1 @@
+"""Errors, atomic writes, random streams, paths, manifests, progress and devices: knows nothing of images."""

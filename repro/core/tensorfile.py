@@ -1,0 +1,103 @@
+"""Checkpoints: the whole state of a run in one safetensors file, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from repro.core.atomic import atomic_path
+from repro.core.errors import UserError
+
+FORMAT = 1
+
+_KEY = "srgan-repro"
+"""The header's only entry: safetensors writes several in no fixed order, and same runs give same bytes."""
+
+
+def save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Writes tensors and JSON-ready metadata; an error leaves the file that was there before.
+
+    Raises:
+        OSError: the disk is full, say. A save that fails ends the run: it is never ignored.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {_KEY: json.dumps({"format": FORMAT, **metadata}, sort_keys=True, allow_nan=False)}
+    with atomic_path(path) as temporary:
+        save_file(plain, temporary, header)
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What :func:`save` wrote.
+
+    Raises:
+        UserError: missing, damaged, or not one of ours. Nothing in the file is ever run.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {})[_KEY])
+            if metadata.pop("format") != FORMAT:
+                raise UserError(f"{path}: another format", f"format {FORMAT}", "train it anew")
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 no dict
+    except (OSError, SafetensorError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({type(error).__name__}: {error})",
+            "a safetensors file that this program wrote",
+            "remove it and train again, or get it again",
+        ) from None
+
+
+def module_state(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    """A module's parameters and buffers under ``prefix.``."""
+    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+
+
+def restore_module(prefix: str, module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Loads what :func:`module_state` told, strictly: a missing, surplus or misshapen key is an error."""
+    start = f"{prefix}."
+    state = {name[len(start) :]: tensor for name, tensor in tensors.items() if name.startswith(start)}
+    try:
+        module.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"weights that do not fit the {prefix}: {detail}",
+            "every key, and no other",
+            "check the configuration",
+        ) from None
+
+
+def adam_state(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's moments and step counts, by the position of the parameter."""
+    tensors = {}
+    for position, parameter in enumerate(p for g in optimiser.param_groups for p in g["params"]):
+        for name, value in optimiser.state[parameter].items():
+            tensors[f"{prefix}.{position}.{name}"] = torch.as_tensor(value)
+    return tensors
+
+
+def restore_adam(prefix: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Loads what :func:`adam_state` told, strictly. SGD's momentum is restored the same way."""
+    sgd = isinstance(optimiser, torch.optim.SGD)
+    expected = {"momentum_buffer"} if sgd else {"step", "exp_avg", "exp_avg_sq"}
+    moment = "momentum_buffer" if sgd else "exp_avg"
+    for position, parameter in enumerate(p for g in optimiser.param_groups for p in g["params"]):
+        start = f"{prefix}.{position}."
+        state = {n[len(start) :]: t for n, t in tensors.items() if n.startswith(start)}
+        if set(state) != expected or state[moment].shape != parameter.shape:
+            raise UserError(
+                f"{prefix}: parameter {position} has {sorted(state)}", f"{sorted(expected)}", "train anew"
+            )
+        for name, value in state.items():
+            if name == "step":
+                on_device = optimiser.defaults.get("capturable") or optimiser.defaults.get("fused")
+                state[name] = value.to(parameter.device if on_device else "cpu")
+            else:
+                # the layout of the parameter (channels last), or a fused step would be slow
+                state[name] = torch.empty_like(parameter).copy_(value)
+        optimiser.state[parameter] = state

@@ -1,0 +1,203 @@
+"""Every image of the store scored: ``metrics.csv``, in long format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.core.atomic import write_text
+from repro.core.errors import UserError
+from repro.core.manifest import make_manifest, write_manifest
+from repro.core.paths import Results
+from repro.imaging.io import read_u8, sha256_file
+from repro.metrics.score import Score, score_many
+from repro.papers.srgan import DATASETS, TABLE2_METHODS
+
+COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
+PROTOCOLS = ("daala", "wang")
+EXTRA_PROTOCOL = "wang"
+"""Where figures that the paper does not have stand: RGB, 4 pixels shaved."""
+
+Measure = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """One result image of the store, with its original."""
+
+    dataset: str
+    method: str
+    image: str
+    path: Path
+    hr_path: Path
+    run: str
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text())
+    except (OSError, ValueError):
+        raise UserError(
+            f"{path.parent}: images without a readable manifest",
+            "a manifest.json beside them (an interrupted upscale leaves none)",
+            f"python -m repro upscale --dataset {path.parent.parent.name} --method {path.parent.name!r}",
+        ) from None
+    if not isinstance(manifest.get("outputs"), dict):
+        raise UserError(
+            f"{path}: no list of outputs", "a manifest that upscale or import wrote", "make it anew"
+        )
+    return manifest
+
+
+def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
+    """Every image that the manifests of the store list, with its method's notes.
+
+    Raises:
+        UserError: a listed image is missing or its bytes are not those that were written.
+    """
+    if not results.images.is_dir():
+        raise UserError(f"{results.images}: no image store", "results of upscale", "python -m repro upscale")
+    for folder in sorted(path for path in results.images.iterdir() if path.is_dir()):
+        hr_manifest = folder / "HR" / "manifest.json"
+        if not hr_manifest.is_file():
+            raise UserError(
+                f"{folder}: no originals", "method HR", f"python -m repro upscale --dataset {folder.name}"
+            )
+        original = _manifest(hr_manifest)
+        for method_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
+            manifest = _manifest(method_folder / "manifest.json")
+            for image, sha256 in sorted(manifest["outputs"].items()):
+                path = results.image(folder.name, method_folder.name, image)
+                if not path.is_file() or sha256_file(path) != sha256:
+                    raise UserError(
+                        f"{path}: missing, or not the bytes that its manifest lists",
+                        "an untouched image store",
+                        f"python -m repro upscale --dataset {folder.name} --method {method_folder.name!r}",
+                    )
+                if image not in original["outputs"]:
+                    raise UserError(f"{path}: no original of that name", "an image in HR", "remove it")
+                yield (
+                    StoredImage(
+                        folder.name,
+                        method_folder.name,
+                        image,
+                        path,
+                        results.image(folder.name, "HR", image),
+                        str(manifest.get("run", "")),
+                    ),
+                    [str(note) for note in manifest.get("notes", [])],
+                )
+
+
+def _only_elsewhere(scored: set[tuple[str, str]]) -> dict[str, str]:
+    """``<dataset>/<method>`` -> why a row of Table 2 is empty on one data set, where another has it.
+
+    Imported images often cover some data sets alone (SelfExSR's and DRCN's do).
+    """
+    reasons = {}
+    for method in TABLE2_METHODS:
+        having = {d: [m for e, m in scored if e == d and m.partition(" (")[0] == method] for d in DATASETS}
+        names = {name for found in having.values() for name in found}
+        if not names or method in names:
+            continue
+        sets = ", ".join(dataset for dataset in DATASETS if having[dataset])
+        for dataset in DATASETS:
+            if not having[dataset] and any(e == dataset for e, _ in scored):
+                reasons[f"{dataset}/{method}"] = f"{method}: imported images are here for {sets} only"
+    return reasons
+
+
+def _printed(value: float) -> str:
+    return "inf" if math.isinf(value) else f"{value:.10g}"
+
+
+def evaluate(
+    results: Results,
+    progress: Callable[[int], None] = lambda done: None,
+    extra: Mapping[str, Measure] | None = None,
+    library: str = "",
+) -> int:
+    """Scores every stored image (and nothing else) under both protocols, on all cores.
+
+    Writes ``metrics.csv`` and ``metrics.manifest.json``. Data set ``BSD300-calibration`` is shown to raters
+    and not scored.
+
+    Args:
+        results: where the store is.
+        progress: called after each image under each protocol, and after each extra figure.
+        extra: more measures by name, as :func:`repro.metrics.perceptual.measures` gives them.
+        library: what computes those, for the manifest.
+
+    Returns:
+        The number of images scored.
+
+    Raises:
+        UserError: the store is empty or was tampered with.
+    """
+    found = [entry for entry in stored_images(results) if entry[0].dataset != "BSD300-calibration"]
+    if not found:
+        raise UserError(f"{results.images}: empty", "results of upscale", "python -m repro upscale")
+    stored = [image for image, _ in found]
+    notes = {f"{image.dataset}/{image.method}": lines for image, lines in found}
+    pairs = [(image.hr_path, image.path) for image in stored]
+    hashes = {image.path: sha256_file(image.path) for image in stored}
+    rows = []
+    for protocol in PROTOCOLS:
+        scores = score_many(pairs, protocol, on_done=lambda: progress(1))
+        for image, score in zip(stored, scores, strict=True):
+            for metric, value in (("psnr_db", score.psnr_db), ("ssim", score.ssim)):
+                where = (image.dataset, image.image, image.method, protocol, metric)
+                rows.append((*where, _printed(value), hashes[image.path], image.run))
+    for metric, measure in (extra or {}).items():
+        for image in stored:
+            value = measure(read_u8(image.hr_path), read_u8(image.path))
+            where = (image.dataset, image.image, image.method, EXTRA_PROTOCOL, metric)
+            rows.append((*where, _printed(value), hashes[image.path], image.run))
+            progress(1)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(sorted(rows))
+    write_text(results.metrics_csv, text.getvalue())
+    manifest = make_manifest(
+        kind="metrics",
+        inputs={f"{i.dataset}/{i.method}/{i.image}": hashes[i.path] for i in stored},
+        outputs={results.metrics_csv.name: sha256_file(results.metrics_csv)},
+        notes_by_method={key: lines for key, lines in sorted(notes.items()) if lines},
+        extra={"metrics": sorted(extra), "library": library} if extra else {},
+        missing=_only_elsewhere({(image.dataset, image.method) for image in stored}),
+    )
+    write_manifest(results.metrics_csv.with_suffix(".manifest.json"), manifest)
+    return len(stored)
+
+
+def mean_scores(results: Results, method: str, protocol: str = "daala") -> dict[str, Score]:
+    """A method's mean PSNR and SSIM on each data set, from ``metrics.csv``, in the paper's order.
+
+    Raises:
+        UserError: nothing was scored yet.
+    """
+    path = results.metrics_csv
+    if not path.is_file():
+        raise UserError(f"{path}: no such file", "scores", "python -m repro evaluate")
+    values: dict[str, dict[str, list[float]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if (row["method"], row["protocol"]) == (method, protocol):
+                by_metric = values.setdefault(row["dataset"], {"psnr_db": [], "ssim": []})
+                by_metric[row["metric"]].append(float(row["value"]))
+    order = {name: place for place, name in enumerate(DATASETS)}
+    return {
+        dataset: Score(fmean(of["psnr_db"]), fmean(of["ssim"]))
+        for dataset, of in sorted(values.items(), key=lambda item: (order.get(item[0], 99), item[0]))
+    }

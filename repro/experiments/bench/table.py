@@ -1,0 +1,91 @@
+"""The benchmark table: ``bench/README.md`` made from the JSON files beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from repro.core.atomic import write_text
+
+
+def write_table(folder: Path) -> Path:
+    """Writes the table of every measurement in ``folder``; the same files give the same bytes."""
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    lines = [
+        "# Benchmarks",
+        "",
+        "Medians, as ratios against the plain baseline of the same run; made by `make bench`.",
+        "",
+    ]
+    for name, measured in found.items():
+        lines += _section(name, measured)
+    path = folder / "README.md"
+    write_text(path, "\n".join(lines).rstrip() + "\n")
+    return path
+
+
+def _section(name: str, measured: dict[str, Any]) -> list[str]:
+    versions = measured["versions"]
+    lines = [
+        f"## {name}",
+        "",
+        f"{measured['processor']}, {measured['cores']} cores"
+        + (f", {measured['device']}" if measured.get("device", "cpu") != "cpu" else "")
+        + f"; Python {versions['python']}, torch {versions.get('torch', '-')}.",
+        "",
+    ]
+    if "variants" in measured:
+        lines += _training(measured)
+    elif "modes" in measured:
+        lines += ["| what | megapixels/s | times the baseline |", "| --- | ---: | ---: |"]
+        for label, row in measured["modes"].items():
+            lines.append(f"| {label} | {row['megapixels_per_second']} | {row['times_faster']} |")
+    elif "terms" in measured:
+        lines += [
+            f"Means over the first {measured['batches']} batches of an SRGAN that starts from "
+            f"`{measured['start']}`, before its first update.",
+            "",
+            "| loss term | mean | times the MSE |",
+            "| --- | ---: | ---: |",
+            *(f"| {name} | {row['mean']} | {row['times_mse']} |" for name, row in measured["terms"].items()),
+        ]
+        lines += ["", *(f"Not measured: {words}." for words in measured["left_out"])]
+    else:
+        skip = {"processor", "cores", "versions", "device"}
+        lines += ["| what | figure |", "| --- | ---: |"]
+        for key, value in measured.items():
+            if key not in skip and not isinstance(value, dict):
+                lines.append(f"| {key.replace('_', ' ')} | {_figure(value)} |")
+    return [*lines, ""]
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_figure(v) for v in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _training(measured: dict[str, Any]) -> list[str]:
+    lines = [
+        f"Batch {measured['batch']}; the machine's own bfloat16 convolution rate, forward and backward, is "
+        f"{measured['bfloat16_convolution_tflops']} TFLOP/s.",
+        "",
+        "| variant | execution | ms an update | times the baseline | of the convolution rate | peak memory |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for variant, entry in measured["variants"].items():
+        for label, row in entry["modes"].items():
+            if "failed" in row:
+                lines.append(f"| {variant} | {label} | failed: {row['failed']} | | | |")
+                continue
+            memory = f"{row.get('peak_device_mib') or row['peak_resident_mib']} MiB"
+            if "peak_resident_mib" in row:
+                memory += " resident"
+            lines.append(
+                f"| {variant} | {label} | {1000 * row['seconds']:.4g} | {row['times_faster']:.2f} "
+                f"| {100 * row['fraction_of_convolution_rate']:.0f} % | {memory} |"
+            )
+    return lines

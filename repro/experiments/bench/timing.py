@@ -1,0 +1,37 @@
+"""How things are timed here, and what machine they were timed on."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from repro.core.manifest import package_versions
+
+
+def alternating_seconds(*tasks: Callable[[], object], repeats: int, warm_ups: int = 1) -> list[list[float]]:
+    """Seconds of every run of each task; the tasks take turns, so that a busy spell hits all of them."""
+    for _ in range(warm_ups):
+        for task in tasks:
+            task()
+    seconds: list[list[float]] = [[] for _ in tasks]
+    for _ in range(repeats):
+        for task, times in zip(tasks, seconds, strict=True):
+            began = time.perf_counter()
+            task()
+            times.append(time.perf_counter() - began)
+    return seconds
+
+
+def alternating_medians(*tasks: Callable[[], object], repeats: int, warm_ups: int = 1) -> list[float]:
+    """Median seconds of each task, taking turns."""
+    return [statistics.median(s) for s in alternating_seconds(*tasks, repeats=repeats, warm_ups=warm_ups)]
+
+
+def machine() -> dict[str, Any]:
+    """Processor model, usable cores and versions: what a figure is worth nothing without."""
+    from repro.core.device import processor_name
+    from repro.metrics.score import usable_cores
+
+    return {"processor": processor_name(), "cores": usable_cores(), "versions": package_versions()}

@@ -1,0 +1,206 @@
+"""How fast an update is: the plain eager float32 loop and what the engine makes of it, side by side."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from repro.core.atomic import write_json
+from repro.core.device import device_name, resolve_device
+from repro.core.paths import Results
+from repro.data.samples import Batch
+from repro.experiments.bench.timing import machine
+from repro.methods import variants
+from repro.methods.config import TrainConfig
+from repro.nn import vgg
+from repro.nn.cpu_kernels import use_plain_layers
+from repro.train.engine import make_step
+from repro.train.memory import keep_freed_memory, peak_resident_mib
+from repro.train.networks import make_networks
+
+VARIANTS = ("SRResNet-MSE", "SRGAN-VGG22", "SRGAN-VGG54")
+ENGINE = "the engine on a CPU: bfloat16, channels last, its layers, memory kept"
+
+GOALS = {"SRResNet-MSE": 3.5, "SRGAN-VGG22": 2.2}
+"""Times faster than the eager float32 loop in the same run, on a CPU with bfloat16."""
+GPU_GOALS_MS = {"SRResNet-MSE": 2.0, "SRGAN-VGG54": 6.0}
+
+
+def _modes(device: torch.device) -> dict[str, dict[str, Any]]:
+    """Name -> how the update is executed; the first is the plain baseline."""
+    plain = {"bfloat16": False, "channels_last": False, "compile": "off", "graphs": False, "layers": "plain"}
+    modes: dict[str, dict[str, Any]] = {
+        "eager float32, NCHW": plain,
+        "eager float32, channels last": plain | {"channels_last": True},
+        "eager bfloat16, channels last": plain | {"channels_last": True, "bfloat16": True},
+        ENGINE: plain | {"channels_last": True, "bfloat16": True, "layers": "engine"},
+        "compiled bfloat16, channels last": plain
+        | {"channels_last": True, "bfloat16": True, "compile": "on"},
+    }
+    if device.type == "cuda":
+        del modes[ENGINE]  # GPUs run the ordinary layers
+        eager = modes["eager bfloat16, channels last"]
+        modes["graph of eager bfloat16"] = eager | {"graphs": True}
+        modes["graph of compiled bfloat16"] = eager | {"graphs": True, "compile": "on"}
+    return modes
+
+
+def _features(config: TrainConfig) -> vgg.VGGFeatures | None:
+    """VGG-19 with random weights: as fast as the trained one."""
+    if config.content == "mse":
+        return None
+    layer: vgg.Layer = "vgg22" if config.content == "vgg22" else "vgg54"
+    return vgg.VGGFeatures(vgg.with_random_layers(None, layer, 0), layer)
+
+
+def make_update(config: TrainConfig, device: torch.device, mode: dict[str, Any]) -> Callable[[], object]:
+    """One update of ``config`` on a fixed made-up batch, executed as ``mode`` says."""
+    config = replace(config, channels_last=mode["channels_last"], compile=mode["compile"])
+    networks = make_networks(config, device, _features(config))
+    if mode["layers"] == "plain":
+        use_plain_layers(networks.generator)
+    step = make_step(config, networks, device, mode["bfloat16"], graphs=mode["graphs"])
+    generator = torch.Generator().manual_seed(0)
+    layout = torch.channels_last if mode["channels_last"] else torch.contiguous_format
+    lr = torch.rand(config.batch_size, 3, config.crop_lr, config.crop_lr, generator=generator)
+    hr = torch.rand(config.batch_size, 3, config.crop_hr, config.crop_hr, generator=generator) * 2 - 1
+    batch = Batch(lr.to(device).to(memory_format=layout), hr.to(device).to(memory_format=layout))
+    return lambda: step(batch)
+
+
+def update_flops(config: TrainConfig) -> int:
+    """Floating-point operations of one update, counted by torch (a multiply-add is two)."""
+    update = make_update(
+        config, torch.device("cpu"), _modes(torch.device("cpu"))["eager float32, channels last"]
+    )
+    update()
+    with FlopCounterMode(display=False) as counter:
+        update()
+    return int(counter.get_total_flops())
+
+
+def convolution_flops_per_second(device: torch.device, repeats: int = 7) -> float:
+    """The machine's own bfloat16 rate: forward and backward of the generator's two commonest layers."""
+    best = 0.0
+    for outputs, side in ((64, 24), (256, 48)):
+        conv = torch.nn.Conv2d(64, outputs, 3, padding=1).to(device, torch.bfloat16)
+        conv = conv.to(memory_format=torch.channels_last)
+        x = torch.zeros(16, 64, side, side, device=device, dtype=torch.bfloat16, requires_grad=True)
+        x_last = x.detach().to(memory_format=torch.channels_last).requires_grad_(True)
+        gradient = torch.ones_like(conv(x_last))
+        times = []
+        for _ in range(repeats + 3):
+            began = time.perf_counter()
+            for _ in range(8):
+                conv(x_last).backward(gradient)
+            _synchronise(device)
+            times.append((time.perf_counter() - began) / 8)
+        flops = 3 * 2 * 16 * side * side * 64 * outputs * 9
+        best = max(best, flops / statistics.median(times[3:]))
+    return best
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _time_mode(
+    config: TrainConfig, device: torch.device, mode: dict[str, Any], updates: int
+) -> tuple[list[float], float]:
+    """Seconds of each timed update, and the peak memory in MiB: the device's, or this process's on a CPU."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    elif mode["layers"] == "engine":
+        keep_freed_memory()
+    update = make_update(config, device, mode)
+    for _ in range(3 if device.type == "cuda" else 2):
+        update()
+    _synchronise(device)
+    times = []
+    group = 20 if device.type == "cuda" else 1  # without a stop in between, as the loop runs them
+    for _ in range(updates):
+        began = time.perf_counter()
+        for _ in range(group):
+            update()
+        _synchronise(device)
+        times.append((time.perf_counter() - began) / group)
+    if device.type == "cuda":
+        return times, torch.cuda.max_memory_allocated(device) / 2**20
+    return times, peak_resident_mib()
+
+
+def _time_alone(
+    config: TrainConfig, device: torch.device, mode: dict[str, Any], updates: int
+) -> tuple[list[float], float]:
+    """Like :func:`_time_mode`; on a CPU in a process of its own, so that no mode profits from another's."""
+    if device.type == "cuda":
+        return _time_mode(config, device, mode, updates)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_time_mode, config, device, mode, updates).result()
+
+
+def run(
+    results_folder: Path,
+    device_option: str = "auto",
+    updates: int = 7,
+    names: tuple[str, ...] = VARIANTS,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """The measurements, also written to ``bench/train_<cpu|cuda>.json``.
+
+    Args:
+        results_folder: where results lie.
+        device_option: auto, cpu or cuda.
+        updates: timed updates (on a GPU: groups of 20) a mode.
+        names: the variants to time.
+        report: called with a line after each mode.
+    """
+    device = resolve_device(device_option)
+    ceiling = convolution_flops_per_second(device)
+    report(f"bfloat16 convolution rate: {ceiling / 1e12:.3g} TFLOP/s")
+    variants_measured: dict[str, Any] = {}
+    for name in names:
+        config = variants.configure(name, "paper")
+        flops = update_flops(config)
+        rows: dict[str, Any] = {}
+        baseline = None
+        for label, mode in _modes(device).items():
+            try:
+                times, peak = _time_alone(config, device, mode, updates)
+            except (RuntimeError, torch.cuda.OutOfMemoryError) as error:
+                rows[label] = {"failed": str(error).splitlines()[0][:200]}
+                report(f"{name}: {label}: failed ({rows[label]['failed']})")
+                continue
+            median = statistics.median(times)
+            baseline = baseline or median
+            rows[label] = {
+                "seconds": median,
+                "times_faster": round(baseline / median, 2),
+                "fraction_of_convolution_rate": round(flops / median / ceiling, 3),
+            }
+            rows[label]["peak_device_mib" if device.type == "cuda" else "peak_resident_mib"] = round(peak)
+            report(f"{name}: {label}: {1000 * median:.4g} ms, {baseline / median:.2f} times the baseline")
+        variants_measured[name] = {"gigaflop_an_update": round(flops / 1e9, 1), "modes": rows}
+    measured = machine() | {
+        "device": device_name(device),
+        "batch": "16 x 96 x 96",
+        "bfloat16_convolution_tflops": round(ceiling / 1e12, 3),
+        "goals_times_faster": GOALS if device.type == "cpu" else None,
+        "goals_ms": GPU_GOALS_MS if device.type == "cuda" else None,
+        "variants": variants_measured,
+    }
+    write_json(Results(results_folder).bench / f"train_{device.type}.json", measured)
+    return json.loads(json.dumps(measured))

@@ -1,0 +1,1 @@
+"""Images as arrays: files, ranges, colour, MATLAB's resizing, tiles."""

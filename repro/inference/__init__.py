@@ -1,0 +1,1 @@
+"""Trained networks as functions from images to images, and the image store."""

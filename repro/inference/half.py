@@ -1,0 +1,95 @@
+"""Weights in half the bytes, where no score notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from repro.core.errors import UserError
+from repro.data.benchmarks import SAMPLE, EvaluationImage, available_datasets, load_dataset
+from repro.inference.upscaler import Enlarger, generator_from
+from repro.metrics.score import mean_score, score_pair
+from repro.papers.srgan import DATASETS
+
+LIMIT_DB = 0.002
+"""What the mean PSNR of a data set may move."""
+
+TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Halved:
+    """A generator's tensors, the convolutions' kernels in two bytes a value.
+
+    Attributes:
+        dtype: ``float16`` or ``bfloat16``.
+        tensors: biases, slopes and batch norm's vectors stay float32; they are a hundredth of it all.
+        psnr_change_db: data set -> how far the mean PSNR (daala) moved.
+    """
+
+    dtype: str
+    tensors: dict[str, Tensor]
+    psnr_change_db: dict[str, float]
+
+
+def halved(
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, object],
+    images: Mapping[str, Sequence[EvaluationImage]],
+    progress: Callable[[int], None] = lambda done: None,
+) -> Halved:
+    """The weights as float16, or else as bfloat16, whichever first keeps every data set's PSNR.
+
+    Args:
+        tensors, metadata: of a generator's file.
+        images: data set -> the images that it is measured on.
+        progress: called with the number of images just enlarged; each is enlarged once for every type tried
+            and once with the weights as they are.
+
+    Raises:
+        UserError: both move the PSNR by :data:`LIMIT_DB` or more.
+    """
+    before = _psnr_db(tensors, metadata, images, progress)
+    tried = []
+    for name, dtype in TYPES.items():
+        candidate = {key: t.to(dtype) if t.ndim > 1 else t for key, t in tensors.items()}
+        if not all(bool(torch.isfinite(t).all()) for t in candidate.values() if t.is_floating_point()):
+            tried.append(f"{name} overflows")
+            continue
+        after = _psnr_db(candidate, metadata, images, progress)
+        change = {dataset: after[dataset] - before[dataset] for dataset in before}
+        worst = max(map(abs, change.values()))
+        if worst < LIMIT_DB:
+            return Halved(name, candidate, change)
+        tried.append(f"{name} moves it by {worst:.4f} dB")
+    raise UserError(
+        f"half precision moves the PSNR: {', '.join(tried)}", f"less than {LIMIT_DB} dB", "leave out --half"
+    )
+
+
+def measured_images(data_root: Path | None) -> dict[str, tuple[EvaluationImage, ...]]:
+    """The benchmarks that are there, else ``sample``."""
+    there = [name for name in available_datasets(data_root) if name in DATASETS]
+    return {name: load_dataset(name, data_root) for name in there or [SAMPLE]}
+
+
+def _psnr_db(
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, object],
+    images: Mapping[str, Sequence[EvaluationImage]],
+    progress: Callable[[int], None],
+) -> dict[str, float]:
+    enlarger = Enlarger(generator_from(tensors, metadata, "the weights"), torch.device("cpu"))
+    means = {}
+    for dataset, ones in images.items():
+        scores = []
+        for image in ones:
+            (sr,) = enlarger.enlarge([image.lr_u8()])
+            scores.append(score_pair(image.hr_u8(), sr, "daala"))
+            progress(1)
+        means[dataset] = mean_score(scores).psnr_db
+    return means

@@ -1,0 +1,175 @@
+"""Results on disk: every image of a data set by one method, as PNGs in the image store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.core.errors import UserError
+from repro.core.manifest import make_manifest, write_manifest
+from repro.core.paths import Results
+from repro.data.benchmarks import EvaluationImage, load_dataset
+from repro.imaging.io import sha256_file, write_png
+from repro.inference.methods import Method
+
+Progress = Callable[[int], None]
+OWN, IMPORTED = "result images", "imported result images"
+"""What the manifests of the image store call the two kinds of results."""
+
+_GROUP = 25
+"""Images whose low-resolution pixels are in memory together."""
+
+
+def _lr_digest(images: tuple[EvaluationImage, ...]) -> str:
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(image.image.encode() + b"\0" + np.ascontiguousarray(image.lr_u8()).tobytes())
+    return digest.hexdigest()
+
+
+def kept(folder: Path, inputs: dict[str, str], names: list[str]) -> bool:
+    """Whether a method's folder already holds exactly these images, unchanged, from these inputs."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        outputs = manifest["outputs"]
+        if manifest["inputs"] != inputs or sorted(outputs) != sorted(names):
+            return False
+        return all(sha256_file(folder / f"{name}.png") == outputs[name] for name in names)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def store_images(
+    results: Results,
+    dataset: str,
+    method: str,
+    inputs: dict[str, str],
+    images: tuple[EvaluationImage, ...],
+    make: Callable[[list[EvaluationImage]], list[NDArray[np.uint8]]],
+    progress: Progress = lambda done: None,
+    notes: tuple[str, ...] = (),
+    kind: str = OWN,
+    **extra: Any,
+) -> bool:
+    """Writes one method's images of a data set, and their manifest last; the way into the image store.
+
+    Args:
+        results: where the store is.
+        dataset: the data set.
+        method: the folder's name. Imported images carry their origin in brackets; results of ours do not.
+        inputs: name -> hash of all that the images depend on; what is there from the same inputs is kept.
+        images: what the store holds afterwards, and nothing else.
+        make: the pixels of a few images at a time.
+        progress: called with the number of images just done.
+        notes: sentences that every reader of the results must see.
+        kind: :data:`OWN` or :data:`IMPORTED`.
+        extra: more fields of the manifest.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        UserError: a name of the other kind, or the folder holds images of the other kind.
+    """
+    folder = results.method_folder(dataset, method)
+    _check_kind(folder, method, kind)
+    names = [image.image for image in images]
+    if kept(folder, inputs, names):
+        progress(len(images))
+        return False
+    results.method_manifest(dataset, method).unlink(missing_ok=True)  # half of these and half of those: never
+    outputs = {}
+    for start in range(0, len(images), _GROUP):
+        part = list(images[start : start + _GROUP])
+        for image, pixels in zip(part, make(part), strict=True):
+            outputs[image.image] = write_png(results.image(dataset, method, image.image), pixels)
+            progress(1)
+    for surplus in set(folder.glob("*.png")) - {results.image(dataset, method, name) for name in names}:
+        surplus.unlink()
+    manifest = make_manifest(
+        kind=kind,
+        inputs=inputs,
+        outputs=outputs,
+        notes=list(notes),
+        dataset=dataset,
+        method=method,
+        **extra,
+    )
+    write_manifest(results.method_manifest(dataset, method), manifest)
+    return True
+
+
+def _check_kind(folder: Path, method: str, kind: str) -> None:
+    """Results of ours and imported ones never share a folder, nor the look of their names."""
+    if ("(" in method) != (kind == IMPORTED):
+        raise UserError(
+            f"{kind} as method {method!r}",
+            "the origin in brackets for imported images, and no brackets for results of this program",
+            "choose another --method",
+        )
+    try:
+        there = json.loads((folder / "manifest.json").read_text())["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if there != kind:
+        raise UserError(f"{folder}: holds {there}", kind, f"choose another --method, or remove {folder}")
+
+
+def upscale_dataset(
+    results: Results,
+    dataset: str,
+    method: Method,
+    data_root: Path | None,
+    progress: Progress = lambda done: None,
+) -> bool:
+    """Writes ``images/<dataset>/<method>/<image>.png`` for every image, and the manifest last.
+
+    What is there already from the same inputs is kept.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        UserError: the data set is not all there.
+    """
+    images = load_dataset(dataset, data_root)
+
+    def lr_u8(image: EvaluationImage) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(image.lr_native_u8() if method.takes_grey else image.lr_u8())
+
+    inputs = {"low-resolution images": _lr_digest(images)} | method.inputs
+    return store_images(
+        results,
+        dataset,
+        method.name,
+        inputs,
+        images,
+        lambda part: method.enlarge([lr_u8(image) for image in part]),
+        progress,
+        method.notes,
+        run=method.run,
+    )
+
+
+def store_originals(results: Results, dataset: str, data_root: Path | None) -> bool:
+    """Writes the originals as method ``HR``, so that the store holds all that is shown and scored.
+
+    A greyscale file stays one: the community's protocol scores it as such (section 7).
+    """
+    images = load_dataset(dataset, data_root)
+    inputs = {image.image: image.hr_file_sha256() for image in images}
+    return store_images(
+        results,
+        dataset,
+        "HR",
+        inputs,
+        images,
+        lambda part: [np.ascontiguousarray(image.hr_native_u8()) for image in part],
+        run="",
+    )

@@ -1,0 +1,1 @@
+"""One file a method, and the explicit table of all of them."""

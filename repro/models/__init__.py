@@ -1,1 +1,0 @@
-"""The networks: generator, discriminator and the VGG-19 features of the loss."""

@@ -1,0 +1,1 @@
+"""One torch-free file a paper: its printed figures, settings and tolerances."""

@@ -1,0 +1,76 @@
+"""Finding the generator that a variant's training left behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.imaging.io import sha256_file
+
+GENERATOR_FILE = "generator.safetensors"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A training run that is complete: its folder, generator and what it was."""
+
+    folder: Path
+    variant: str
+    profile: str
+    seed: int
+
+    @property
+    def generator(self) -> Path:
+        return self.folder / GENERATOR_FILE
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run's generator is there, whole, and its manifest says so."""
+    try:
+        outputs = json.loads((folder / "manifest.json").read_text())["outputs"]
+    except (OSError, ValueError, KeyError):
+        return False
+    generator = folder / GENERATOR_FILE
+    return generator.is_file() and outputs.get(GENERATOR_FILE) == sha256_file(generator)
+
+
+def finished_runs(results: Results) -> list[FinishedRun]:
+    """Every finished run, by name."""
+    found = []
+    for folder in sorted(results.runs.glob("*")) if results.runs.is_dir() else []:
+        if is_finished(folder):
+            config = json.loads((folder / "manifest.json").read_text())["config"]
+            found.append(FinishedRun(folder, config["variant"], config["profile"], config["seed"]))
+    return found
+
+
+def the_run(
+    results: Results, variant: str, profile: str | None = None, seed: int | None = None
+) -> FinishedRun:
+    """The one finished run of a variant.
+
+    Raises:
+        UserError: there is none, or more than one fits (all are named).
+    """
+    fitting = [
+        run
+        for run in finished_runs(results)
+        if run.variant == variant and profile in {None, run.profile} and seed in {None, run.seed}
+    ]
+    if not fitting:
+        raise UserError(
+            f"no finished run of {variant} in {results.runs}",
+            "a trained generator",
+            f"python -m repro train {variant} --profile {profile or 'quick'}",
+        )
+    if len(fitting) > 1:
+        names = ", ".join(run.folder.name for run in fitting)
+        raise UserError(
+            f"{len(fitting)} runs of {variant}: {names}",
+            "one",
+            "choose with --weights FILE, --profile or --seed",
+        )
+    return fitting[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from repro.core.errors import UserError
-from repro.methods.config import Precision
+from repro.core.settings import Precision
 
 
 def resolve_device(name: str) -> torch.device:

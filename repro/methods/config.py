@@ -1,238 +1,222 @@
-"""The configuration of a training run: one frozen dataclass, checked when it is made."""
+"""The configuration of a training run: frozen groups of settings, each checked when it is made.
+
+What a method's paper leaves open is marked "open" where the method states its values; the manifest repeats
+the choice. Every field either changes what a run computes, or is refused where it would have no effect.
+"""
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 from repro.core.errors import UserError
-from repro.papers import srgan as paper
+from repro.core.settings import Precision, Settings, known, leaves, parsed, setting
 
-Content = Literal["mse", "vgg22", "vgg54"]
-Precision = Literal["float32", "bfloat16", "auto"]
-Arithmetic = Literal["float32", "bfloat16", "float64"]  # of enlarging
-Decay = Literal["constant", "two-phase", "cosine", "geometric", "staircase"]
+Decay = Literal["constant", "two-phase", "halving", "cosine", "hold", "geometric", "staircase"]
 Augmentation = Literal["none", "flip", "dihedral"]
-PReLUSharing = Literal["layer", "channel"]
 Switch = Literal["on", "off", "auto"]
-Network = Literal["srresnet", "srcnn", "espcn", "drcn"]
-Optimiser = Literal["adam", "sgd"]
+OptimiserKind = Literal["adam", "sgd", "muon"]
+
+PROFILES = ("quick", "cpu", "paper")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides what a run computes; the defaults are the paper's SRResNet-MSE.
+class NetworkSettings(Settings):
+    """What a method's networks are made from; a method with settings of its own derives from it."""
 
-    Fields that the paper leaves open are marked "open" below; the manifest repeats the choice.
+
+@dataclass(frozen=True)
+class LossSettings(Settings):
+    """What a method's loss terms take; likewise."""
+
+
+@dataclass(frozen=True)
+class OptimiserSettings(Settings):
+    """How gradients become updates.
+
+    Attributes:
+        optimiser: ``adam``; ``sgd`` with momentum 0.9; ``muon`` for the 3 x 3 kernels with Adam for the rest.
+        adam_beta1, adam_beta2: Adam's decay rates.
+        weight_decay: L2, added to the gradient.
+        gradient_clip: the most that the length of a network's gradient may be; 0 is no bound.
+        muon_rate: Muon's learning rate as a multiple of the schedule's, which is Adam's.
+        muon_momentum: of Muon.
     """
 
-    variant: str = "SRResNet-MSE"
-    profile: str = "paper"
-    seed: int = 0
+    optimiser: OptimiserKind = "adam"
+    adam_beta1: float = setting(0.9, 0, 1, high_open=True)
+    adam_beta2: float = setting(0.999, 0, 1, high_open=True)
+    weight_decay: float = setting(0.0, 0, 1)
+    gradient_clip: float = setting(0.0, 0, 1e6)
+    muon_rate: float = setting(1.0, 0, 1000, low_open=True)
+    muon_momentum: float = setting(0.95, 0, 1, high_open=True)
 
-    # generator (Figure 4)
-    residual_blocks: int = paper.RESIDUAL_BLOCKS
-    long_skip: bool = True
-    prelu: PReLUSharing = "layer"  # open
+    def check(self) -> None:
+        self.only_where(self.optimiser != "sgd", "--set optimiser=adam|muon", "adam_beta1", "adam_beta2")
+        self.only_where(self.optimiser == "muon", "--set optimiser=muon", "muon_rate", "muon_momentum")
 
-    # losses (equations 3 to 6, Section 2.2.1)
-    content: Content = "mse"
-    adversarial_weight: float = 0.0
-    tv_weight: float = 0.0
-    start: str = ""  # variant whose generator this one starts from; "" is from scratch
 
-    # schedule (Section 3.2)
-    updates: int = paper.SRRESNET_UPDATES
-    batch_size: int = paper.BATCH_SIZE
-    crop_hr: int = paper.CROP_HR
-    augmentation: Augmentation = "flip"  # open
-    learning_rate: float = paper.LEARNING_RATE
-    warmup_updates: int = 0
+@dataclass(frozen=True)
+class ScheduleSettings(Settings):
+    """How long a run is, and the learning rate of each of its updates.
+
+    Attributes:
+        updates: how many.
+        learning_rate: the highest.
+        warmup_updates: over which it rises linearly from 0.
+        decay: what follows (:func:`repro.train.schedule.learning_rate`).
+        late_from: ``two-phase``: the first update at ``learning_rate_late``.
+        learning_rate_late: of the second phase; where ``geometric`` and ``staircase`` end.
+        hold_share: ``hold``: the share of the updates before the decay to zero begins.
+        milestones: ``halving``: after how many updates the rate is halved, joined by ``/``.
+        ema_decay: of the averaged copy of the generator; 0 is none.
+    """
+
+    updates: int = setting(1_000_000, 1, 100_000_000)
+    learning_rate: float = setting(1e-4, 0, 1, low_open=True, high_open=True)
+    warmup_updates: int = setting(0, 0, 100_000_000)
     decay: Decay = "constant"
-    late_from: int = 0  # decay = "two-phase": the first update at learning_rate_late
-    learning_rate_late: float = paper.LEARNING_RATE_LATE
-    adam_beta1: float = paper.ADAM_BETA1
-    adam_beta2: float = 0.999  # open
-    ema_decay: float = 0.0  # 0: no averaging of the generator's weights
+    late_from: int = setting(0, 0, 100_000_000)
+    learning_rate_late: float = setting(1e-5, 0, 1, low_open=True, high_open=True)
+    hold_share: float = setting(0.75, 0, 1, high_open=True)
+    milestones: str = ""
+    ema_decay: float = setting(0.0, 0, 1, high_open=True)
 
-    # arithmetic: changes speed, and results within rounding
+    def check(self) -> None:
+        self.only_where(self.decay == "two-phase", "--set decay=two-phase", "late_from")
+        late = self.decay in {"two-phase", "geometric", "staircase"}
+        self.only_where(late, "--set decay=two-phase|geometric|staircase", "learning_rate_late")
+        self.only_where(self.decay == "hold", "--set decay=hold", "hold_share")
+        self.only_where(self.decay == "halving", "--set decay=halving", "milestones")
+        if not all(part.isdecimal() for part in self.milestones.split("/") if self.milestones):
+            raise UserError(f"milestones = {self.milestones!r}", "updates joined by /", "--set milestones=100/200")
+
+
+@dataclass(frozen=True)
+class DataSettings(Settings):
+    """What a batch holds.
+
+    Attributes:
+        scale: of super-resolution.
+        batch_size: crops a batch.
+        crop_hr: side of the high-resolution crops, in pixels.
+        augmentation: ``flip`` mirrors left-right, ``dihedral`` takes all eight symmetries of the square.
+    """
+
+    scale: int = setting(4, 1, 8)
+    batch_size: int = setting(16, 1, 4096)
+    crop_hr: int = setting(96, 1, 2048)
+    augmentation: Augmentation = "flip"
+
+    def check(self) -> None:
+        if self.crop_hr % self.scale:
+            fitting = max(self.crop_hr // self.scale, 1) * self.scale
+            raise UserError(
+                f"crop_hr = {self.crop_hr} at scale {self.scale}", "a multiple of the scale",
+                f"--set crop_hr={fitting}",
+            )  # fmt: skip
+
+    @property
+    def crop_lr(self) -> int:
+        """Side of the low-resolution crops, in pixels."""
+        return self.crop_hr // self.scale
+
+
+@dataclass(frozen=True)
+class ArithmeticSettings(Settings):
+    """In what the networks compute: changes speed, and results within rounding.
+
+    Attributes:
+        precision: ``bfloat16`` is autocast; ``auto`` takes it where the processor has instructions for it.
+        channels_last: memory layout.
+        compile: by torch.compile.
+    """
+
     precision: Precision = "float32"
     channels_last: bool = True
     compile: Switch = "auto"
 
-    # what is written, and when
-    log_every: int = 100
-    validate_every: int = 5_000
-    sample_every: int = 50_000
-    checkpoint_every: int = 1_000
-    validation_images: int = 24
 
-    # the reference methods (repro.methods.references); at these defaults none of it touches SRResNet or SRGAN
-    network: Network = "srresnet"
-    filters: int = 256  # of DRCN
-    recursions: int = 16  # of DRCN
-    narrow_start: bool = True  # of SRCNN: its paper's initial weights
-    optimiser: Optimiser = "adam"  # sgd has momentum 0.9
-    weight_decay: float = 0.0
-    gradient_clip: float = 0.0  # most that a gradient's length may be; 0 is no bound
+@dataclass(frozen=True)
+class LoggingSettings(Settings):
+    """What is written and when; no part of a run's identity, but for how many images are held out."""
 
-    def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for field in fields(self):
-            _check_type(field.name, getattr(self, field.name), hints[field.name])
-        self._check_ranges()
+    log_every: int = setting(100, 1, 1e9)
+    validate_every: int = setting(5_000, 1, 1e9)
+    sample_every: int = setting(50_000, 1, 1e9)
+    checkpoint_every: int = setting(1_000, 1, 1e9)
+    validation_images: int = setting(24, 0, 10_000)
 
-    def _check_ranges(self) -> None:
-        positive = ("updates", "batch_size", "residual_blocks", "log_every", "checkpoint_every")
-        for name in (*positive, "validate_every", "sample_every", "filters", "recursions"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} = {getattr(self, name)}", "1 or more", f"--set {name}=1")
-        if self.network != "srresnet":
-            self._check_reference()
-        elif self.crop_hr < 32 or self.crop_hr % 32:
-            raise UserError(
-                f"crop_hr = {self.crop_hr}",
-                "a multiple of 32, 32 or more (VGG-19 halves five times; LR crops are a quarter)",
-                "--set crop_hr=96",
-            )
-        if self.adversarial_weight > 0 and self.crop_hr != paper.CROP_HR:
-            raise UserError(
-                f"crop_hr = {self.crop_hr} with an adversarial loss",
-                f"{paper.CROP_HR}: the discriminator's dense layer is made for it (Figure 4)",
-                f"--set crop_hr={paper.CROP_HR}",
-            )
-        for name in ("learning_rate", "learning_rate_late"):
-            if not 0 < getattr(self, name) < 1:
-                raise UserError(f"{name} = {getattr(self, name)}", "between 0 and 1", f"--set {name}=1e-4")
-        for name in ("adam_beta1", "adam_beta2", "ema_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(
-                    f"{name} = {getattr(self, name)}", "0 or more and below 1", f"--set {name}=0.9"
-                )
-        for name in (
-            "adversarial_weight",
-            "tv_weight",
-            "weight_decay",
-            "gradient_clip",
-            "warmup_updates",
-            "late_from",
-            "validation_images",
-            "seed",
-        ):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} = {getattr(self, name)}", "0 or more", f"--set {name}=0")
 
-    def _check_reference(self) -> None:
-        if self.crop_hr < 36 or self.crop_hr % paper.SCALE:
-            raise UserError(
-                f"crop_hr = {self.crop_hr}", f"a multiple of {paper.SCALE}, 36 or more", "--set crop_hr=68"
-            )
-        if self.content != "mse" or self.adversarial_weight or self.tv_weight or self.start:
-            raise UserError(
-                f"network {self.network} with a content, adversarial, TV or start setting",
-                "its own paper's loss, from scratch",
-                "leave the setting out",
-            )
+@dataclass(frozen=True)
+class RunConfig(Settings):
+    """Everything that decides what a run computes.
 
-    @property
-    def adversarial(self) -> bool:
-        """Whether this is an SRGAN (it has a discriminator)."""
-        return self.adversarial_weight > 0
+    Attributes:
+        variant: its name in tables; names the configuration of its paper and is no setting.
+        method: key of :data:`repro.methods.METHODS`.
+        profile: ``quick``, ``cpu`` or ``paper``.
+        seed: of every random draw.
+        start: variant whose generator this one starts from; "" is from scratch.
+    """
 
-    @property
-    def crop_lr(self) -> int:
-        return self.crop_hr // paper.SCALE
+    variant: str = ""
+    method: str = ""
+    profile: str = "paper"
+    seed: int = setting(0, 0, 2**62)
+    start: str = ""
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    losses: LossSettings = field(default_factory=LossSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    arithmetic: ArithmeticSettings = field(default_factory=ArithmeticSettings)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The fields, JSON-ready."""
-        return asdict(self)
+    def but(self, **changes: Any) -> RunConfig:
+        """A copy with changes; those of a group are given as its name and a dictionary of its fields."""
+        return replace(
+            self, **{k: replace(getattr(self, k), **v) if isinstance(v, dict) else v for k, v in changes.items()}
+        )
 
-    def identity(self) -> dict[str, Any]:
-        """What a run is named after; fields that came later count only where they are not at their defaults.
-
-        So no field that is added renames a run that was made before it.
-        """
-        departures = self.departures()
-        return {k: v for k, v in self.as_dict().items() if k not in _LATER_FIELDS or k in departures}
-
-    def departures(self) -> dict[str, Any]:
-        """The fields that are not at their defaults."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
-
-    def with_settings(self, settings: list[str]) -> TrainConfig:
-        """A copy with ``field=value`` settings applied, each checked.
+    def with_settings(self, settings: list[str]) -> RunConfig:
+        """A copy with ``field=value`` settings applied together; old and short names are understood.
 
         Raises:
-            UserError: not of that form, an unknown field (the nearest one is named), a value of
-                another type or out of range.
+            UserError: not of that form, an unknown field (the nearest is named), a value of another type, out
+                of range, or without effect; or a field that names the run (variant, method, profile).
         """
-        changes: dict[str, Any] = {}
-        hints = get_type_hints(type(self))
-        for setting in settings:
-            name, equals, text = setting.partition("=")
+        config, paths = self, [path for path, _ in leaves(self)]
+        changes: dict[str, dict[str, Any]] = {}
+        for text in settings:
+            name, equals, value = text.partition("=")
             if not equals:
-                raise UserError(f"--set {setting!r}", "field=value", "e.g. --set batch_size=8")
-            field = _known_field(name.strip(), list(hints))
-            changes[field] = _parse(field, text.strip(), hints[field])
-        return replace(self, **changes)
+                raise UserError(f"--set {text!r}", "field=value", "e.g. --set batch_size=8")
+            path = known(name.strip(), paths)
+            if path in _NAMES:
+                raise UserError(
+                    f"--set {path}=...", "a setting: the name says which configuration this is",
+                    f"python -m repro train VARIANT --{'profile' if path == 'profile' else 'help'}",
+                )  # fmt: skip
+            group, _, leaf = path.rpartition(".")
+            changes.setdefault(group, {})[leaf] = parsed(self, path, value.strip())
+        # a group's settings are applied at once: some are allowed only together
+        for group, values in changes.items():
+            config = config.but(**(values if not group else {group: values}))
+        return config
+
+    def identity(self) -> dict[str, Any]:
+        """What a run is named after: every field that changes its result."""
+        values = self.as_dict()
+        del values["logging"]
+        del values["arithmetic"]["compile"]
+        return values
 
 
-_LATER_FIELDS = (
-    "network",
-    "filters",
-    "recursions",
-    "narrow_start",
-    "optimiser",
-    "weight_decay",
-    "gradient_clip",
-)
+_NAMES = ("variant", "method", "profile")
 
 
-def config_from_dict(values: dict[str, Any]) -> TrainConfig:
-    """The config that :meth:`TrainConfig.as_dict` told; unknown or missing fields are errors."""
-    names = [field.name for field in fields(TrainConfig)]
-    for name in values:
-        _known_field(name, names)
-    missing = sorted(set(names) - set(values) - set(_LATER_FIELDS))
-    if missing:
-        raise UserError(f"configuration without {', '.join(missing)}", "every field", "start the run anew")
-    return TrainConfig(**values)
-
-
-def _known_field(name: str, names: list[str]) -> str:
-    if name not in names:
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
-        raise UserError(
-            f"unknown setting {name!r}", f"the nearest field is {nearest!r}", f"--set {nearest}=..."
-        )
-    return name
-
-
-def _parse(name: str, text: str, hint: Any) -> Any:
-    if get_args(hint) or hint is str:
-        return text
-    if hint is bool:
-        if text.lower() in {"true", "yes", "on", "1"}:
-            return True
-        if text.lower() in {"false", "no", "off", "0"}:
-            return False
-    else:
-        try:
-            return int(text.replace("_", "")) if hint is int else float(text)
-        except ValueError:
-            pass
-    raise UserError(f"{name} = {text!r}", f"a value of type {hint.__name__}", f"--set {name}=...")
-
-
-def _check_type(name: str, value: Any, hint: Any) -> None:
-    choices = get_args(hint)
-    if choices:
-        if value not in choices:
-            raise UserError(
-                f"{name} = {value!r}", f"one of {', '.join(choices)}", f"--set {name}={choices[0]}"
-            )
-        return
-    allowed = (int, float) if hint is float else (hint,)
-    if not isinstance(value, allowed) or (isinstance(value, bool) and hint is not bool):
-        raise UserError(f"{name} = {value!r}", f"a value of type {hint.__name__}", f"--set {name}=...")
+def differing(config: RunConfig, other: RunConfig) -> list[tuple[str, Any, Any]]:
+    """(dotted path, value here, value there) of every field in which two configurations differ."""
+    theirs = dict(leaves(other))
+    return [(path, value, theirs.get(path)) for path, value in leaves(config) if theirs.get(path) != value]

@@ -39,7 +39,12 @@ class Bounds:
 
 
 def setting(
-    default: Any, low: float | None = None, high: float = 1e9, *, low_open: bool = False, high_open: bool = False
+    default: Any,
+    low: float | None = None,
+    high: float = 1e9,
+    *,
+    low_open: bool = False,
+    high_open: bool = False,
 ) -> Any:
     """A dataclass field with its default and, for numbers, its bounds."""
     if low is None:
@@ -133,7 +138,9 @@ def known(name: str, paths: list[str]) -> str:
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        raise UserError(f"setting {name!r} stands for several", " or ".join(fitting), f"--set {fitting[0]}=...")
+        raise UserError(
+            f"setting {name!r} stands for several", " or ".join(fitting), f"--set {fitting[0]}=..."
+        )
     short = [path.rpartition(".")[2] for path in paths]
     nearest = difflib.get_close_matches(name, short + paths, n=1, cutoff=0.0)[0]
     raise UserError(

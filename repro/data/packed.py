@@ -1,6 +1,6 @@
-"""The packed bank of training images: decoded once, memory-mapped ever after.
+"""The packed dataset of training images: decoded once, memory-mapped ever after.
 
-A bank is a folder of chunks, each a file of raw H x W x 3 uint8 pixels, one image after another, with a
+It is a folder of chunks, each a file of raw H x W x 3 uint8 pixels, one image after another, with a
 JSON index beside it. Chunks are written whole or not at all, so an interrupted packing goes on where it
 was. 350 thousand ImageNet photographs are served as well as nine hundred: nothing is read before its
 pixels are asked for.
@@ -28,7 +28,7 @@ FORMAT = 1
 
 
 class PackableImage(Protocol):
-    """What the bank needs of a training image: a name, a hash, and its pixels."""
+    """What packing needs of a training image: a name, a hash, and its pixels."""
 
     @property
     def key(self) -> str: ...
@@ -89,8 +89,8 @@ def _pack_chunk(folder: Path, number: int, images: Sequence[PackableImage], smal
     return len(images)
 
 
-def bank_digest(images: Sequence[PackableImage], smallest_side: int) -> str:
-    """The name of a bank: changes with any image's key or hash, their order, and the smallest side."""
+def dataset_digest(images: Sequence[PackableImage], smallest_side: int) -> str:
+    """The name of a packed dataset: changes with any image's key or hash, their order, and the smallest side."""
     digest = hashlib.sha256(f"bank {FORMAT} {smallest_side} {IMAGES_PER_CHUNK}".encode())
     for image in images:
         digest.update(f"{image.key}\0{image.sha256}\n".encode())
@@ -103,12 +103,12 @@ def pack(
     smallest_side: int,
     workers: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
-) -> Bank:
-    """A bank of ``images`` in ``folder / <digest>``; chunks that are there already are kept.
+) -> PackedDataset:
+    """The ``images`` packed in ``folder / <digest>``; chunks that exist are kept.
 
     Args:
-        images: what to pack, in order. Unreadable and too small ones are left out and named in the bank.
-        folder: where banks are kept.
+        images: what to pack, in order. Unreadable and too small ones are left out and named in it.
+        folder: where packed datasets are kept.
         smallest_side: sides below this are too small to crop from.
         workers: processes; all cores by default, 1 packs in this process.
         progress: called with the number of images just done.
@@ -116,15 +116,15 @@ def pack(
     Raises:
         UserError: no image is left.
     """
-    bank_folder = folder / bank_digest(images, smallest_side)
-    bank_folder.mkdir(parents=True, exist_ok=True)
+    target = folder / dataset_digest(images, smallest_side)
+    target.mkdir(parents=True, exist_ok=True)
     todo = []
     for number, start in enumerate(range(0, len(images), IMAGES_PER_CHUNK)):
         chunk = images[start : start + IMAGES_PER_CHUNK]
-        if (bank_folder / f"chunk_{number:05d}.json").is_file():
+        if (target / f"chunk_{number:05d}.json").is_file():
             progress(len(chunk))
         else:
-            todo.append((bank_folder, number, chunk, smallest_side))
+            todo.append((target, number, chunk, smallest_side))
     workers = min(workers or os.cpu_count() or 1, len(todo))
     if workers <= 1:
         for job in todo:
@@ -134,15 +134,15 @@ def pack(
             for done in pool.map(_pack_chunk, *zip(*todo, strict=True)):
                 progress(done)
     chunks = (len(images) + IMAGES_PER_CHUNK - 1) // IMAGES_PER_CHUNK
-    write_json(bank_folder / "bank.json", {"format": FORMAT, "chunks": chunks, "digest": bank_folder.name})
-    return open_bank(bank_folder)
+    write_json(target / "bank.json", {"format": FORMAT, "chunks": chunks, "digest": target.name})
+    return open_packed(target)
 
 
-def open_bank(folder: Path) -> Bank:
-    """The bank in ``folder``.
+def open_packed(folder: Path) -> PackedDataset:
+    """The packed dataset in ``folder``.
 
     Raises:
-        UserError: not a whole bank, or one without images.
+        UserError: not a whole one, or one without images.
     """
     try:
         head = json.loads((folder / "bank.json").read_text())
@@ -151,22 +151,22 @@ def open_bank(folder: Path) -> Bank:
         ]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
-            f"{folder}: not a whole bank ({type(error).__name__})",
-            "a packed bank",
+            f"{folder}: not a whole packed dataset ({type(error).__name__})",
+            "a packed dataset",
             "python -m repro data pack",
         ) from None
-    bank = Bank(folder, head["digest"], indices)
-    if not len(bank):
-        skipped = bank.skipped[0] if bank.skipped else "none was given"
+    dataset = PackedDataset(folder, head["digest"], indices)
+    if not len(dataset):
+        skipped = dataset.skipped[0] if dataset.skipped else "none was given"
         raise UserError(
             f"no image to train on ({skipped})",
             "RGB photographs at least as large as a crop",
             "--train-root FOLDER",
         )
-    return bank
+    return dataset
 
 
-class Bank:
+class PackedDataset:
     """Decoded images behind memory maps.
 
     Attributes:
@@ -174,7 +174,7 @@ class Bank:
         heights, widths: (images,) int64, pixels.
         chunk, offset: where each image begins.
         skipped: sentences about images that were left out.
-        digest: the bank's name; changes with its content.
+        digest: its name; changes with its content.
     """
 
     def __init__(self, folder: Path, digest: str, indices: list[dict[str, Any]]) -> None:

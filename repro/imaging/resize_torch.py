@@ -14,17 +14,23 @@ import torch
 from torch import Tensor
 
 from repro.imaging.resize import Scale, cubic, taps
-from repro.papers.srgan import SCALE
 
-MARGIN = 8
-"""HR pixels around a crop that `lr_from_windows` wants on each side (6 are used; 8 keep memory aligned)."""
 
-_QUARTER_TAPS = 16
-_QUARTER_FIRST = MARGIN - 6  # output 0 starts 6 pixels before the crop
-# multiples of 2**-12 below 1/4: with 8-bit pixels every float32 sum is exact, in any order
-_QUARTER_WEIGHTS: tuple[float, ...] = tuple(
-    (cubic((np.arange(_QUARTER_TAPS) - (_QUARTER_TAPS - 1) / 2) / SCALE) / SCALE).tolist()
-)
+
+def margin(scale: int) -> int:
+    """HR pixels around a crop that :func:`lr_from_windows` wants on each side (1.5 scales are used)."""
+    return 2 * scale
+
+
+def _reduction(scale: int) -> tuple[int, tuple[float, ...]]:
+    """The first tap of output 0, relative to the crop, and the weights of one axis of a 1 / scale reduction.
+
+    For scales 2, 4 and 8 the weights are dyadic fractions: with 8-bit pixels every float32 sum is exact.
+    """
+    count = 4 * scale - scale % 2  # of an odd scale the outermost of 4 scale + 1 taps weigh nothing
+    weights = cubic((np.arange(count) - (count - 1) / 2) / scale) / scale
+    first = (scale - count) // 2
+    return first, tuple((weights / weights.sum()).tolist())
 
 
 def imresize_batch(images: Tensor, scale: Scale) -> Tensor:
@@ -74,16 +80,18 @@ def imresize_float_batch(images: Tensor, scale: Scale) -> Tensor:
     return images
 
 
-def lr_from_windows(windows: Tensor) -> Tensor:
-    """The LR crops of HR crops, as if cut out of the LR of the whole images (1/4, exact).
+def lr_from_windows(windows: Tensor, scale: int = 4) -> Tensor:
+    """The LR crops of HR crops, as if cut out of the LR of the whole images.
 
-    A crop's own border does not leak into its LR: the window brings :data:`MARGIN` more pixels a side,
+    A crop's own border does not leak into its LR: the window brings :func:`margin` more pixels a side,
     real neighbours, or the image's border pixel repeated where the crop touches the border. The crop's
-    offset in the image is a multiple of 4 in both axes. No data-dependent shape, no transfer from the host:
-    it can be compiled and captured in a CUDA graph.
+    offset in the image is a multiple of the scale in both axes. No data-dependent shape, no transfer from the
+    host: it can be compiled and captured in a CUDA graph.
 
     Args:
-        windows: (N, C, 4h + 16, 4w + 16), uint8, or float32 or float64 that holds whole numbers 0..255.
+        windows: (N, C, scale h + 2 margin, scale w + 2 margin), uint8, or float32 or float64 that holds whole
+            numbers 0..255.
+        scale: of the reduction, a whole number.
 
     Returns:
         (N, C, h, w) of the same dtype and on the same device.
@@ -92,19 +100,21 @@ def lr_from_windows(windows: Tensor) -> Tensor:
         ValueError: another dtype, number of axes, or size.
     """
     _check(windows)
-    height, width = ((side - 2 * MARGIN) // SCALE for side in windows.shape[2:])
-    if (
-        windows.shape[2:] != (SCALE * height + 2 * MARGIN, SCALE * width + 2 * MARGIN)
-        or min(height, width) < 1
-    ):
+    around = margin(scale)
+    height, width = ((side - 2 * around) // scale for side in windows.shape[2:])
+    fits = windows.shape[2:] == (scale * height + 2 * around, scale * width + 2 * around)
+    if not fits or min(height, width) < 1:
         raise ValueError(
-            f"windows of {tuple(windows.shape[2:])}: each side is a multiple of {SCALE}, "
-            f"at least {SCALE + 2 * MARGIN}"
+            f"windows of {tuple(windows.shape[2:])}: each side is a multiple of {scale}, "
+            f"at least {scale + 2 * around}"
         )
+    if scale == 1:
+        return windows[:, :, around:-around, around:-around]
+    first, weights = _reduction(scale)
+    starts = range(around + first, around + first + len(weights))
     total = windows if windows.dtype == torch.float64 else windows.to(torch.float32)
-    starts = range(_QUARTER_FIRST, _QUARTER_FIRST + _QUARTER_TAPS)
-    total = _rounded([total[:, :, s : s + SCALE * height : SCALE] for s in starts], _QUARTER_WEIGHTS)
-    total = _rounded([total[..., s : s + SCALE * width : SCALE] for s in starts], _QUARTER_WEIGHTS)
+    total = _rounded([total[:, :, s : s + scale * height : scale] for s in starts], weights)
+    total = _rounded([total[..., s : s + scale * width : scale] for s in starts], weights)
     return total.to(windows.dtype)
 
 

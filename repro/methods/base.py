@@ -112,7 +112,7 @@ class Method(ABC):
     key: str
     paper: str
     variants: Mapping[str, RunConfig]
-    aliases: Mapping[str, str] = {}  # noqa: RUF012 read only
+    aliases: Mapping[str, str] = {}
     settings: NetworkSettings = NetworkSettings()
     scales: tuple[float, ...] = (4,)
     needs: frozenset[str] = frozenset()

@@ -6,14 +6,14 @@ the choice. Every field either changes what a run computes, or is refused where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from repro.core.errors import UserError
 from repro.core.settings import Precision, Settings, known, leaves, parsed, setting
+from repro.data.plan import DataSettings
 
 Decay = Literal["constant", "two-phase", "halving", "cosine", "hold", "geometric", "staircase"]
-Augmentation = Literal["none", "flip", "dihedral"]
 Switch = Literal["on", "off", "auto"]
 OptimiserKind = Literal["adam", "sgd", "muon"]
 
@@ -89,37 +89,9 @@ class ScheduleSettings(Settings):
         self.only_where(self.decay == "hold", "--set decay=hold", "hold_share")
         self.only_where(self.decay == "halving", "--set decay=halving", "milestones")
         if not all(part.isdecimal() for part in self.milestones.split("/") if self.milestones):
-            raise UserError(f"milestones = {self.milestones!r}", "updates joined by /", "--set milestones=100/200")
-
-
-@dataclass(frozen=True)
-class DataSettings(Settings):
-    """What a batch holds.
-
-    Attributes:
-        scale: of super-resolution.
-        batch_size: crops a batch.
-        crop_hr: side of the high-resolution crops, in pixels.
-        augmentation: ``flip`` mirrors left-right, ``dihedral`` takes all eight symmetries of the square.
-    """
-
-    scale: int = setting(4, 1, 8)
-    batch_size: int = setting(16, 1, 4096)
-    crop_hr: int = setting(96, 1, 2048)
-    augmentation: Augmentation = "flip"
-
-    def check(self) -> None:
-        if self.crop_hr % self.scale:
-            fitting = max(self.crop_hr // self.scale, 1) * self.scale
             raise UserError(
-                f"crop_hr = {self.crop_hr} at scale {self.scale}", "a multiple of the scale",
-                f"--set crop_hr={fitting}",
-            )  # fmt: skip
-
-    @property
-    def crop_lr(self) -> int:
-        """Side of the low-resolution crops, in pixels."""
-        return self.crop_hr // self.scale
+                f"milestones = {self.milestones!r}", "updates joined by /", "--set milestones=100/200"
+            )
 
 
 @dataclass(frozen=True)
@@ -176,7 +148,8 @@ class RunConfig(Settings):
     def but(self, **changes: Any) -> RunConfig:
         """A copy with changes; those of a group are given as its name and a dictionary of its fields."""
         return replace(
-            self, **{k: replace(getattr(self, k), **v) if isinstance(v, dict) else v for k, v in changes.items()}
+            self,
+            **{k: replace(getattr(self, k), **v) if isinstance(v, dict) else v for k, v in changes.items()},
         )
 
     def with_settings(self, settings: list[str]) -> RunConfig:

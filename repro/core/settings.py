@@ -57,7 +57,7 @@ class Settings:
     """Base of every group of settings; a subclass declares its fields with :func:`setting`.
 
     Raises:
-        UserError: at construction, for a value of another type, outside its bounds, or no choice of its field.
+        UserError: at construction, for a value of another type, outside its bounds, or not among its choices.
     """
 
     def __post_init__(self) -> None:

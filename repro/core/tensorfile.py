@@ -1,4 +1,4 @@
-"""Checkpoints: the whole state of a run in one safetensors file, written whole or not at all."""
+"""Named tensors with JSON metadata in one safetensors file, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})[_KEY])
             if metadata.pop("format") != FORMAT:
-                raise UserError(f"{path}: another format", f"format {FORMAT}", "train it anew")
+                raise UserError(f"{path}: another format", f"format {FORMAT}", "train it again")
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 no dict
     except (OSError, SafetensorError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(
@@ -70,34 +70,3 @@ def restore_module(prefix: str, module: nn.Module, tensors: dict[str, Tensor]) -
             "every key, and no other",
             "check the configuration",
         ) from None
-
-
-def adam_state(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Adam's moments and step counts, by the position of the parameter."""
-    tensors = {}
-    for position, parameter in enumerate(p for g in optimiser.param_groups for p in g["params"]):
-        for name, value in optimiser.state[parameter].items():
-            tensors[f"{prefix}.{position}.{name}"] = torch.as_tensor(value)
-    return tensors
-
-
-def restore_adam(prefix: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Loads what :func:`adam_state` told, strictly. SGD's momentum is restored the same way."""
-    sgd = isinstance(optimiser, torch.optim.SGD)
-    expected = {"momentum_buffer"} if sgd else {"step", "exp_avg", "exp_avg_sq"}
-    moment = "momentum_buffer" if sgd else "exp_avg"
-    for position, parameter in enumerate(p for g in optimiser.param_groups for p in g["params"]):
-        start = f"{prefix}.{position}."
-        state = {n[len(start) :]: t for n, t in tensors.items() if n.startswith(start)}
-        if set(state) != expected or state[moment].shape != parameter.shape:
-            raise UserError(
-                f"{prefix}: parameter {position} has {sorted(state)}", f"{sorted(expected)}", "train anew"
-            )
-        for name, value in state.items():
-            if name == "step":
-                on_device = optimiser.defaults.get("capturable") or optimiser.defaults.get("fused")
-                state[name] = value.to(parameter.device if on_device else "cpu")
-            else:
-                # the layout of the parameter (channels last), or a fused step would be slow
-                state[name] = torch.empty_like(parameter).copy_(value)
-        optimiser.state[parameter] = state

@@ -93,12 +93,34 @@ class Printed:
     values: Mapping[tuple[str, str], Any] = field(default_factory=dict)
 
 
+class Direct(ABC):
+    """A way to super-resolve images that has no network.
+
+    Attributes:
+        key: its name in the image store.
+        scales: that it can do.
+        takes_grey: greyscale images come as (h, w), not as R = G = B, and still become (H, W, 3).
+    """
+
+    key: str
+    scales: tuple[float, ...] = (4,)
+    takes_grey: bool = False
+
+    @abstractmethod
+    def apply(self, image_u8: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 from an (h, w, 3) or, where it takes grey, (h, w) uint8 image."""
+
+    def inputs(self) -> dict[str, str]:
+        """Name -> hash or setting of what results depend on; decides whether stored ones are kept."""
+        return {}
+
+
 class Method(ABC):
-    """A way to super-resolve images: interpolation, or networks that are trained and run.
+    """A way to super-resolve images with networks that are trained and run.
 
     Attributes:
         key: its name in configurations and files' metadata, e.g. ``srgan``.
-        paper: authors, venue and year, for cards.
+        citation: authors, venue and year, for cards.
         variants: configurations as the papers have them, by name; the first is the default.
         aliases: short names -> variants.
         settings: default network settings (their type decides which settings a file may have).
@@ -110,7 +132,7 @@ class Method(ABC):
     """
 
     key: str
-    paper: str
+    citation: str
     variants: Mapping[str, RunConfig]
     aliases: Mapping[str, str] = {}
     settings: NetworkSettings = NetworkSettings()
@@ -126,7 +148,7 @@ class Method(ABC):
     def profile(self, config: RunConfig, profile: Profile) -> RunConfig:
         """A variant's configuration under a profile; ``config`` is the paper's."""
 
-    def check(self, config: RunConfig) -> None:
+    def check(self, config: RunConfig) -> None:  # noqa: B027 most methods demand nothing
         """What the method demands of its settings together.
 
         Raises:
@@ -140,7 +162,7 @@ class Method(ABC):
     # --- networks -----------------------------------------------------------------------------------------
 
     @abstractmethod
-    def network(self, settings: NetworkSettings, scale: float) -> nn.Module:
+    def network(self, settings: Any, scale: float) -> nn.Module:
         """The network that maps LR to SR, its weights not yet set."""
 
     def build(self, config: RunConfig) -> dict[str, nn.Module]:
@@ -223,7 +245,7 @@ class Method(ABC):
         return self.network(from_dict(self.settings, metadata.get("network", {})), scale), scale
 
     def recognise(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-        """(metadata as :meth:`described` gives them, tensors by our names) of a file in a layout in circulation.
+        """A file in a layout in circulation: (metadata as :meth:`described` has them, tensors by our names).
 
         Returns:
             None where the keys are not of this method.

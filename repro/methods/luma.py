@@ -1,7 +1,7 @@
-"""The reference methods' networks, which enlarge luma alone: SRCNN, ESPCN and DRCN.
+"""What methods share that super-resolve the Y channel alone: SRCNN, ESPCN and DRCN.
 
-Luma is BT.601 in limited range (:mod:`repro.imaging.color`) over 255, so 16/255..235/255 (``_y01``).
-SRCNN and DRCN take it enlarged by bicubic interpolation, ESPCN at low resolution. Nothing clips their output.
+Y is BT.601 in limited range (:mod:`repro.imaging.color`) over 255, so 16/255..235/255 (``_y01``). SRCNN and
+DRCN take it enlarged by bicubic interpolation, ESPCN at low resolution. Nothing clips their output.
 """
 
 from __future__ import annotations
@@ -9,25 +9,33 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Literal
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from repro.core.errors import UserError
+from repro.data.samples import Sample
+from repro.imaging import color
+from repro.imaging.io import to_rgb
+from repro.imaging.ranges import pm1_to_01, rgb01_to_y01
+from repro.imaging.resize import imresize_float, imresize_u8
+from repro.imaging.resize_torch import imresize_float_batch
+from repro.methods.base import Method
+from repro.methods.config import RunConfig, ScheduleSettings
 from repro.nn.initialise import torch_generator
-from repro.papers.srgan import SCALE
 
-Kind = Literal["srcnn", "espcn", "drcn"]
+BORDER = 8
+"""HR pixels a side of a crop that the interpolation of its LR crop gets wrong; not trained on."""
 
 
 class LumaNetwork(nn.Module, ABC):
-    """(N, 1, 4 h, 4 w) luma from the (N, 1, h, w) luma, or from its interpolation.
+    """(N, 1, s h, s w) Y channel from the (N, 1, h, w) one, or from its interpolation.
 
     Attributes:
-        interpolates: whether it takes luma enlarged by bicubic interpolation.
         radius: how many pixels of its input around a pixel its output there depends on.
     """
 
-    interpolates: bool
     radius: int
 
     @abstractmethod
@@ -35,7 +43,72 @@ class LumaNetwork(nn.Module, ABC):
         """Initial weights as the network's paper has them; they depend on the seed alone."""
 
 
-def _filled(conv: nn.Conv2d, seed: int, name: str, how: Literal["normal", "glorot", "he"]) -> None:
+class LumaMethod(Method):
+    """A method whose network sees Y alone; chroma is enlarged by bicubic interpolation.
+
+    Attributes:
+        interpolates: whether the network takes Y enlarged by bicubic interpolation.
+        sub_image: side of the interpolated sub-images that it trains on, in pixels.
+    """
+
+    luma = True
+    tile = 128
+    interpolates = True
+    sub_image = 0
+
+    def check(self, config: RunConfig) -> None:
+        if config.data.crop_hr < 36:
+            raise UserError(
+                f"crop_hr = {config.data.crop_hr}", f"a multiple of {config.data.scale}, 36 or more",
+                "--set crop_hr=68",
+            )  # fmt: skip
+        if config.start:
+            raise UserError(f"start = {config.start}", "training from scratch", "leave the setting out")
+
+    def initialise(self, network: nn.Module, config: RunConfig) -> None:
+        assert isinstance(network, LumaNetwork)
+        network.initialise(config.seed)
+
+    def planes(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        """The network's input and what its output is compared with: (N, 1, h, w) and (N, 1, H, W) of Y.
+
+        Of an interpolated crop only the middle, which its border did not reach.
+        """
+        lr_y01 = rgb01_to_y01(sample.lr_01)
+        hr_y01 = rgb01_to_y01(pm1_to_01(sample.hr_pm1))
+        if not self.interpolates:
+            return lr_y01, hr_y01
+        side = min(self.sub_image, hr_y01.shape[-1] - 2 * BORDER)
+        inner = slice(BORDER, BORDER + side)
+        x = imresize_float_batch(lr_y01, int(sample.scale))[..., inner, inner]
+        return x, hr_y01[..., inner, inner]
+
+    def encode(self, image_u8: NDArray[np.uint8], scale: float, dtype: Any) -> Tensor:
+        kind = np.float64 if dtype == torch.float64 else np.float32
+        y_u8 = image_u8 if image_u8.ndim == 2 else color.luma_u8(image_u8)
+        y01: NDArray[Any] = y_u8.astype(kind) / kind(255)
+        if self.interpolates:
+            y01 = imresize_float(y01, int(scale))
+        return torch.from_numpy(y01)[None, None]
+
+    def infer(self, network: Any, x: Tensor, scale: float) -> Tensor:
+        result: Tensor = network(x)
+        return result
+
+    def decode(self, result: Tensor, image_u8: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+        y = (result[0, 0] * 255 + 0.5).floor().clamp(0, 255).to(torch.uint8).cpu().numpy()
+        if image_u8.ndim == 2:
+            return to_rgb(y)
+        return color.rgb_u8(y, imresize_u8(color.chroma_u8(image_u8), int(scale)))
+
+    def radius(self, network: nn.Module) -> int:
+        assert isinstance(network, LumaNetwork)
+        # an interpolated pixel depends on 2 input pixels around it
+        return -(-network.radius // min(map(int, self.scales))) + 2 if self.interpolates else network.radius
+
+
+def filled(conv: nn.Conv2d, seed: int, name: str, how: Literal["normal", "glorot", "he"]) -> None:
+    """Initial weights of a layer from its named stream; biases are zero."""
     generator = torch_generator(seed, "init", "generator", name)
     if how == "normal":
         nn.init.normal_(conv.weight, std=0.001, generator=generator)
@@ -47,113 +120,20 @@ def _filled(conv: nn.Conv2d, seed: int, name: str, how: Literal["normal", "gloro
     nn.init.zeros_(conv.bias)
 
 
-class SRCNN(LumaNetwork):
-    """9-1-5 with 64 and 32 filters (Dong et al., PAMI 2016, Section 4): 8,129 parameters.
-
-    Attributes:
-        narrow: start from the paper's Gaussian of standard deviation 0.001 (Section 3.3) instead of from
-            Glorot's range, which short schedules need.
-    """
-
-    interpolates = True
-    radius = 4 + 0 + 2
-
-    def __init__(self, narrow: bool = True) -> None:
-        super().__init__()
-        self.narrow = narrow
-        self.conv1 = nn.Conv2d(1, 64, 9)
-        self.conv2 = nn.Conv2d(64, 32, 1)
-        self.conv3 = nn.Conv2d(32, 1, 5)
-
-    def forward(self, y01: Tensor) -> Tensor:
-        """Every pixel; layers repeat their input's border (the authors' code)."""
-        hidden = F.relu(self.conv1(F.pad(y01, (4,) * 4, mode="replicate")))
-        hidden = F.relu(self.conv2(hidden))
-        return self.conv3(F.pad(hidden, (2,) * 4, mode="replicate"))
-
-    def valid(self, y01: Tensor) -> Tensor:
-        """The pixels that depend on no border, 6 fewer a side: what training looks at (Section 4.1)."""
-        return self.conv3(F.relu(self.conv2(F.relu(self.conv1(y01)))))
-
-    def initialise(self, seed: int) -> None:
-        for name, conv in self.named_children():
-            assert isinstance(conv, nn.Conv2d)
-            _filled(conv, seed, name, "normal" if self.narrow else "glorot")
+def short_schedule(updates: int, warmup_updates: int) -> dict[str, Any]:
+    """Of the profiles quick and cpu: a cosine to zero."""
+    return {
+        "updates": updates,
+        "learning_rate": 1e-3,
+        "learning_rate_late": ScheduleSettings.learning_rate_late,
+        "warmup_updates": warmup_updates,
+        "decay": "cosine",
+    }
 
 
-class ESPCN(LumaNetwork):
-    """5-3-3 with 64 and 32 filters, tanh, sub-pixel shuffle (Shi et al., CVPR 2016): 24,752 parameters."""
-
-    interpolates = False
-    radius = 2 + 1 + 1
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 64, 5, padding=2)
-        self.conv2 = nn.Conv2d(64, 32, 3, padding=1)
-        self.conv3 = nn.Conv2d(32, SCALE**2, 3, padding=1)
-
-    def forward(self, y01: Tensor) -> Tensor:
-        hidden = torch.tanh(self.conv2(torch.tanh(self.conv1(y01))))
-        return F.pixel_shuffle(self.conv3(hidden), SCALE)
-
-    def initialise(self, seed: int) -> None:
-        for name, conv in self.named_children():
-            assert isinstance(conv, nn.Conv2d)
-            _filled(conv, seed, name, "glorot")
-
-
-class DRCN(LumaNetwork):
-    """Deeply-recursive network (Kim et al., CVPR 2016): 1,775,121 parameters, 20 layers deep.
-
-    Two embedding layers, one layer applied ``recursions`` times, and two reconstruction layers that all
-    recursions share; each recursion's output is added to the input (skip connection), and their weighted
-    sum, with learned weights, is the result (recursive supervision).
-    """
-
-    interpolates = True
-
-    def __init__(self, filters: int = 256, recursions: int = 16) -> None:
-        super().__init__()
-        self.recursions = recursions
-        self.radius = 2 + recursions + 2
-        self.embed1 = nn.Conv2d(1, filters, 3, padding=1)
-        self.embed2 = nn.Conv2d(filters, filters, 3, padding=1)
-        self.recursion = nn.Conv2d(filters, filters, 3, padding=1)
-        self.reconstruct1 = nn.Conv2d(filters, filters, 3, padding=1)
-        self.reconstruct2 = nn.Conv2d(filters, 1, 3, padding=1)
-        self.weights = nn.Parameter(torch.full((recursions,), 1 / recursions))
-
-    def outputs(self, y01: Tensor) -> list[Tensor]:
-        """The D outputs, one a recursion (equation 7 of the paper)."""
-        hidden = F.relu(self.embed2(F.relu(self.embed1(y01))))
-        out = []
-        for _ in range(self.recursions):
-            hidden = F.relu(self.recursion(hidden))
-            out.append(y01 + self.reconstruct2(F.relu(self.reconstruct1(hidden))))
-        return out
-
-    def ensemble(self, outputs: list[Tensor]) -> Tensor:
-        """The weighted sum of the outputs."""
-        total = self.weights[0] * outputs[0]
-        for weight, output in zip(self.weights[1:], outputs[1:], strict=True):
-            total = total + weight * output
-        return total
-
-    def forward(self, y01: Tensor) -> Tensor:
-        return self.ensemble(self.outputs(y01))
-
-    def initialise(self, seed: int) -> None:
-        """He et al.'s for all layers but the recursive one, which starts as the identity (Section 5.2)."""
-        for name in ("embed1", "embed2", "reconstruct1", "reconstruct2"):
-            _filled(getattr(self, name), seed, name, "he")
-        nn.init.dirac_(self.recursion.weight)
-        assert self.recursion.bias is not None
-        nn.init.zeros_(self.recursion.bias)
-        nn.init.constant_(self.weights, 1 / self.recursions)
-
-
-def make_luma_network(kind: str, **settings: Any) -> LumaNetwork:
-    """The network called ``kind``; ``settings`` are DRCN's filters and recursions, SRCNN's ``narrow``."""
-    makers: dict[str, type[LumaNetwork]] = {"srcnn": SRCNN, "espcn": ESPCN, "drcn": DRCN}
-    return makers[kind](**settings)
+def short_logging(updates: int, quick: bool) -> dict[str, int]:
+    """Of the profiles quick and cpu."""
+    if quick:
+        often = {"log_every": 10, "checkpoint_every": 50, "validation_images": 4}
+        return {**often, "validate_every": updates, "sample_every": updates}
+    return {"log_every": 100, "validate_every": 5_000, "sample_every": 20_000, "checkpoint_every": 500}

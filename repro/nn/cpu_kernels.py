@@ -1,7 +1,8 @@
-"""Three layers of the generator computed in the way that suits a CPU; the same functions, faster.
+"""Three kinds of layers computed in the way that suits a CPU; the same functions, faster.
 
 The plain layers are right everywhere; on a CPU they take most of an update's time that is not the residual
-blocks' convolutions. Parameters and their names are those of the plain layers.
+blocks' convolutions. :func:`suit_cpu` turns the layers of a finished network into these; parameters and their
+names stay what they are.
 """
 
 from __future__ import annotations
@@ -11,22 +12,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-
-class _Choice:
-    """Whether a layer computes as the ordinary one does: on GPUs, under a compiler, or where told to."""
-
-    plain = False
-
-    def computes_plainly(self, x: Tensor) -> bool:
-        return self.plain or x.device.type != "cpu" or torch.compiler.is_compiling()
-
-
-def use_plain_layers(module: nn.Module) -> None:
-    """Makes every layer below ``module`` compute as the ordinary one: the baseline of the benchmarks."""
-    for child in module.modules():
-        if isinstance(child, _Choice):
-            child.plain = True
 
 
 class _SharedSlope(torch.autograd.Function):
@@ -51,15 +36,10 @@ class _SharedSlope(torch.autograd.Function):
         return of_x, of_slope
 
 
-class SharedPReLU(_Choice, nn.PReLU):
+class SharedPReLU(nn.PReLU):
     """PReLU with one slope for the layer (He et al. 2015, the channel-shared variant)."""
 
-    def __init__(self) -> None:
-        super().__init__(1)
-
     def forward(self, x: Tensor) -> Tensor:
-        if self.computes_plainly(x):
-            return super().forward(x)
         return _SharedSlope.apply(x, self.weight)
 
 
@@ -88,7 +68,7 @@ class _ShiftedSum(torch.autograd.Function):
         return torch.cat(rows, 1).contiguous(memory_format=torch.channels_last), None
 
 
-class FewOutputsConv2d(_Choice, nn.Conv2d):
+class FewOutputsConv2d(nn.Conv2d):
     """A k x k convolution to few channels, stride 1, padding (k - 1) / 2.
 
     Vector units want 16 or more output channels; with 3 of them most lanes idle. Here each of the k rows of
@@ -96,12 +76,7 @@ class FewOutputsConv2d(_Choice, nn.Conv2d):
     multiplications), whose rows are then shifted and summed in float32.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
-        super().__init__(in_channels, out_channels, kernel, padding=kernel // 2)
-
     def forward(self, x: Tensor) -> Tensor:
-        if self.computes_plainly(x):
-            return super().forward(x)
         outputs, inputs, kernel, _ = self.weight.shape
         rows = self.weight.permute(2, 0, 1, 3).reshape(kernel * outputs, inputs, 1, kernel)
         total = _ShiftedSum.apply(F.conv2d(x, rows, padding=(0, kernel // 2)), kernel)
@@ -110,19 +85,14 @@ class FewOutputsConv2d(_Choice, nn.Conv2d):
         return total
 
 
-class ShuffledConv2d(_Choice, nn.Conv2d):
+class ShuffledConv2d(nn.Conv2d):
     """A 3 x 3 convolution to 4 C channels and PixelShuffle 2: (N, C', H, W) to (N, C, 2 H, 2 W).
 
     PixelShuffle takes every fourth channel of a pixel. With the filters in another order, made anew at each
     call from the parameter, the shuffle moves whole runs of C channels instead of single values.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, 4 * out_channels, 3, padding=1)
-
     def forward(self, x: Tensor) -> Tensor:
-        if self.computes_plainly(x):
-            return F.pixel_shuffle(super().forward(x), 2)
         channels = self.out_channels // 4
         weight = self.weight.unflatten(0, (channels, 4)).transpose(0, 1).flatten(0, 1)
         bias = None if self.bias is None else self.bias.view(channels, 4).t().flatten()
@@ -130,3 +100,34 @@ class ShuffledConv2d(_Choice, nn.Conv2d):
         y = F.conv2d(x, weight, bias, padding=1).permute(0, 2, 3, 1)
         y = y.reshape(count, height, width, 2, 2, channels).transpose(2, 3)
         return y.reshape(count, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
+
+
+def suit_cpu(module: nn.Module) -> nn.Module:
+    """``module`` with the layers that have a faster form here turned into it, in place.
+
+    A convolution is joined with a PixelShuffle by 2 that comes next among the children of the same module:
+    such pairs are applied one after the other.
+    """
+    for parent in list(module.modules()):
+        children = list(parent.named_children())
+        for (_, child), (after, following) in zip(children, [*children[1:], ("", None)], strict=True):
+            if type(child) is nn.PReLU and child.num_parameters == 1:
+                child.__class__ = SharedPReLU
+            elif type(child) is nn.Conv2d and _keeps_size(child):
+                shuffled = isinstance(following, nn.PixelShuffle) and following.upscale_factor == 2
+                if shuffled and child.kernel_size == (3, 3):
+                    child.__class__ = ShuffledConv2d
+                    setattr(parent, after, nn.Identity())
+                elif child.out_channels <= _FEW and child.kernel_size[0] >= _LARGE and not shuffled:
+                    child.__class__ = FewOutputsConv2d
+    return module
+
+
+_FEW, _LARGE = 4, 5
+"""Output channels and kernel sides from which summing rows pays."""
+
+
+def _keeps_size(conv: nn.Conv2d) -> bool:
+    side = conv.kernel_size[0]
+    square = conv.kernel_size == (side, side) and conv.padding == (side // 2, side // 2) and side % 2 == 1
+    return square and conv.stride == (1, 1) and conv.groups == 1 and conv.padding_mode == "zeros"

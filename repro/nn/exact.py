@@ -1,4 +1,4 @@
-"""The generator's convolutions in float64 as matrix products: for results that are the same everywhere.
+"""Convolutions in float64 as matrix products: for results that are the same everywhere.
 
 In float32 two processors add in different orders, and a few pixels in a thousand round to the neighbouring
 grey level. In float64 the orders differ by 1e-13 grey levels, which no rounding shows. torch has no fast
@@ -13,23 +13,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from repro.methods.generator import Generator
-from repro.nn.cpu_kernels import ShuffledConv2d
-
 _FEW = 16
 """Channels below which a product over channels alone would be too thin to be fast."""
 
 
 class ExactConv2d(nn.Module):
-    """A float64 convolution of stride 1 that keeps the size, from an ordinary one."""
+    """A float64 convolution of stride 1, padded with zeros or not at all, from an ordinary one."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        size = conv.kernel_size[0]
-        keeps = conv.stride == (1, 1) and conv.padding == (size // 2, size // 2)
-        if not keeps or conv.kernel_size != (size, size) or size % 2 == 0:
-            raise ValueError(f"not a size-keeping convolution: {conv}")
-        self.size = size
+        if not fits(conv):
+            raise ValueError(f"not a square convolution of stride 1: {conv}")
+        self.size = conv.kernel_size[0]
+        self.padding = int(conv.padding[0])
         self.weight: Tensor
         self.bias: Tensor
         bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
@@ -41,14 +37,14 @@ class ExactConv2d(nn.Module):
         return torch.stack([self._one(image) for image in x])
 
     def _one(self, x: Tensor) -> Tensor:
-        channels, height, width = x.shape
+        shrinks = self.size - 1 - 2 * self.padding
+        channels, height, width = x.shape[0], x.shape[1] - shrinks, x.shape[2] - shrinks
         out = self.weight.shape[0]
         if channels < _FEW:
-            columns = F.unfold(x[None], self.size, padding=self.size // 2)[0]
+            columns = F.unfold(x[None], self.size, padding=self.padding)[0]
             product = torch.addmm(self.bias[:, None], self.weight.reshape(out, -1), columns)
             return product.view(out, height, width)
-        half = self.size // 2
-        padded = F.pad(x, (half, half, half, half))
+        padded = F.pad(x, (self.padding,) * 4)
         if out < _FEW:
             return self._by_rows(padded, height, width)
         total = self.bias[:, None].expand(out, height * width).contiguous()
@@ -71,13 +67,19 @@ class ExactConv2d(nn.Module):
         return total
 
 
-def with_exact_convolutions(module: Generator) -> Generator:
-    """A float64 copy of ``module`` (batch norm folded) whose convolutions are :class:`ExactConv2d`."""
+def fits(conv: nn.Conv2d) -> bool:
+    """Whether :class:`ExactConv2d` can stand for a convolution."""
+    size, padding = conv.kernel_size[0], conv.padding[0]
+    square = conv.kernel_size == (size, size) and conv.padding == (padding, padding) and size % 2 == 1
+    plain = conv.stride == (1, 1) and conv.dilation == (1, 1) and conv.groups == 1
+    return square and plain and conv.padding_mode == "zeros"
+
+
+def with_exact_convolutions(module: nn.Module) -> nn.Module:
+    """A float64 copy of ``module`` (batch norm folded) whose convolutions of stride 1 are products."""
     copied = copy.deepcopy(module).double()
     for parent in list(copied.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, ShuffledConv2d):
-                setattr(parent, name, nn.Sequential(ExactConv2d(child), nn.PixelShuffle(2)))
-            elif isinstance(child, nn.Conv2d):
+            if isinstance(child, nn.Conv2d) and fits(child):
                 setattr(parent, name, ExactConv2d(child))
     return copied

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import torch
 from torch import nn
 
-from repro.methods.generator import Generator, ResidualBlock
 
-
-def fold_batch_norm(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:
+def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     """One convolution that does what ``conv`` and then ``norm`` (with running statistics) do.
 
     Computed in float64 and rounded once, so the result differs by rounding only.
     """
-    assert isinstance(conv, nn.Conv2d)
-    assert isinstance(norm, nn.BatchNorm2d)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
@@ -30,15 +27,16 @@ def fold_batch_norm(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def folded(generator: Generator) -> Generator:
-    """A copy of the generator for test time, without batch norm layers."""
-    copied = copy.deepcopy(generator).eval().requires_grad_(False)
-    for block in copied.blocks:
-        assert isinstance(block, ResidualBlock)
-        block.conv1 = fold_batch_norm(block.conv1, block.bn1)
-        block.conv2 = fold_batch_norm(block.conv2, block.bn2)
-        block.bn1 = nn.Identity()  # type: ignore[assignment]
-        block.bn2 = nn.Identity()  # type: ignore[assignment]
-    copied.body = fold_batch_norm(copied.body, copied.body_bn)
-    copied.body_bn = nn.Identity()  # type: ignore[assignment]
+def folded(network: nn.Module) -> nn.Module:
+    """A copy of a network for test time, without the batch norms that follow a convolution.
+
+    A batch norm that comes next after a convolution among the children of the same module is applied to it.
+    """
+    copied = copy.deepcopy(network).eval().requires_grad_(False)
+    for parent in list(copied.modules()):
+        children = list(parent.named_children())
+        for (name, child), (after, following) in pairwise(children):
+            if isinstance(child, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+                setattr(parent, name, fold_batch_norm(child, following))
+                setattr(parent, after, nn.Identity())
     return copied

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from repro.core.errors import UserError
-from repro.methods.config import TrainConfig
 
 TIMEOUT = timedelta(minutes=5)
 """A process that hears nothing from the others for so long ends with an error instead of waiting on."""
@@ -38,21 +37,21 @@ class World:
     def primary(self) -> bool:
         return self.rank == 0
 
-    def share(self, config: TrainConfig) -> tuple[int, int]:
+    def share(self, batch_size: int) -> tuple[int, int]:
         """(first, last + 1) row of the global batch that this process trains on.
 
         Raises:
             UserError: the batch does not divide evenly (means of means would weigh rows unequally).
         """
-        if config.batch_size % self.size:
+        if batch_size % self.size:
             raise UserError(
-                f"a batch of {config.batch_size} on {self.size} processes",
+                f"a batch of {batch_size} on {self.size} processes",
                 "a number of processes that divides the batch",
-                f"--nproc-per-node {max(n for n in range(1, self.size) if config.batch_size % n == 0)}"
+                f"--nproc-per-node {max(n for n in range(1, self.size) if batch_size % n == 0)}"
                 if self.size > 1
                 else "",
             )
-        rows = config.batch_size // self.size
+        rows = batch_size // self.size
         return self.rank * rows, (self.rank + 1) * rows
 
 

@@ -5,44 +5,35 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from repro.data.samples import Batch
-from repro.train.step import Terms, TrainingStep
+from repro.data.samples import Sample
+from repro.train.step import Step, Values
 
 _WARM_UPS = 4
 """Updates before the capture: cuDNN picks its algorithms, Adam makes its state, pools reach their size."""
 
 
 class GraphedStep:
-    """A :class:`TrainingStep` that is recorded at its first batch and replayed from then on.
+    """A :class:`Step` that is recorded at its first batch and replayed from then on.
 
     The warm-up updates before the recording are undone: the first replay starts from the very state that
-    the step was in, and the recorded update is the first one made.
+    the step was in, and the recorded update is the first one made. Weights of terms are recorded with it, so
+    only steps whose weights are constant may be recorded.
 
     Args:
-        step: on a GPU. Its networks and optimisers stay what they are; only their updates are replayed.
+        eager: on a GPU. Its networks and optimisers stay what they are; only their updates are replayed.
     """
 
-    def __init__(self, step: TrainingStep) -> None:
-        self.step = step
-        self.networks = step.networks
-        self.device = step.device
-        self.adam_g = step.adam_g
-        self.adam_d = step.adam_d
+    def __init__(self, eager: Step) -> None:
+        self.eager = eager
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._batch: Batch | None = None
-        self._terms: Terms = {}
+        self._sample: Sample | None = None
+        self._values: Values = {}
 
     def _state(self) -> list[Tensor]:
         """Every tensor that an update changes in place."""
-        networks = self.networks
-        modules = (networks.generator, networks.discriminator, networks.average)
-        tensors = [t for m in modules if m is not None for t in (*m.parameters(), *m.buffers())]
-        for optimiser in (self.adam_g, self.adam_d):
-            if optimiser is not None:
-                tensors += [
-                    t for state in optimiser.state.values() for t in state.values() if torch.is_tensor(t)
-                ]
-        return tensors
+        modules = self.eager.state_modules().values()
+        tensors = [t for module in modules for t in (*module.parameters(), *module.buffers())]
+        return [*tensors, *(t for o in self.eager.optimisers.values() for t in o.tensors())]
 
     @torch.no_grad()
     def _restore(self, before: list[Tensor]) -> None:
@@ -50,32 +41,32 @@ class GraphedStep:
         for tensor, value in zip(after, before, strict=False):
             tensor.copy_(value)
         for tensor in after[len(before) :]:
-            tensor.zero_()  # Adam's state did not exist yet: zero is what it begins with
+            tensor.zero_()  # the optimisers' state did not exist yet: zero is what it begins with
 
-    def _record(self, batch: Batch) -> None:
+    def _record(self, k: int, sample: Sample) -> None:
         before = [t.detach().clone() for t in self._state()]
-        self._batch = Batch(batch.lr_01.clone(), batch.hr_pm1.clone())
+        self._sample = sample._replace(lr_01=sample.lr_01.clone(), hr_pm1=sample.hr_pm1.clone())
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(_WARM_UPS):
-                self.step(self._batch)
+                self.eager(k, self._sample)
         torch.cuda.current_stream().wait_stream(side)
         self._restore(before)
-        for optimiser in (self.adam_g, self.adam_d):
-            if optimiser is not None:
-                optimiser.zero_grad(set_to_none=True)
+        for optimisers in self.eager.optimisers.values():
+            optimisers.zero_grad()
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._terms = self.step(self._batch)
+        # the batch thread may allocate pinned memory meanwhile: only this thread's calls are recorded
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._values = self.eager(k, self._sample)
 
-    def __call__(self, batch: Batch) -> Terms:
-        """One update with ``batch``; the terms are overwritten by the next one."""
+    def __call__(self, k: int, sample: Sample) -> Values:
+        """Update ``k``; the values are overwritten by the next one."""
         if self._graph is None:
-            self._record(batch)
+            self._record(k, sample)
         assert self._graph is not None
-        assert self._batch is not None
-        self._batch.lr_01.copy_(batch.lr_01)
-        self._batch.hr_pm1.copy_(batch.hr_pm1)
+        assert self._sample is not None
+        self._sample.lr_01.copy_(sample.lr_01)
+        self._sample.hr_pm1.copy_(sample.hr_pm1)
         self._graph.replay()
-        return self._terms
+        return self._values

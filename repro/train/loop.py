@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
 
-from repro.core import tensorfile as checkpoint
+from repro.core import tensorfile
 from repro.core.errors import UserError
-from repro.data.samples import Batches
-from repro.methods.config import TrainConfig
+from repro.data.samples import Batches, Sample
+from repro.methods.config import RunConfig
+from repro.train.checkpoint import restore_step, step_state
 from repro.train.distributed import World, decided_by_primary, mean_over
 from repro.train.graphs import GraphedStep
 from repro.train.log import RunLog
 from repro.train.memory import peak_resident_mib
-from repro.train.networks import generator_facts
-from repro.train.reference import ReferenceStep
 from repro.train.schedule import learning_rate
-from repro.train.step import NonFiniteLossError, Terms, TrainingStep, gradient_norm, set_learning_rate
+from repro.train.step import NonFiniteLossError, Step, Values, gradient_norm
 from repro.train.validation import Validation
 
 Progress = Callable[[int, dict[str, float]], None]
@@ -60,8 +60,8 @@ class Loop:
 
     def __init__(
         self,
-        config: TrainConfig,
-        step: TrainingStep | GraphedStep | ReferenceStep,
+        config: RunConfig,
+        step: Step | GraphedStep,
         batches: Batches,
         files: LoopFiles,
         validation: Validation | None,
@@ -77,38 +77,31 @@ class Loop:
         self.world = world or World()
         self.done = 0
         self.validation_psnr_db = float("nan")
-        self._sums: Terms = {}
+        self._sums: Values = {}
         self._summed = 0
 
     # --- state ---
 
-    def state(self) -> dict[str, Tensor]:
-        """Everything that the next update depends on, and the log's running sums."""
-        networks = self.step.networks
-        tensors = checkpoint.module_state("generator", networks.generator)
-        tensors |= checkpoint.adam_state("adam_g", self.step.adam_g)
-        if networks.average is not None:
-            tensors |= checkpoint.module_state("average", networks.average)
-        if networks.discriminator is not None and self.step.adam_d is not None:
-            tensors |= checkpoint.module_state("discriminator", networks.discriminator)
-            tensors |= checkpoint.adam_state("adam_d", self.step.adam_d)
-        tensors |= {f"sum.{name}": value for name, value in self._sums.items()}
-        # nothing in the loop draws from torch's own generator; it is kept so that nothing ever need ask
-        tensors["torch_rng"] = torch.get_rng_state()
-        return tensors
-
     def save(self) -> None:
-        """Writes the checkpoint, whole or not at all."""
+        """Writes the checkpoint, whole or not at all.
+
+        Raises:
+            UserError: the state is not finite; the checkpoint before it stays.
+        """
+        # nothing in the loop draws from torch's own generator; it is kept so that nothing ever need ask
+        tensors = step_state(self.step.eager) | {"torch_rng": torch.get_rng_state()}
+        tensors |= {f"sum.{name}": value for name, value in self._sums.items()}
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                self._stop(name.removeprefix("sum."), f"the checkpoint's {name} is not finite")
         metadata = {
             "identity": self.identity,
             "config": self.config.as_dict(),
             "done": self.done,
             "summed": self._summed,
-            "validation_psnr_db": None
-            if self.validation_psnr_db != self.validation_psnr_db
-            else self.validation_psnr_db,
+            "validation_psnr_db": None if math.isnan(self.validation_psnr_db) else self.validation_psnr_db,
         }
-        checkpoint.save(self.files.checkpoint, self.state(), metadata)
+        tensorfile.save(self.files.checkpoint, tensors, metadata)
 
     def resume(self) -> None:
         """Takes up the run's checkpoint where there is one.
@@ -119,28 +112,27 @@ class Loop:
         path = self.files.checkpoint
         if not path.is_file():
             return
-        tensors, metadata = checkpoint.load(path)
+        tensors, metadata = tensorfile.load(path)
         if metadata["identity"] != self.identity:
             raise UserError(
                 f"{path}: a checkpoint of another run ({metadata['identity']})",
                 f"one of this run ({self.identity})",
-                f"remove {path.parent} to start anew",
+                f"remove {path.parent} to start again",
             )
-        networks = self.step.networks
-        checkpoint.restore_module("generator", networks.generator, tensors)
-        checkpoint.restore_adam("adam_g", self.step.adam_g, tensors)
-        if networks.average is not None:
-            checkpoint.restore_module("average", networks.average, tensors)
-        if networks.discriminator is not None and self.step.adam_d is not None:
-            checkpoint.restore_module("discriminator", networks.discriminator, tensors)
-            checkpoint.restore_adam("adam_d", self.step.adam_d, tensors)
-        device = self.step.device
+        restore_step(self.step.eager, tensors)
+        device = self.step.eager.device
         self._sums = {n[4:]: t.to(device) for n, t in tensors.items() if n.startswith("sum.")}
         self._summed = int(metadata["summed"])
         self.done = int(metadata["done"])
         if metadata["validation_psnr_db"] is not None:
             self.validation_psnr_db = float(metadata["validation_psnr_db"])
         torch.set_rng_state(tensors["torch_rng"])
+
+    def description(self) -> dict[str, Any]:
+        """What a generator's file says of itself: enough to build the network again, and where it is from."""
+        config = self.config
+        names = {"variant": config.variant, "profile": config.profile, "seed": config.seed}
+        return names | {"updates": config.schedule.updates} | self.step.eager.method.described(config)
 
     # --- running ---
 
@@ -161,13 +153,13 @@ class Loop:
         log = RunLog(self.files.folder, self.done) if self.files.primary else None
         waited, began, since = 0.0, time.perf_counter(), self.done
         try:
-            while self.done < config.updates:
+            while self.done < config.schedule.updates:
                 asked = time.perf_counter()
-                batch = self.batches.get(self.done)
+                sample = self.batches.get(self.done)
                 waited += time.perf_counter() - asked
-                self._update(batch)
+                self._update(sample)
                 values: dict[str, float] = {}
-                if self.done % config.log_every == 0 or self.done == config.updates:
+                if self.done % config.logging.log_every == 0 or self.done == config.schedule.updates:
                     values = self._means()
                     elapsed = time.perf_counter() - began
                     timing = self._timing(elapsed, waited, self.done - since)
@@ -178,9 +170,9 @@ class Loop:
                     values |= timing
                 if self.validation is not None and log:
                     values |= self._validate(log)
-                last = self.done == config.updates
+                last = self.done == config.schedule.updates
                 late = self._late(deadline)
-                if log and (self.done % config.checkpoint_every == 0 or last or late):
+                if log and (self.done % config.logging.checkpoint_every == 0 or last or late):
                     log.sync()
                     self.save()
                 progress(self.done, values)
@@ -197,22 +189,17 @@ class Loop:
             return False
         if self.world.size == 1:
             return time.monotonic() >= deadline
-        if self.done % self.config.log_every:
+        if self.done % self.config.logging.log_every:
             return False
-        return decided_by_primary(time.monotonic() >= deadline, self.step.device)
+        return decided_by_primary(time.monotonic() >= deadline, self.step.eager.device)
 
-    def _update(self, batch: object) -> None:
-        if isinstance(self.step, ReferenceStep):
-            self.step.k = self.done  # DRCN's loss changes along the schedule
-        rate = learning_rate(self.config, self.done)
-        set_learning_rate(self.step.adam_g, rate)
-        if self.step.adam_d is not None:
-            set_learning_rate(self.step.adam_d, rate)
+    def _update(self, sample: Sample) -> None:
+        self.step.eager.set_learning_rate(learning_rate(self.config.schedule, self.done))
         try:
-            terms = self.step(batch)  # type: ignore[arg-type]
+            values = self.step(self.done, sample)
         except NonFiniteLossError as error:
             self._stop(error.term, str(error))
-        for name, value in terms.items():
+        for name, value in values.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
         self._summed += 1
         self.done += 1
@@ -226,39 +213,38 @@ class Loop:
         for name, value in values.items():
             if value != value or value in (float("inf"), float("-inf")):
                 self._stop(name, f"{name} is {value}")
-        networks = self.step.networks
-        values["gradient_norm_g"] = float(gradient_norm(networks.generator))
-        if networks.discriminator is not None:
-            values["gradient_norm_d"] = float(gradient_norm(networks.discriminator))
-        values["learning_rate"] = learning_rate(self.config, self.done - 1)
+        for name in self.step.eager.optimisers:
+            norm = gradient_norm(self.step.eager.modules[name])
+            values[f"gradient_norm_{name[0]}"] = float(norm)
+        values["learning_rate"] = learning_rate(self.config.schedule, self.done - 1)
         return values
 
     def _timing(self, elapsed: float, waited: float, updates: int) -> dict[str, float]:
         timing = {
             "seconds_per_update": elapsed / max(updates, 1),
-            "images_per_second": updates * self.config.batch_size / elapsed,
+            "images_per_second": updates * self.config.data.batch_size / elapsed,
             "data_share": waited / elapsed,
             "peak_resident_mib": peak_resident_mib(),
         }
-        if self.step.device.type == "cuda":
-            timing["peak_device_mib"] = torch.cuda.max_memory_allocated(self.step.device) / 2**20
+        if self.step.eager.device.type == "cuda":
+            timing["peak_device_mib"] = torch.cuda.max_memory_allocated(self.step.eager.device) / 2**20
         return timing
 
     def _validate(self, log: RunLog) -> dict[str, float]:
         config = self.config
         assert self.validation is not None
-        last = self.done == config.updates
-        due = self.done % config.validate_every == 0 or last
-        sample = self.done % config.sample_every == 0 or last
+        last = self.done == config.schedule.updates
+        due = self.done % config.logging.validate_every == 0 or last
+        sample = self.done % config.logging.sample_every == 0 or last
         if not (due or sample):
             return {}
-        generator = self.step.networks.deliverable(self.done, config.ema_decay)
-        images = self.validation.enlarge(generator)
+        generator = self.step.eager.final_generator(self.done)
+        images = self.validation.upscale(self.step.eager.method, generator)
         if sample:
             self.validation.write_samples(self.files.samples(self.done), images)
-            about = generator_facts(config) | {"updates": self.done, "run": self.files.folder.name}
-            checkpoint.save(
-                self.files.snapshot(self.done), checkpoint.module_state("generator", generator), about
+            about = self.description() | {"updates": self.done, "run": self.files.folder.name}
+            tensorfile.save(
+                self.files.snapshot(self.done), tensorfile.module_state("generator", generator), about
             )
         if not due:
             return {}
@@ -266,7 +252,7 @@ class Loop:
         log.write(self.done, {"val_psnr_db": self.validation_psnr_db})
         return {"val_psnr_db": self.validation_psnr_db}
 
-    def _stop(self, term: str, detail: str) -> None:
+    def _stop(self, term: str, detail: str) -> NoReturn:
         kept = self.files.checkpoint if self.files.checkpoint.is_file() else None
         raise UserError(
             f"update {self.done}: loss term {term!r} is not finite ({detail}); no update was made with it",

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import math
 
-from repro.methods.config import TrainConfig
+from repro.methods.config import ScheduleSettings
 
 
-def learning_rate(config: TrainConfig, k: int) -> float:
-    """The learning rate of update ``k`` (0-based).
+def learning_rate(schedule: ScheduleSettings, k: int) -> float:
+    """The learning rate of update ``k`` (0-based); what each decay does after a linear warm-up.
 
-    ``two-phase`` is Section 3.2's schedule for SRGAN, ``constant`` its schedule for SRResNet; ``cosine``
-    falls to zero at the end of short schedules. The reference methods' ``geometric`` falls steadily from
-    learning_rate to learning_rate_late, ``staircase`` does so in equally long steps of a factor of 10. Any of
-    them after a linear warm-up.
+    ``constant`` is SRGAN's paper's for SRResNet, ``two-phase`` its for SRGAN (Section 3.2); ``halving`` halves
+    at the milestones; ``cosine`` falls to zero at the end; ``hold`` stays for a share of the updates and then
+    falls to zero in a line; ``geometric`` falls steadily from learning_rate to learning_rate_late,
+    ``staircase`` does so in equally long steps of a factor of 10.
     """
-    if k < config.warmup_updates:
-        return config.learning_rate * (k + 1) / config.warmup_updates
-    if config.decay == "constant":
-        return config.learning_rate
-    if config.decay == "two-phase":
-        return config.learning_rate if k < config.late_from else config.learning_rate_late
-    done = (k - config.warmup_updates) / max(config.updates - config.warmup_updates, 1)
-    if config.decay in {"geometric", "staircase"}:
-        decades = math.log10(config.learning_rate / config.learning_rate_late)
-        if config.decay == "geometric":
-            return config.learning_rate * 10 ** (-decades * done)
-        return config.learning_rate * 10 ** -math.floor((round(decades) + 1) * done)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    rate, late = schedule.learning_rate, schedule.learning_rate_late
+    if k < schedule.warmup_updates:
+        return rate * (k + 1) / schedule.warmup_updates
+    done = (k - schedule.warmup_updates) / max(schedule.updates - schedule.warmup_updates, 1)
+    match schedule.decay:
+        case "constant":
+            return rate
+        case "two-phase":
+            return rate if k < schedule.late_from else late
+        case "halving":
+            return rate * 0.5 ** sum(k >= int(m) for m in schedule.milestones.split("/") if m)
+        case "hold":
+            held = schedule.hold_share * schedule.updates
+            return rate * min(1.0, (schedule.updates - k) / (schedule.updates - held))
+        case "geometric":
+            return rate * (late / rate) ** done
+        case "staircase":
+            decades = math.log10(rate / late)
+            return rate * 10 ** -math.floor((round(decades) + 1) * done)
+    return rate * 0.5 * (1 + math.cos(math.pi * done))

@@ -1,19 +1,23 @@
-"""One update of the networks: equations 2 to 6, alternating as in Section 2.2."""
+"""One training step: every network of a method descends along its terms, in the method's order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from repro.data.samples import Batch
-from repro.methods.config import TrainConfig
-from repro.nn import losses
-from repro.train.networks import Networks, update_average
+from repro.data.samples import Sample
+from repro.methods.base import Method, Outputs, Term, Update
+from repro.methods.config import RunConfig
+from repro.methods.context import Context
+from repro.train.ema import unbiased_average, update_average
+from repro.train.optim import Optimisers, make_optimisers
 
-Terms = dict[str, Tensor]
-Forward = Callable[[Tensor], Tensor]
+Values = dict[str, Tensor]
+Forward = Callable[..., Tensor]
 
 
 class NonFiniteLossError(Exception):
@@ -24,136 +28,158 @@ class NonFiniteLossError(Exception):
         super().__init__(f"{term} is {value}")
 
 
-def make_optimiser(module: nn.Module, config: TrainConfig, device: torch.device) -> torch.optim.Adam:
-    """Adam as in Section 3.2, fused; on a GPU its learning rate is a tensor, so that graphs can hold it."""
-    on_gpu = device.type == "cuda"
-    rate: float | Tensor = (
-        torch.tensor(config.learning_rate, device=device) if on_gpu else config.learning_rate
-    )
-    return torch.optim.Adam(
-        module.parameters(),
-        lr=rate,
-        betas=(config.adam_beta1, config.adam_beta2),
-        fused=True,
-        capturable=on_gpu,
-    )
-
-
-def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the learning rate, in place where it is a tensor; a group's ``rate_scale`` multiplies it."""
-    for group in optimiser.param_groups:
-        rate_of_group = rate * group.get("rate_scale", 1.0)
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate_of_group)
-        else:
-            group["lr"] = rate_of_group
-
-
-class TrainingStep:
-    """One update of G, and of D before it where there is one.
+class Step:
+    """One update of each network that learns.
 
     Args:
         config: the run's configuration.
-        networks: on ``device``.
+        method: whose networks these are.
+        modules: networks by name, on ``device``, ``generator`` among them; those without an update are frozen.
         device: CPU or GPU.
-        bfloat16: run the networks under autocast; weights, losses and Adam stay in float32.
-        forwards: stand-ins for the networks' forward passes (compiled, or distributed), by the names
-            ``generator``, ``discriminator`` (sees images while D learns) and ``critic`` (the same network
-            while G learns) and ``vgg``.
+        bfloat16: run the networks under autocast; weights, losses and optimisers stay in float32.
+        average: the generator's moving average, and what it was before the first update.
+        forwards: compiled or distributed stand-ins for the modules. A distributed one is used while its own
+            network learns; while another does, the module itself.
+
+    Attributes:
+        optimisers: by the name of the network.
     """
 
     def __init__(
         self,
-        config: TrainConfig,
-        networks: Networks,
+        config: RunConfig,
+        method: Method,
+        modules: Mapping[str, nn.Module],
         device: torch.device,
         bfloat16: bool = False,
-        forwards: dict[str, Forward] | None = None,
+        average: tuple[nn.Module, nn.Module] | None = None,
+        forwards: Mapping[str, Forward] | None = None,
+        distributed: bool = False,
     ) -> None:
         self.config = config
-        self.networks = networks
+        self.method = method
+        self.modules = dict(modules)
         self.device = device
         self.bfloat16 = bfloat16
-        forwards = forwards or {}
-        self._g: Forward = forwards.get("generator", networks.generator)
-        self._phi: Forward | None = forwards.get("vgg", networks.vgg)
-        self._d: Forward | None = forwards.get("discriminator", networks.discriminator)
-        self._critic: Forward | None = forwards.get("critic", networks.discriminator)
-        self.adam_g = make_optimiser(networks.generator, config, device)
-        self.adam_d: torch.optim.Adam | None = None
-        if networks.discriminator is not None:
-            self.adam_d = make_optimiser(networks.discriminator, config, device)
+        self.average = average[0] if average else None
+        self._average_start = average[1] if average else None
+        self.updates: tuple[Update, ...] = method.updates(config)
+        self.optimisers: dict[str, Optimisers] = {
+            name: make_optimisers(
+                self.modules[name],
+                config.optimiser,
+                config.schedule.learning_rate,
+                device,
+                method.rate_scales(name),
+            )
+            for name in dict.fromkeys(update.module for update in self.updates)
+        }
+        for name, module in self.modules.items():
+            module.requires_grad_(name in self.optimisers)
+            module.train(name in self.optimisers)
+        self._statistics = [b for name in self.optimisers for b in self.modules[name].buffers()]
+        self._kept = [b.clone() for b in self._statistics]
+        self._forwards: dict[str, Forward] = {**self.modules, **(forwards or {})}
+        self._distributed = distributed
+
+    @property
+    def eager(self) -> Step:
+        """The step itself: what a recorded one wraps."""
+        return self
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
-    def __call__(self, batch: Batch) -> Terms:
-        """One update; the loss terms and D's opinions, detached, for the log.
+    def set_learning_rate(self, rate: float) -> None:
+        """Of every network."""
+        for optimiser in self.optimisers.values():
+            optimiser.set_learning_rate(rate)
+
+    def __call__(self, k: int, sample: Sample) -> Values:
+        """Update ``k``; the values of all terms, detached.
 
         Raises:
-            NonFiniteLossError: on the CPU, before the update. On a GPU the update is skipped on the device
-                and the log's next look at the terms finds it (asking each step would stall the device).
+            NonFiniteLossError: on the CPU, before the update, the running statistics as they were. On a GPU the
+                update is skipped on the device and the loop's next look at the values finds it (asking each
+                step would stall the device).
         """
-        with self._autocast():
-            sr = self._g(batch.lr_01)
-        terms: Terms = {}
-        if self._d is not None:
-            terms |= self._update_discriminator(batch.hr_pm1, sr.detach())
-        terms |= self._update_generator(batch.hr_pm1, sr)
-        if self.networks.average is not None:
-            update_average(self.networks.average, self.networks.generator, self.config.ema_decay)
-        return terms
+        if self.device.type != "cpu":
+            return self._step(k, sample)
+        for kept, statistic in zip(self._kept, self._statistics, strict=True):
+            kept.copy_(statistic)
+        try:
+            return self._step(k, sample)
+        except NonFiniteLossError:
+            for kept, statistic in zip(self._kept, self._statistics, strict=True):
+                statistic.copy_(kept)
+            raise
 
-    def _update_discriminator(self, hr_pm1: Tensor, sr_pm1: Tensor) -> Terms:
-        assert self._d is not None
-        assert self.adam_d is not None
+    def _step(self, k: int, sample: Sample) -> Values:
         with self._autocast():
-            logits_hr, logits_sr = self._d(hr_pm1), self._d(sr_pm1)
-        loss = losses.discriminator(logits_hr, logits_sr)
-        self._descend(loss, self.adam_d, {"discriminator": loss})
-        return {
-            "discriminator": loss.detach(),
-            "d_hr": logits_hr.detach().float().sigmoid().mean(),
-            "d_sr": logits_sr.detach().float().sigmoid().mean(),
+            outputs = self.method.forward(self._forwards, sample)
+        values: Values = {}
+        for update in self.updates:
+            values |= self._descend(k, sample, outputs, update)
+        if self.average is not None:
+            update_average(self.average, self.modules["generator"], self.config.schedule.ema_decay)
+        return values
+
+    def _descend(self, k: int, sample: Sample, outputs: Outputs, update: Update) -> Values:
+        others = [name for name in self.optimisers if name not in {update.module, "generator"}]
+        seen = outputs if update.module == "generator" else _detached(outputs)
+        networks = {
+            name: self.modules[name] if self._distributed and name in others else forward
+            for name, forward in self._forwards.items()
         }
-
-    def _update_generator(self, hr_pm1: Tensor, sr_pm1: Tensor) -> Terms:
-        config = self.config
-        terms: Terms = {}
-        if self._phi is None:
-            terms["content"] = losses.content_mse(sr_pm1, hr_pm1)
-        else:
-            with self._autocast():
-                with torch.no_grad():
-                    phi_hr = self._phi(hr_pm1)
-                terms["content"] = losses.content_vgg(self._phi(sr_pm1), phi_hr)
-        loss = terms["content"]
-        if self._critic is not None:
-            assert self.networks.discriminator is not None
-            self.networks.discriminator.requires_grad_(False)
-            with self._autocast():
-                terms["adversarial"] = losses.adversarial(self._critic(sr_pm1))
-            loss = loss + config.adversarial_weight * terms["adversarial"]
-        if config.tv_weight > 0:
-            terms["total_variation"] = losses.total_variation(sr_pm1)
-            loss = loss + config.tv_weight * terms["total_variation"]
-        self._descend(loss, self.adam_g, terms)
-        if self.networks.discriminator is not None:
-            self.networks.discriminator.requires_grad_(True)
-        return {name: term.detach() for name, term in terms.items()}
-
-    def _descend(self, loss: Tensor, optimiser: torch.optim.Adam, terms: Terms) -> None:
-        if self.device.type == "cpu":
-            for name, term in terms.items():
-                if not torch.isfinite(term):
-                    raise NonFiniteLossError(name, float(term.detach()))
-        else:
-            # fused Adam leaves everything as it is where this is 1, without asking the host
-            optimiser.found_inf = (~torch.isfinite(loss.detach())).float()  # type: ignore[attr-defined]
-            optimiser.grad_scale = None  # type: ignore[attr-defined]
-        optimiser.zero_grad(set_to_none=True)
+        context = Context(seen, sample, networks, self._autocast, k, self.config.schedule.updates)
+        for name in others:
+            self.modules[name].requires_grad_(False)
+        terms = {term.name: (term, term.of(context)) for term in update.terms}
+        share = k / self.config.schedule.updates
+        parts = [(_weight(term, share), value) for term, value in terms.values()]
+        loss = functools.reduce(operator.add, (v if w == 1 else w * v for w, v in parts if w))
+        self._check({name: value for name, (term, value) in terms.items() if term.weight != 0}, loss, update)
+        optimiser = self.optimisers[update.module]
+        optimiser.zero_grad()
         loss.backward()
+        if self.config.optimiser.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(
+                self.modules[update.module].parameters(), self.config.optimiser.gradient_clip
+            )
         optimiser.step()
+        for name in others:
+            self.modules[name].requires_grad_(True)
+        return {name: value.detach() for name, (_, value) in terms.items()}
+
+    def _check(self, terms: Values, loss: Tensor, update: Update) -> None:
+        if self.device.type == "cpu":
+            for name, value in terms.items():
+                if not torch.isfinite(value):
+                    raise NonFiniteLossError(name, float(value.detach()))
+        else:
+            self.optimisers[update.module].skip_where((~torch.isfinite(loss.detach())).float())
+
+    def final_generator(self, updates: int) -> nn.Module:
+        """The generator that a run ends with after ``updates``: the averaged one where there is one."""
+        if self.average is None or self._average_start is None:
+            return self.modules["generator"]
+        return unbiased_average(
+            self.average, self._average_start, self.config.schedule.ema_decay, updates
+        )
+
+    def state_modules(self) -> dict[str, nn.Module]:
+        """Every network whose state a checkpoint needs: those that learn, and the average."""
+        own = {name: self.modules[name] for name in self.optimisers}
+        return own if self.average is None else {**own, "average": self.average}
+
+
+def _weight(term: Term, share: float) -> float:
+    return term.weight if isinstance(term.weight, int | float) else term.weight(share)
+
+
+def _detached(outputs: Outputs) -> Outputs:
+    steps = tuple(step.detach() for step in outputs.steps)
+    return outputs._replace(sr=outputs.sr.detach(), steps=steps)
 
 
 @torch.no_grad()

@@ -1,0 +1,317 @@
+"""SRResNet and SRGAN (Ledig et al., CVPR 2017): Figure 4, the five variants of Table 1, and their losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from repro.core.errors import UserError
+from repro.core.settings import setting
+from repro.data.samples import Sample
+from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update, VGGNeed
+from repro.methods.config import LossSettings, NetworkSettings, RunConfig, ScheduleSettings
+from repro.methods.context import Context
+from repro.nn import losses
+from repro.nn.initialise import initialise
+from repro.papers import srgan as paper
+
+PReLUSharing = Literal["layer", "channel"]
+Content = Literal["mse", "vgg22", "vgg34", "vgg54"]
+
+TAPS: dict[Content, str] = {"vgg22": "conv2_2", "vgg34": "conv3_4", "vgg54": "conv5_4"}
+"""phi_i,j: the j-th convolution before the i-th max pooling (Section 2.2.1)."""
+
+
+@dataclass(frozen=True)
+class SRGANNetwork(NetworkSettings):
+    """The generator of Figure 4.
+
+    Attributes:
+        residual_blocks: B of the paper.
+        long_skip: the sum with the first activation after the blocks (supplement, section 4).
+        prelu: one slope a layer or a channel; open.
+    """
+
+    residual_blocks: int = setting(paper.RESIDUAL_BLOCKS, 0, 256)
+    long_skip: bool = True
+    prelu: PReLUSharing = "layer"
+
+
+@dataclass(frozen=True)
+class SRGANLosses(LossSettings):
+    """Equations 3 to 6 (Section 2.2.1).
+
+    Attributes:
+        content: pixel-wise MSE, or VGG features.
+        adversarial_weight: of equation 6 beside the content; 0 is no discriminator.
+        tv_weight: of total variation.
+    """
+
+    content: Content = "mse"
+    adversarial_weight: float = setting(0.0, 0, 1e6)
+    tv_weight: float = setting(0.0, 0, 1e6)
+
+
+def _prelu(channels: int, sharing: PReLUSharing) -> nn.PReLU:
+    return nn.PReLU(channels if sharing == "channel" else 1)
+
+
+class ResidualBlock(nn.Module):
+    """conv k3n64, BN, PReLU, conv k3n64, BN, plus its input (N, 64, H, W)."""
+
+    def __init__(self, channels: int, prelu: PReLUSharing) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.prelu = _prelu(channels, prelu)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bn2(self.conv2(self.prelu(self.bn1(self.conv1(x)))))
+
+
+class UpsampleBlock(nn.Module):
+    """conv k3n256, PixelShuffle x2, PReLU: (N, 64, H, W) to (N, 64, 2 H, 2 W)."""
+
+    def __init__(self, channels: int, prelu: PReLUSharing) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4 * channels, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(2)
+        self.prelu = _prelu(channels, prelu)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.prelu(self.shuffle(self.conv(x)))
+
+
+class Generator(nn.Module):
+    """G of Figure 4: (N, 3, h, w) in [0, 1] to (N, 3, 4 h, 4 w), trained towards [-1, 1], not clipped.
+
+    Args:
+        residual_blocks: B of the paper, 16; 0 or more.
+        long_skip: the sum with the first activation after the residual blocks (supplement, section 4).
+        prelu: one slope a layer (1,549,462 parameters at B = 16) or a channel (1,550,659).
+    """
+
+    def __init__(
+        self,
+        residual_blocks: int = 16,
+        long_skip: bool = True,
+        prelu: PReLUSharing = "layer",
+        channels: int = 64,
+    ) -> None:
+        super().__init__()
+        self.long_skip = long_skip
+        self.head = nn.Conv2d(3, channels, 9, padding=4)
+        self.head_prelu = _prelu(channels, prelu)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels, prelu) for _ in range(residual_blocks)))
+        self.body = nn.Conv2d(channels, channels, 3, padding=1)
+        self.body_bn = nn.BatchNorm2d(channels)
+        self.upsample = nn.Sequential(UpsampleBlock(channels, prelu), UpsampleBlock(channels, prelu))
+        self.tail = nn.Conv2d(channels, 3, 9, padding=4)
+
+    def forward(self, lr_01: Tensor) -> Tensor:
+        first = self.head_prelu(self.head(lr_01))
+        deep = self.body_bn(self.body(self.blocks(first)))
+        if self.long_skip:
+            deep = deep + first
+        return self.tail(self.upsample(deep))
+
+
+_STAGES = ((1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
+"""(width as a multiple of the first layer's, stride) of the seven stages with batch norm."""
+
+
+class Discriminator(nn.Module):
+    """D of Figure 4: (N, 3, 96, 96) in [-1, 1] to logits (N, 1); the sigmoid lives in the losses.
+
+    23,565,505 parameters: conv k3n64s1 + LeakyReLU 0.2, seven conv + BN + LeakyReLU, dense 1024, dense 1.
+
+    Args:
+        crop_hr: side of the images; the paper's is 96.
+        width: channels of the first layer; the paper's is 64 (tests take fewer).
+        dense: width of the first dense layer; the paper's is 1024.
+    """
+
+    def __init__(self, crop_hr: int = 96, width: int = 64, dense: int = 1024) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1), nn.LeakyReLU(0.2)]
+        channels = width
+        for multiple, stride in _STAGES:
+            layers += [
+                nn.Conv2d(channels, multiple * width, 3, stride=stride, padding=1),
+                nn.BatchNorm2d(multiple * width),
+                nn.LeakyReLU(0.2),
+            ]
+            channels = multiple * width
+        self.features = nn.Sequential(*layers)
+        self.dense = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(channels * (crop_hr // 16) ** 2, dense),
+            nn.LeakyReLU(0.2),
+            nn.Linear(dense, 1),
+        )
+
+    def forward(self, image_pm1: Tensor) -> Tensor:
+        return self.dense(self.features(image_pm1))
+
+
+# --- the paper's five variants: Section 2.2.1 and the notation of Section 3.4 -------------------------------
+SRRESNET_MSE = RunConfig(
+    variant="SRResNet-MSE", method="srgan", network=SRGANNetwork(), losses=SRGANLosses()
+).but(schedule={"updates": paper.SRRESNET_UPDATES, "learning_rate": paper.LEARNING_RATE})
+SRRESNET_VGG22 = SRRESNET_MSE.but(
+    variant="SRResNet-VGG22", losses={"content": "vgg22", "tv_weight": paper.TV_WEIGHT}
+)
+SRGAN_MSE = SRRESNET_MSE.but(
+    variant="SRGAN-MSE",
+    losses={"adversarial_weight": paper.ADVERSARIAL_WEIGHT},
+    start="SRResNet-MSE",
+    schedule={
+        "updates": paper.SRGAN_UPDATES_EARLY + paper.SRGAN_UPDATES_LATE,
+        "decay": "two-phase",
+        "late_from": paper.SRGAN_UPDATES_EARLY,
+        "learning_rate_late": paper.LEARNING_RATE_LATE,
+    },
+)
+SRGAN_VGG22 = SRGAN_MSE.but(variant="SRGAN-VGG22", losses={"content": "vgg22"})
+SRGAN_VGG54 = SRGAN_MSE.but(variant="SRGAN-VGG54", losses={"content": "vgg54"})
+
+
+class SRGAN(Method):
+    """SRResNet and SRGAN."""
+
+    key = "srgan"
+    citation = "Ledig et al., CVPR 2017"
+    variants: Mapping[str, RunConfig] = {
+        v.variant: v for v in (SRRESNET_MSE, SRRESNET_VGG22, SRGAN_MSE, SRGAN_VGG22, SRGAN_VGG54)
+    }
+    aliases = paper.ALIASES
+    settings = SRGANNetwork()
+    tile = 192  # bounds the activations at test time to about 1.5 GiB in float32
+    declared = "Glorot uniform weights, zero biases, PReLU slope 0.25, batch norm at identity"
+
+    def profile(self, config: RunConfig, profile: Profile) -> RunConfig:
+        return {"quick": _quick, "cpu": _cpu, "paper": _paper}[profile](config)
+
+    def check(self, config: RunConfig) -> None:
+        crop, terms = config.data.crop_hr, _losses(config)
+        if crop < 32 or crop % 32:
+            raise UserError(
+                f"crop_hr = {crop}",
+                "a multiple of 32, 32 or more (VGG-19 halves five times; LR crops are a quarter)",
+                "--set crop_hr=96",
+            )
+        if terms.adversarial_weight > 0 and crop != paper.CROP_HR:
+            raise UserError(
+                f"crop_hr = {crop} with an adversarial loss",
+                f"{paper.CROP_HR}: the discriminator's dense layer is made for it (Figure 4)",
+                f"--set crop_hr={paper.CROP_HR}",
+            )
+
+    def network(self, settings: NetworkSettings, scale: float) -> Generator:
+        assert isinstance(settings, SRGANNetwork)
+        return Generator(settings.residual_blocks, settings.long_skip, settings.prelu)
+
+    def initialise(self, network: nn.Module, config: RunConfig) -> None:
+        initialise(network, config.seed, "generator")
+
+    def build(self, config: RunConfig) -> dict[str, nn.Module]:
+        networks = super().build(config)
+        if _losses(config).adversarial_weight > 0:
+            networks["discriminator"] = Discriminator(config.data.crop_hr)
+            initialise(networks["discriminator"], config.seed, "discriminator")
+        return networks
+
+    def vgg(self, config: RunConfig) -> VGGNeed | None:
+        content = _losses(config).content
+        return None if content == "mse" else VGGNeed((TAPS[content],), normalised=True)
+
+    def forward(self, networks: Networks, sample: Sample) -> Outputs:
+        return Outputs(networks["generator"](sample.lr_01))
+
+    def updates(self, config: RunConfig) -> tuple[Update, ...]:
+        settings = _losses(config)
+        terms = [Term("content", _content(settings.content))]
+        if settings.adversarial_weight > 0:
+            terms.append(
+                Term("adversarial", lambda c: losses.adversarial(c.logits_sr), settings.adversarial_weight)
+            )
+        if settings.tv_weight > 0:
+            terms.append(Term("total_variation", lambda c: losses.total_variation(c.sr), settings.tv_weight))
+        generator = Update("generator", tuple(terms))
+        if settings.adversarial_weight == 0:
+            return (generator,)
+        return (Update("discriminator", DISCRIMINATOR), generator)
+
+    def radius(self, network: nn.Module) -> int:
+        blocks = network.get_submodule("blocks")
+        assert isinstance(blocks, nn.Sequential)
+        at_lr = 4 + 2 * len(blocks) + 1 + 1  # head 9x9, blocks, body, first upsampling conv
+        return at_lr + 1 + 1  # second conv at x2 (1/2 pixel) and tail 9x9 at x4 (1 pixel), rounded up
+
+
+DISCRIMINATOR = (
+    Term("discriminator", lambda c: losses.discriminator(c.logits_hr, c.logits_sr)),
+    Term("d_hr", lambda c: c.logits_hr.float().sigmoid().mean(), 0),
+    Term("d_sr", lambda c: c.logits_sr.float().sigmoid().mean(), 0),
+)
+"""What D descends along, and its opinions for the log."""
+
+
+def _losses(config: RunConfig) -> SRGANLosses:
+    assert isinstance(config.losses, SRGANLosses)
+    return config.losses
+
+
+def _content(content: Content) -> Callable[[Context], Tensor]:
+    if content == "mse":
+        return lambda c: losses.content_mse(c.sr, c.hr)
+    return lambda c: losses.content_vgg(*c.phi(TAPS[content]))
+
+
+def _quick(config: RunConfig) -> RunConfig:
+    """Minutes on two cores: every stage of the same code, far too few updates for the paper's figures."""
+    adversarial, mse = _losses(config).adversarial_weight > 0, _losses(config).content == "mse"
+    updates = 40 if adversarial else 120
+    return config.but(
+        schedule=_cosine(updates, 1e-3 if mse and not adversarial else 2e-4, warmup_updates=5),
+        data={"batch_size": 4, "augmentation": "dihedral"},
+        arithmetic={"precision": "auto"},
+        logging={
+            "log_every": 10,
+            "validate_every": updates,
+            "sample_every": updates,
+            "checkpoint_every": 40,
+            "validation_images": 4,
+        },
+    )
+
+
+def _cpu(config: RunConfig) -> RunConfig:
+    """A night on a server's cores: the paper's batch and losses, a short schedule made for few updates."""
+    from_scratch = _losses(config).content == "mse" and _losses(config).adversarial_weight == 0
+    updates = 12_000 if from_scratch else 2_000
+    rate = 1e-3 if from_scratch else 1e-4  # chosen by `python -m repro trials`
+    return config.but(
+        # SRResNet-VGG22 too: from scratch, 2,000 updates of a loss that sees features of half the resolution
+        # leave a checkerboard of single pixels (24.0 dB on Set5)
+        start="" if from_scratch else "SRResNet-MSE",
+        schedule=_cosine(updates, rate, warmup_updates=200, ema_decay=0.999 if updates > 2_000 else 0.995),
+        data={"augmentation": "dihedral"},
+        arithmetic={"precision": "auto"},
+        logging={"log_every": 20, "validate_every": 500, "sample_every": 1_000, "checkpoint_every": 200},
+    )
+
+
+def _cosine(updates: int, rate: float, **changes: float) -> dict[str, object]:
+    later = {"late_from": 0, "learning_rate_late": ScheduleSettings.learning_rate_late}
+    return {"updates": updates, "learning_rate": rate, "decay": "cosine", **later, **changes}
+
+
+def _paper(config: RunConfig) -> RunConfig:
+    """The paper's schedule as it stands, in the fastest arithmetic that was shown to keep the loss curve."""
+    return config.but(arithmetic={"precision": "auto"})

@@ -1,0 +1,78 @@
+"""How the step of a method is executed: eager, compiled, recorded as a CUDA graph, or on several processes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from repro.methods.base import Method
+from repro.methods.config import RunConfig
+from repro.nn.cpu_kernels import suit_cpu
+from repro.train.distributed import World, distributed, with_global_batch_norm
+from repro.train.graphs import GraphedStep
+from repro.train.step import Forward, Step
+
+COMPILE_FROM_UPDATES = 5_000
+"""Shorter runs on a GPU end before compilation has paid for itself."""
+
+
+def compiles(config: RunConfig, device: torch.device) -> bool:
+    """Whether the networks are compiled.
+
+    ``auto``: on a GPU for long runs; not on the CPU, where oneDNN's convolutions are nearly all of the
+    work and `bench train` finds the compiled step no faster.
+    """
+    if config.arithmetic.compile != "auto":
+        return config.arithmetic.compile == "on"
+    return device.type == "cuda" and config.schedule.updates >= COMPILE_FROM_UPDATES
+
+
+def make_step(
+    config: RunConfig,
+    method: Method,
+    modules: Mapping[str, nn.Module],
+    device: torch.device,
+    bfloat16: bool,
+    world: World | None = None,
+    graphs: bool = True,
+    plain: bool = False,
+) -> Step | GraphedStep:
+    """The step of a method's networks, executed as suits the configuration and the device.
+
+    Args:
+        config: the run's configuration.
+        method: whose networks these are.
+        modules: as :meth:`Method.build` gave them, and ``vgg`` where terms need it; moved to ``device``.
+        device: CPU or GPU.
+        bfloat16: autocast for the networks.
+        world: the processes; None is this one alone.
+        graphs: record the update as a CUDA graph (on one GPU).
+        plain: leave the layers as they are on a CPU: the baseline of benchmarks.
+    """
+    world = world or World()
+    compiled = compiles(config, device)
+    layout = torch.channels_last if config.arithmetic.channels_last else torch.contiguous_format
+    placed = {name: module.to(device).to(memory_format=layout) for name, module in modules.items()}
+    if device.type == "cpu" and not compiled and not plain:
+        placed = {name: suit_cpu(module) for name, module in placed.items()}
+    learning = {update.module for update in method.updates(config)}
+    forwards: dict[str, Forward] = {}
+    if world.size > 1:
+        for name in learning:
+            with_global_batch_norm(placed[name])
+            placed[name].requires_grad_(True)
+            forwards[name] = distributed(placed[name])
+    elif compiled:
+        forwards = {name: torch.compile(module) for name, module in placed.items()}
+    average = None
+    if config.schedule.ema_decay > 0:
+        copied = copy.deepcopy(placed["generator"]).requires_grad_(False).eval()
+        average = (copied, copy.deepcopy(copied))
+    step = Step(config, method, placed, device, bfloat16, average, forwards, world.size > 1)
+    constant = all(isinstance(t.weight, int | float) for u in step.updates for t in u.terms)
+    if device.type == "cuda" and world.size == 1 and graphs and constant:
+        return GraphedStep(step)
+    return step

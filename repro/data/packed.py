@@ -90,7 +90,7 @@ def _pack_chunk(folder: Path, number: int, images: Sequence[PackableImage], smal
 
 
 def dataset_digest(images: Sequence[PackableImage], smallest_side: int) -> str:
-    """The name of a packed dataset: changes with any image's key or hash, their order, and the smallest side."""
+    """A packed dataset's name: changes with any image's key or hash, their order, and the smallest side."""
     digest = hashlib.sha256(f"bank {FORMAT} {smallest_side} {IMAGES_PER_CHUNK}".encode())
     for image in images:
         digest.update(f"{image.key}\0{image.sha256}\n".encode())

@@ -11,7 +11,7 @@ from repro.core.paths import Results
 from repro.core.progress import bar
 from repro.data.benchmarks import TEST_DATASETS, EvaluationImage, available_datasets, load_dataset
 from repro.data.facts import default_cache
-from repro.data.packed import Bank, pack
+from repro.data.packed import PackedDataset, pack
 from repro.data.training import (
     TRAINING_SOURCES,
     TrainingImage,
@@ -33,8 +33,8 @@ class TrainingData:
         description: where they are from, for the manifest.
     """
 
-    training: Bank
-    validation: Bank
+    training: PackedDataset
+    validation: PackedDataset
     description: str
 
 

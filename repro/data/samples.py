@@ -22,7 +22,7 @@ from repro.imaging.resize_torch import lr_from_windows, margin
 
 
 def windows_u8(images: PackedDataset, plan: Plan, data: DataSettings) -> NDArray[np.uint8]:
-    """(B, crop + 2 margin, crop + 2 margin, 3) uint8: the planned crops, mirrored as planned, with margins."""
+    """(B, crop + 2 margin, crop + 2 margin, 3) uint8: the planned crops, mirrored, with their margins."""
     around = margin(data.scale)
     size = data.crop_hr + 2 * around
     out = np.empty((len(plan.images), size, size, 3), np.uint8)

@@ -16,7 +16,6 @@ from torch import Tensor
 from repro.imaging.resize import Scale, cubic, taps
 
 
-
 def margin(scale: int) -> int:
     """HR pixels around a crop that :func:`lr_from_windows` wants on each side (1.5 scales are used)."""
     return 2 * scale

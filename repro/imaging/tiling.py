@@ -1,4 +1,4 @@
-"""Images enlarged in parts, each with the neighbours that its pixels depend on, so that no seam shows."""
+"""Images upscaled in parts, each with the neighbours that its pixels depend on, so that no seam shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.papers.srgan import SCALE
 
 OnPart = Callable[[int, int], None]
 
@@ -24,18 +23,20 @@ def tiles(length: int, tile: int, margin: int) -> Iterator[tuple[slice, slice]]:
 
 def in_tiles(
     image: NDArray[_U],
-    enlarge: Callable[[NDArray[_U]], NDArray[_U]],
+    upscale: Callable[[NDArray[_U]], NDArray[_U]],
     tile: int,
     margin: int,
+    scale: int,
     on_part: OnPart = lambda done, total: None,
 ) -> NDArray[_U]:
-    """The image fourfold, by calls of ``enlarge`` with parts of it.
+    """The image upscaled, by calls of ``upscale`` with parts of it.
 
     Args:
         image: (h, w) or (h, w, 3).
-        enlarge: from (h', w'[, 3]) to (4 h', 4 w'[, 3]); its pixels depend on ``margin`` input pixels around.
+        upscale: from (h', w'[, 3]) to (s h', s w'[, 3]); its pixels depend on ``margin`` input pixels around.
         tile: side of a part in input pixels, without its margin.
         margin: input pixels on each side of a part that are computed and thrown away.
+        scale: s, a whole number.
         on_part: called after each part with the number done and the number there are.
     """
     done, total = 0, -(-image.shape[0] // tile) * -(-image.shape[1] // tile)
@@ -43,18 +44,14 @@ def in_tiles(
     height, width = image.shape[:2]
     for rows, row_context in tiles(height, tile, margin):
         for columns, column_context in tiles(width, tile, margin):
-            part: NDArray[_U] = enlarge(np.ascontiguousarray(image[row_context, column_context]))
+            part: NDArray[_U] = upscale(np.ascontiguousarray(image[row_context, column_context]))
             if out is None:
-                out = np.empty((SCALE * height, SCALE * width, *part.shape[2:]), part.dtype)
+                out = np.empty((scale * height, scale * width, *part.shape[2:]), part.dtype)
             top, left = rows.start - row_context.start, columns.start - column_context.start
             tall, wide = rows.stop - rows.start, columns.stop - columns.start
-            target = out[_enlarged(rows), _enlarged(columns)]
-            target[:] = part[_enlarged(slice(top, top + tall)), _enlarged(slice(left, left + wide))]
+            inner = part[scale * top : scale * (top + tall), scale * left : scale * (left + wide)]
+            out[scale * rows.start : scale * rows.stop, scale * columns.start : scale * columns.stop] = inner
             done += 1
             on_part(done, total)
     assert out is not None
     return out
-
-
-def _enlarged(part: slice) -> slice:
-    return slice(SCALE * part.start, SCALE * part.stop)

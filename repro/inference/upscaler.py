@@ -1,132 +1,184 @@
-"""A trained generator as a function from images to images: folded, tiled, batched."""
+"""The one upscaler: images to images by any method, with networks folded, tiled and batched."""
 
 from __future__ import annotations
 
-import copy
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from repro.core import tensorfile as checkpoint
+from repro.core.device import resolve_device
 from repro.core.errors import UserError
-from repro.imaging.ranges import nchw_to_hwc, pm1_to_u8, u8_to_01
+from repro.core.settings import Arithmetic
 from repro.imaging.tiling import OnPart, in_tiles
-from repro.methods.config import Arithmetic
-from repro.methods.generator import Generator, receptive_radius
+from repro.methods import direct
+from repro.methods.base import Direct, Method
+from repro.nn.cpu_kernels import suit_cpu
 from repro.nn.exact import with_exact_convolutions
-from repro.nn.fold import folded
-
-DEFAULT_TILE = 192
-"""Side of a tile in LR pixels: bounds the activations at test time to about 1.5 GiB in float32."""
 
 _BATCH_PIXELS = 160 * 160
-"""LR pixels that are worth enlarging together; more only fills memory."""
+"""LR pixels that are worth upscaling together; more only fills memory."""
 
 
-def load_generator(path: Path) -> tuple[Generator, dict[str, object]]:
-    """The generator in a file that training wrote, and what the file says of itself.
+@dataclass(frozen=True)
+class Options:
+    """How networks are run.
 
-    Raises:
-        UserError: missing, damaged, or keys that do not fit.
-    """
-    tensors, metadata = checkpoint.load(path)
-    return generator_from(tensors, metadata, path.name), metadata
-
-
-def generator_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], source: str) -> Generator:
-    """The generator that a file's tensors and metadata describe, in float32.
-
-    Args:
-        tensors: float32, or the kernels in half precision.
-        metadata: depth, skip and PReLU.
-        source: what errors call them.
-
-    Raises:
-        UserError: metadata or keys that do not fit.
-    """
-    try:
-        blocks = int(metadata["residual_blocks"])
-        generator = Generator(blocks, bool(metadata["long_skip"]), metadata["prelu"])
-    except (KeyError, TypeError, ValueError):
-        raise UserError(
-            f"{source}: says no depth, skip or PReLU", "a generator of this program", "train it"
-        ) from None
-    floats = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
-    checkpoint.restore_module("generator", generator, floats)
-    return generator
-
-
-class Enlarger:
-    """Enlarges uint8 images fourfold with a trained generator.
-
-    Args:
-        generator: trained; its running statistics are used (Section 3.2).
-        device: where to run.
+    Attributes:
+        device: ``auto``, ``cpu`` or ``cuda``.
         arithmetic: ``float32``; ``bfloat16`` is faster and off by up to a few grey levels; ``float64`` is
             slower and gives the same bytes on every processor, whose orders of summation differ.
-        tile: side in LR pixels above which an image is enlarged in parts; 0 never.
+        tile: side in LR pixels above which an image is upscaled in parts; 0 never; None the method's own.
         on_part: called after each part with the number done and the number there are.
+    """
+
+    device: str = "auto"
+    arithmetic: Arithmetic = "float32"
+    tile: int | None = None
+    on_part: OnPart = field(default=lambda done, total: None)
+
+    def __post_init__(self) -> None:
+        if self.tile is not None and (self.tile < 0 or 0 < self.tile < 16):
+            raise UserError(f"tile of {self.tile} LR pixels", "16 or more, or 0 for none", "--tile 192")
+
+
+class Upscaler(ABC):
+    """A named way to upscale images.
+
+    Attributes:
+        name: in the image store.
+        scale: output side over input side.
+        inputs: name -> hash of what it depends on (weights); decides whether results can be kept.
+        notes: sentences that every reader of the results must see.
+        run: the training run's name, or "".
+        takes_grey: greyscale images come as (h, w), not as R = G = B, and still become (H, W, 3).
+    """
+
+    name: str
+    scale: float = 4
+    inputs: Mapping[str, str] = {}  # noqa: RUF012 read only
+    notes: tuple[str, ...] = ()
+    run: str = ""
+    takes_grey: bool = False
+
+    @abstractmethod
+    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """(H, W, 3) uint8 from each (h, w, 3) uint8."""
+
+
+class DirectUpscaler(Upscaler):
+    """A method without networks."""
+
+    def __init__(self, how: Direct, scale: float = 4) -> None:
+        self.how = how
+        self.name = how.key
+        self.scale = scale
+        self.inputs = how.inputs()
+        self.takes_grey = how.takes_grey
+
+    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        return [self.how.apply(image, self.scale) for image in images_u8]
+
+
+def direct_upscaler(name: str, scale: float = 4) -> DirectUpscaler:
+    """The upscaler of a method without networks.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    return DirectUpscaler(direct(name), scale)
+
+
+class NetworkUpscaler(Upscaler):
+    """A method's trained network.
+
+    Args:
+        name: in the image store.
+        method: whose network it is.
+        network: trained; its running statistics are used (Section 3.2).
+        scale: that it was built for.
+        options: how to run it.
+        inputs, notes, run: as for :class:`Upscaler`.
     """
 
     def __init__(
         self,
-        generator: Generator,
-        device: torch.device,
-        arithmetic: Arithmetic = "float32",
-        tile: int = DEFAULT_TILE,
-        on_part: OnPart = lambda done, total: None,
+        name: str,
+        method: Method,
+        network: nn.Module,
+        scale: float = 4,
+        options: Options | None = None,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        notes: tuple[str, ...] = (),
+        run: str = "",
     ) -> None:
-        if tile < 0 or 0 < tile < 16:
-            raise UserError(
-                f"tile of {tile} LR pixels", "16 or more, or 0 for none", f"--tile {DEFAULT_TILE}"
-            )
-        self._margin = receptive_radius(len(generator.blocks))
+        options = options or Options()
+        arithmetic = options.arithmetic if method.exact or options.arithmetic == "bfloat16" else "float32"
+        self.name, self.scale, self.notes, self.run = name, scale, notes, run
+        self.inputs = dict(inputs or {})
+        if arithmetic != "float32":
+            self.inputs["arithmetic"] = arithmetic
+        self.takes_grey = method.luma
+        self._method = method
+        self._margin = method.radius(network)
+        self._device = resolve_device(options.device)
         self._dtype = torch.float64 if arithmetic == "float64" else torch.float32
-        if arithmetic == "float64":
-            network = with_exact_convolutions(folded(copy.deepcopy(generator).double()))
-        else:
-            network = folded(generator).to(memory_format=torch.channels_last)
-        self._generator = network.to(device)
-        self._device = device
         self._bfloat16 = arithmetic == "bfloat16"
-        self._tile = tile
-        self._on_part = on_part
+        self._tile = method.tile if options.tile is None else options.tile
+        self._on_part = options.on_part
+        self._layout = torch.contiguous_format
+        if arithmetic == "float64":
+            ready = with_exact_convolutions(method.folded(network.double()))
+        else:
+            ready = method.folded(network)
+            if not method.luma:
+                self._layout = torch.channels_last
+                ready = ready.to(memory_format=torch.channels_last)
+            if self._device.type == "cpu":
+                ready = suit_cpu(ready)
+        self._network = ready.to(self._device)
 
     @torch.inference_mode()
-    def _run(self, lr_u8: Tensor) -> Tensor:
-        """(N, 3, 4 h, 4 w) uint8 from (N, 3, h, w) uint8 on the device."""
-        layout = torch.contiguous_format if self._dtype == torch.float64 else torch.channels_last
-        lr_01 = u8_to_01(lr_u8).to(self._dtype).contiguous(memory_format=layout)
+    def _run(self, x: Tensor) -> Tensor:
+        x = x.to(self._device).contiguous(memory_format=self._layout)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
-            return pm1_to_u8(self._generator(lr_01))
+            return self._method.infer(self._network, x, self.scale)
 
-    def enlarge(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-        """(4 h, 4 w, 3) uint8 from each (h, w, 3) uint8; images of equal size run together."""
+    def _one(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return self._some([image_u8])[0]
+
+    def _some(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """Images of equal size, together."""
+        how = self._method
+        x = torch.cat([how.encode(image, self.scale, self._dtype) for image in images_u8])
+        results = self._run(x)
+        return [
+            how.decode(result[None], image, self.scale)
+            for result, image in zip(results, images_u8, strict=True)
+        ]
+
+    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """(H, W, 3) uint8 from each (h, w, 3), or (h, w) where it takes grey; equal sizes run together."""
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for number, image in enumerate(images_u8):
             groups[image.shape].append(number)
         out: list[NDArray[np.uint8] | None] = [None] * len(images_u8)
-        for (height, width, _), numbers in groups.items():
-            if self._tile and max(height, width) > self._tile:
+        for (height, width, *_), numbers in groups.items():
+            if self._margin is not None and self._tile and max(height, width) > self._tile:
                 for number in numbers:
                     out[number] = in_tiles(
-                        images_u8[number], self._one, self._tile, self._margin, self._on_part
+                        images_u8[number], self._one, self._tile, self._margin, int(self.scale), self._on_part
                     )
                 continue
-            together = max(1, _BATCH_PIXELS // (height * width))
+            together = 1 if self._method.luma else max(1, _BATCH_PIXELS // (height * width))
             for start in range(0, len(numbers), together):
                 part = numbers[start : start + together]
-                batch = torch.from_numpy(np.stack([images_u8[n] for n in part])).permute(0, 3, 1, 2)
-                for number, image in zip(part, nchw_to_hwc(self._run(batch.to(self._device))), strict=True):
+                for number, image in zip(part, self._some([images_u8[n] for n in part]), strict=True):
                     out[number] = image
         return [image for image in out if image is not None]
-
-    def _one(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        lr = torch.from_numpy(image_u8).permute(2, 0, 1)[None].to(self._device)
-        return nchw_to_hwc(self._run(lr))[0]

@@ -127,6 +127,7 @@ class Method(ABC):
         scales: that it can be built for.
         needs: what it asks of a sample beyond the pair: ``reference``, ``regions``.
         luma: whether its networks see the Y channel alone (:class:`repro.methods.luma.LumaMethod`).
+        exact: whether float64 makes its results the same on every processor; otherwise float32 stays.
         tile: default side of a tile at inference in LR pixels: bounds the activations' memory.
         declared: how networks are initialised, where the paper leaves it open.
     """
@@ -139,6 +140,7 @@ class Method(ABC):
     scales: tuple[float, ...] = (4,)
     needs: frozenset[str] = frozenset()
     luma: bool = False
+    exact: bool = True
     tile: int = 192
     declared: str = ""
 
@@ -215,6 +217,13 @@ class Method(ABC):
         from repro.imaging.ranges import nchw_to_hwc, pm1_to_u8
 
         return nchw_to_hwc(pm1_to_u8(result))[0]
+
+    def super_resolve(
+        self, network: nn.Module, image_u8: NDArray[np.uint8], scale: float, device: Any, dtype: Any
+    ) -> NDArray[np.uint8]:
+        """One image by the network as it is, whole: (H, W, 3) from (h, w, 3) or (h, w)."""
+        result = self.infer(network, self.encode(image_u8, scale, dtype).to(device), scale)
+        return self.decode(result, image_u8, scale)
 
     @abstractmethod
     def radius(self, network: nn.Module) -> int | None:

@@ -1,4 +1,4 @@
-"""Names of earlier versions: published runs, weights and settings keep working, and are printed as today's."""
+"""Names of earlier versions: published runs, weights and settings keep working, told in today's words."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def nested(flat: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         flat: of an earlier version.
         known: the same method's paper configuration in groups; fields that it does not have (DRCN's filters
-            beside SRGAN's blocks) had no effect and are left out, as is a late rate that its decay never used.
+            beside SRGAN's blocks) had no effect and are left out, as is a late rate that no phase used.
     """
     out: dict[str, Any] = {}
     for name, value in flat.items():

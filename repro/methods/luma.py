@@ -52,6 +52,7 @@ class LumaMethod(Method):
     """
 
     luma = True
+    exact = False
     tile = 128
     interpolates = True
     sub_image = 0
@@ -84,8 +85,8 @@ class LumaMethod(Method):
         return x, hr_y01[..., inner, inner]
 
     def encode(self, image_u8: NDArray[np.uint8], scale: float, dtype: Any) -> Tensor:
-        kind = np.float64 if dtype == torch.float64 else np.float32
         y_u8 = image_u8 if image_u8.ndim == 2 else color.luma_u8(image_u8)
+        kind: Any = np.float64 if dtype == torch.float64 else np.float32
         y01: NDArray[Any] = y_u8.astype(kind) / kind(255)
         if self.interpolates:
             y01 = imresize_float(y01, int(scale))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from repro.core.errors import UserError
 from repro.data.sources import load_registry
-from repro.methods.luma import SRCNN
+from repro.methods.srcnn import SRCNNNetwork
 
 SOURCE = "SRCNN-weights"
 MAX_BYTES = 65_536
@@ -37,7 +37,7 @@ def authors_weights(data_root: Path) -> Path:
     return file.under(data_root)
 
 
-def load_authors_srcnn(path: Path) -> SRCNN:
+def load_authors_srcnn(path: Path) -> SRCNNNetwork:
     """The network with its authors' weights, in evaluation mode.
 
     In the file, kernels are columns (weights_conv1) or rows (weights_conv3), stored column by column, and
@@ -56,7 +56,7 @@ def load_authors_srcnn(path: Path) -> SRCNN:
         "conv3.weight": kernels3[None],
     }
     state |= {f"conv{layer}.bias": arrays[f"biases_conv{layer}"].ravel() for layer in (1, 2, 3)}
-    network = SRCNN()
+    network = SRCNNNetwork()
     network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in state.items()})
     return network.eval().requires_grad_(False)
 

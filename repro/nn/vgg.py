@@ -8,7 +8,7 @@ loss" at phi_2,2 and phi_5,4 alike, and it works the same for torchvision's weig
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,6 @@ from repro.core.errors import UserError
 from repro.nn.initialise import torch_generator
 from repro.papers import srgan as paper
 
-Layer = Literal["vgg22", "vgg54"]
 Convention = Literal["torchvision", "caffe"]
 
 CONVOLUTIONS = {
@@ -33,7 +32,6 @@ CONVOLUTIONS = {
 """Caffe's names and the positions in torchvision's ``vgg19().features``."""
 
 _WIDTHS = (64, 128, 256, 512, 512)
-TAPS: dict[Layer, str] = {"vgg22": "conv2_2", "vgg54": "conv5_4"}
 
 GET_WEIGHTS = 'python -c "import torchvision.models as m; m.vgg19(weights=m.VGG19_Weights.IMAGENET1K_V1)"'
 """The command that downloads torchvision's VGG-19 into its cache (548 MB)."""
@@ -66,10 +64,10 @@ class VGGWeights:
         return digest.hexdigest()
 
 
-def layers_up_to(layer: Layer) -> tuple[str, ...]:
-    """The convolutions that phi needs, first to last."""
+def layers_up_to(taps: Iterable[str]) -> tuple[str, ...]:
+    """The convolutions that features at ``taps`` need, first to last."""
     names = tuple(CONVOLUTIONS)
-    return names[: names.index(TAPS[layer]) + 1]
+    return names[: max(names.index(tap) for tap in taps) + 1]
 
 
 def load_weights(path: Path, convention: Convention | Literal["auto"] = "auto") -> VGGWeights:
@@ -163,11 +161,11 @@ def torchvision_weights(download: bool) -> VGGWeights | None:
     )
 
 
-def with_random_layers(weights: VGGWeights | None, layer: Layer, seed: int) -> VGGWeights:
-    """``weights`` completed up to ``layer`` with He-normal random layers, which are named in the result."""
+def with_random_layers(weights: VGGWeights | None, taps: Iterable[str], seed: int) -> VGGWeights:
+    """``weights`` completed up to the deepest tap with He-normal random layers, which the result names."""
     tensors = dict(weights.tensors) if weights else {}
     shapes = dict(_shapes())
-    random_layers = tuple(n for n in layers_up_to(layer) if f"{n}.weight" not in tensors)
+    random_layers = tuple(n for n in layers_up_to(taps) if f"{n}.weight" not in tensors)
     for name in random_layers:
         values = torch.empty(shapes[name])
         nn.init.kaiming_normal_(values, nonlinearity="relu", generator=torch_generator(seed, "vgg", name))
@@ -180,24 +178,32 @@ def with_random_layers(weights: VGGWeights | None, layer: Layer, seed: int) -> V
 
 
 class VGGFeatures(nn.Module):
-    """phi_i,j of VGG-19, frozen: (N, 3, H, W) in [-1, 1] to (N, C, h, w), normalised and times 1/12.75.
+    """Features of VGG-19, frozen: (N, 3, H, W) in [-1, 1] to a dictionary of (N, C, h, w) by tap.
 
     Args:
-        weights: complete up to ``layer``.
-        layer: ``vgg22`` (128 channels, H / 2) or ``vgg54`` (512 channels, H / 16).
-        channel_means: (C,) mean activation per channel over training images; ``None`` leaves the released
-            scale (no normalisation, but still times 1/12.75).
+        weights: complete up to the deepest tap.
+        taps: names of convolutions, e.g. ``conv2_2`` (128 channels, H / 2) or ``conv5_4`` (512, H / 16).
+        before_relu: take the convolution's output itself.
+        channel_means: tap -> (C,) mean activation per channel over training images: features are divided by
+            it and rescaled by 1/12.75. ``None`` leaves the released scale.
     """
 
     input_scale: Tensor
     input_shift: Tensor
-    feature_scale: Tensor
 
-    def __init__(self, weights: VGGWeights, layer: Layer, channel_means: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        weights: VGGWeights,
+        taps: Sequence[str],
+        before_relu: bool = False,
+        channel_means: Mapping[str, Tensor] | None = None,
+    ) -> None:
         super().__init__()
-        self.layer = layer
+        self.taps = tuple(taps)
+        self.normalised = channel_means is not None
+        self._ends: list[tuple[str, int]] = []
         layers: list[nn.Module] = []
-        names = layers_up_to(layer)
+        names = layers_up_to(taps)
         for position, name in enumerate(names):
             if position and name[4] != names[position - 1][4]:
                 layers.append(nn.MaxPool2d(2))
@@ -207,24 +213,31 @@ class VGGFeatures(nn.Module):
             conv = nn.Conv2d(conv_weight.shape[1], conv_weight.shape[0], 3, padding=1)
             conv.load_state_dict({"weight": conv_weight, "bias": weights.tensors[f"{name}.bias"]})
             layers += [conv, nn.ReLU()]
+            if name in self.taps:
+                self._ends.append((name, len(layers) - 1 if before_relu else len(layers)))
+                if channel_means is not None:
+                    self.register_buffer(f"scale_{name}", _feature_scale(channel_means[name]))
         self.features = nn.Sequential(*layers)
         scale, shift = _input_affine(weights.convention)
         self.register_buffer("input_scale", scale)
         self.register_buffer("input_shift", shift)
-        self.register_buffer("feature_scale", self._feature_scale(channel_means, conv_weight.shape[0]))
         self.requires_grad_(False)
         self.eval()
 
-    @staticmethod
-    def _feature_scale(channel_means: Tensor | None, channels: int) -> Tensor:
-        if channel_means is None:
-            return torch.full((1, channels, 1, 1), paper.VGG_RESCALE)
-        # a filter that never fires on the training images has no scale and no say
-        scale = torch.where(channel_means > 1e-6, paper.VGG_RESCALE / channel_means.clamp_min(1e-6), 0.0)
-        return scale.float().view(1, -1, 1, 1)
+    def forward(self, image_pm1: Tensor) -> dict[str, Tensor]:
+        x = image_pm1 * self.input_scale + self.input_shift
+        found, start = {}, 0
+        for name, end in self._ends:
+            x = self.features[start:end](x)
+            found[name] = x * self.get_buffer(f"scale_{name}") if self.normalised else x
+            start = end
+        return found
 
-    def forward(self, image_pm1: Tensor) -> Tensor:
-        return self.features(image_pm1 * self.input_scale + self.input_shift) * self.feature_scale
+
+def _feature_scale(channel_means: Tensor) -> Tensor:
+    # a filter that never fires on the training images has no scale and no say
+    scale = torch.where(channel_means > 1e-6, paper.VGG_RESCALE / channel_means.clamp_min(1e-6), 0.0)
+    return scale.float().view(1, -1, 1, 1)
 
 
 def _input_affine(convention: Convention) -> tuple[Tensor, Tensor]:
@@ -240,17 +253,21 @@ def _input_affine(convention: Convention) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def mean_activations(weights: VGGWeights, layer: Layer, batches_pm1: Iterable[Tensor]) -> Tensor:
-    """(C,) mean activation of each channel of phi over images and positions, in float64 sums.
+def mean_activations(
+    weights: VGGWeights, taps: Sequence[str], before_relu: bool, batches_pm1: Iterable[Tensor]
+) -> dict[str, Tensor]:
+    """Tap -> (C,) mean activation of each channel over images and positions, in float64 sums.
 
     Args:
+        weights, taps, before_relu: as for :class:`VGGFeatures`.
         batches_pm1: training images, (N, 3, H, W) in [-1, 1].
     """
-    features = VGGFeatures(weights, layer)
-    total = torch.zeros(features.feature_scale.shape[1], dtype=torch.float64)
-    count = 0
+    features = VGGFeatures(weights, taps, before_relu)
+    totals: dict[str, Tensor] = {}
+    counts: dict[str, int] = {}
     for batch in batches_pm1:
-        maps = features(batch) / paper.VGG_RESCALE
-        total += maps.double().sum((0, 2, 3))
-        count += maps.shape[0] * maps.shape[2] * maps.shape[3]
-    return (total / max(count, 1)).float()
+        for name, maps in features(batch).items():
+            total = maps.double().sum((0, 2, 3))
+            totals[name] = totals[name] + total if name in totals else total
+            counts[name] = counts.get(name, 0) + maps.shape[0] * maps.shape[2] * maps.shape[3]
+    return {name: (total / counts[name]).float() for name, total in totals.items()}

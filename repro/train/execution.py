@@ -1,4 +1,4 @@
-"""How the step of a method is executed: eager, compiled, recorded as a CUDA graph, or on several processes."""
+"""How a method's step is executed: eager, compiled, recorded as a CUDA graph, or on several processes."""
 
 from __future__ import annotations
 

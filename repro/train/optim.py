@@ -39,9 +39,9 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Momentum whose step is orthogonalised, for convolution kernels seen as (out, in k k) matrices.
 
-    The momentum is Nesterov's: the gradient moved towards the buffer. The step has the size of Adam's (0.2 times
-    the root of the longer side; Liu et al. 2025), so that one learning rate can serve both. Kernels of equal
-    shape are stepped together in one batch of matrices.
+    The momentum is Nesterov's: the gradient moved towards the buffer. The step has the size of Adam's (0.2
+    times the root of the longer side; Liu et al. 2025), so that one learning rate can serve both. Kernels of
+    equal shape are stepped together in one batch of matrices.
 
     Args:
         params: parameters of two or more axes, or groups of them.
@@ -74,7 +74,7 @@ class Muon(torch.optim.Optimizer):
     def _step(self, group: dict[str, Any], parameters: list[Tensor], found_inf: Tensor | None) -> None:
         gradients = [p.grad for p in parameters if p.grad is not None]
         if group["weight_decay"]:
-            gradients = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
+            gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
         buffers = []
         for parameter in parameters:
             state = self.state[parameter]

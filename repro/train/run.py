@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,34 +13,28 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from repro.core import tensorfile as checkpoint
+from repro.core import tensorfile
 from repro.core.atomic import write_json
 from repro.core.device import device_name, hardware, use_bfloat16
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest, write_manifest
 from repro.core.paths import Results
 from repro.core.streams import stream_key
-from repro.data.packed import Bank
+from repro.data.packed import PackedDataset
+from repro.data.plan import DataSettings, plan_batch
 from repro.data.prepare import TrainingData
-from repro.data.samples import (
-    Batches,
-    DeviceBatches,
-    HostBatches,
-    batch_from_windows,
-    plan_batch,
-    windows_u8,
-)
+from repro.data.samples import Batches, DeviceBatches, HostBatches, sample_from_windows, windows_u8
 from repro.imaging.io import sha256_file
-from repro.methods import references, variants
-from repro.methods.config import TrainConfig
+from repro.methods import method
+from repro.methods.base import VGGNeed
+from repro.methods.config import RunConfig
+from repro.methods.variants import deviations
 from repro.nn import vgg
-from repro.nn.initialise import DECLARED
 from repro.train.distributed import World
-from repro.train.engine import make_step
+from repro.train.execution import make_step
 from repro.train.finished import GENERATOR_FILE, is_finished
 from repro.train.loop import Loop, LoopFiles, Progress
 from repro.train.memory import keep_freed_memory
-from repro.train.networks import generator_facts, make_networks
 from repro.train.validation import Validation
 
 STATISTICS_BATCHES = 8
@@ -67,12 +62,14 @@ class VGGSource:
 class Prepared:
     """A run that has all its inputs and a name."""
 
-    config: TrainConfig
+    config: RunConfig
     folder: Path
     identity: str
     data: TrainingData
+    device: torch.device
+    bfloat16: bool
     vgg: vgg.VGGFeatures | None
-    start: dict[str, Tensor] | None
+    start: dict[str, dict[str, Tensor]]
     inputs: dict[str, str]
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -90,14 +87,8 @@ class Prepared:
         return is_finished(self.folder)
 
 
-def load_generator_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A generator's weights, and the metadata that :func:`train` stored with them."""
-    tensors, metadata = checkpoint.load(path)
-    return {name.removeprefix("generator."): tensor for name, tensor in tensors.items()}, metadata
-
-
-def vgg_layer_weights(layer: vgg.Layer, source: VGGSource, seed: int) -> vgg.VGGWeights:
-    """Weights that are complete up to ``layer``.
+def vgg_layer_weights(taps: tuple[str, ...], source: VGGSource, seed: int) -> vgg.VGGWeights:
+    """Weights that are complete up to the deepest of ``taps``.
 
     Raises:
         UserError: layers are missing and may not be random.
@@ -108,7 +99,7 @@ def vgg_layer_weights(layer: vgg.Layer, source: VGGSource, seed: int) -> vgg.VGG
     else:
         weights = vgg.torchvision_weights(source.download)
     have = set(weights.tensors) if weights else set()
-    missing = [name for name in vgg.layers_up_to(layer) if f"{name}.weight" not in have]
+    missing = [name for name in vgg.layers_up_to(taps) if f"{name}.weight" not in have]
     if missing and not source.allow_random:
         found = f"{source.path.name} ends before {missing[0]}" if source.path else "no VGG-19 weights here"
         raise UserError(
@@ -116,92 +107,102 @@ def vgg_layer_weights(layer: vgg.Layer, source: VGGSource, seed: int) -> vgg.VGG
             "trained VGG-19 weights (profile quick goes on with random layers and says so)",
             f"{vgg.GET_WEIGHTS}   or --vgg-weights FILE",
         )
-    return vgg.with_random_layers(weights, layer, seed)
+    return vgg.with_random_layers(weights, taps, seed)
 
 
 def vgg_features(
-    layer: vgg.Layer, weights: vgg.VGGWeights, bank: Bank, cache: Path, crop_hr: int
+    need: VGGNeed, weights: vgg.VGGWeights, images: PackedDataset, cache: Path, crop_hr: int
 ) -> tuple[vgg.VGGFeatures, str]:
-    """The normalised features, and the hash of all that they depend on.
+    """The features, and the hash of all that they depend on.
 
-    The channel means over training crops are cached in ``cache`` under that hash.
+    Where they are normalised, channel means over training crops are cached in ``cache`` under that hash.
     """
-    text = f"{layer} {weights.digest()} {bank.digest} {crop_hr} {STATISTICS_BATCHES}"
+    text = f"{need} {weights.digest()}"
+    if not need.normalised:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return vgg.VGGFeatures(weights, need.taps, need.before_relu), digest
+    text += f" {images.digest} {crop_hr} {STATISTICS_BATCHES}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = cache / f"vgg_means_{digest}.safetensors"
     if path.is_file():
-        means = checkpoint.load(path)[0]["means"]
+        means = tensorfile.load(path)[0]
     else:
         # crops by the plan of a run of its own, so that they depend on no run's settings
-        config = TrainConfig(crop_hr=crop_hr, augmentation="none")
-        plans = (plan_batch(config, k, bank.heights, bank.widths) for k in range(STATISTICS_BATCHES))
+        data = DataSettings(crop_hr=crop_hr, augmentation="none")
+        plans = (plan_batch(data, 0, k, images.heights, images.widths) for k in range(STATISTICS_BATCHES))
         batches = (
-            batch_from_windows(torch.from_numpy(windows_u8(bank, plan, crop_hr)).permute(0, 3, 1, 2)).hr_pm1
+            sample_from_windows(torch.from_numpy(windows_u8(images, plan, data)).permute(0, 3, 1, 2)).hr_pm1
             for plan in plans
         )
-        means = vgg.mean_activations(weights, layer, batches)
-        checkpoint.save(path, {"means": means}, {"layer": layer, "origin": weights.origin})
-    return vgg.VGGFeatures(weights, layer, means), digest
+        means = vgg.mean_activations(weights, need.taps, need.before_relu, batches)
+        tensorfile.save(path, means, {"taps": list(need.taps), "origin": weights.origin})
+    return vgg.VGGFeatures(weights, need.taps, need.before_relu, means), digest
 
 
 def prepare(
-    config: TrainConfig,
+    config: RunConfig,
     results: Results,
     data: TrainingData,
     vgg_source: VGGSource,
-    start: Path | None,
+    start: Mapping[str, Path],
+    device: torch.device,
 ) -> Prepared:
-    """Gathers a run's inputs and names the run after them.
+    """Gathers a run's inputs and names the run after them and all that changes its result.
 
     Args:
         config: variant, profile and settings.
         results: where runs are kept.
         data: the packed images.
         vgg_source: where VGG-19 comes from; not looked at by variants without it.
-        start: the generator that an SRGAN starts from.
+        start: network -> file that its first weights come from, as the method's ``start_modules`` ask.
+        device: where it will train; decides the arithmetic.
 
     Raises:
         UserError: an input is missing.
     """
+    how = method(config.method)
+    how.check(config)
+    bfloat16 = use_bfloat16(config.arithmetic.precision, device)
     inputs = {"training images": data.training.digest, "validation images": data.validation.digest}
-    notes = variants.deviations(config)
+    notes = deviations(config)
     facts: dict[str, Any] = {
-        "initialisation": DECLARED if config.network == "srresnet" else references.DECLARED[config.network],
+        "initialisation": how.declared,
         "training data": data.description,
         "training images": len(data.training),
         "images left out": len(data.training.skipped),
     }
-    state = None
-    if config.start:
-        if start is None:
+    states = {}
+    for network, variant in how.start_modules(config).items():
+        if network not in start:
             raise UserError(
-                f"{config.variant} starts from {config.start}, and there is none",
-                f"a finished {config.start} of this profile and seed",
-                f"python -m repro train {config.start} --profile {config.profile} --seed {config.seed}",
+                f"{config.variant} starts from {variant}, and there is none",
+                f"a finished {variant} of this profile and seed",
+                f"python -m repro train {variant} --profile {config.profile} --seed {config.seed}",
             )
-        state, metadata = load_generator_state(start)
-        inputs["start"] = sha256_file(start)
-        notes += [f"started from {config.start}: {note}" for note in metadata.get("notes", [])]
-    features = None
-    if config.content != "mse":
-        layer: vgg.Layer = "vgg22" if config.content == "vgg22" else "vgg54"
-        weights = vgg_layer_weights(layer, vgg_source, config.seed)
+        tensors, metadata = tensorfile.load(start[network])
+        states[network] = {name.removeprefix("generator."): tensor for name, tensor in tensors.items()}
+        inputs["start" if network == "generator" else network] = sha256_file(start[network])
+        notes += [f"started from {variant}: {note}" for note in metadata.get("notes", [])]
+    features, need = None, how.vgg(config)
+    if need is not None:
+        weights = vgg_layer_weights(need.taps, vgg_source, config.seed)
         features, inputs["vgg"] = vgg_features(
-            layer, weights, data.training, results.root / "bank", config.crop_hr
+            need, weights, data.training, results.root / "bank", config.data.crop_hr
         )
-        facts["vgg"] = {"origin": weights.origin, "convention": weights.convention, "layer": layer}
+        facts["vgg"] = {"origin": weights.origin, "convention": weights.convention, "layers": list(need.taps)}
         if weights.random_layers:
             notes.append(f"random features, not {config.variant} (VGG-19: {weights.origin})")
-    identity = hashlib.sha256(json.dumps([config.identity(), inputs], sort_keys=True).encode()).hexdigest()[
-        :16
-    ]
+    resolved = config.but(arithmetic={"precision": "bfloat16" if bfloat16 else "float32"})
+    text = json.dumps([resolved.identity(), inputs], sort_keys=True)
+    identity = hashlib.sha256(text.encode()).hexdigest()[:16]
     name = f"{config.variant}-{config.profile}-s{config.seed}-{identity[:8]}"
-    return Prepared(config, results.runs / name, identity, data, features, state, inputs, notes, facts)
+    return Prepared(
+        config, results.runs / name, identity, data, device, bfloat16, features, states, inputs, notes, facts
+    )
 
 
 def train(
     prepared: Prepared,
-    device: torch.device,
     progress: Progress = lambda done, values: None,
     max_minutes: float | None = None,
     world: World | None = None,
@@ -210,7 +211,6 @@ def train(
 
     Args:
         prepared: the run.
-        device: where to train.
         progress: called after every update.
         max_minutes: stop with a checkpoint after this time; the same command goes on from there.
         world: the processes of a distributed run; None is this one alone.
@@ -218,9 +218,9 @@ def train(
     Returns:
         Whether the schedule is complete and the generator written.
     """
-    config = prepared.config
-    world = world or World()
-    share = world.share(config)
+    config, device, images = prepared.config, prepared.device, prepared.data.training
+    how, world = method(config.method), world or World()
+    share = world.share(config.data.batch_size)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     if world.primary:
         prepared.folder.mkdir(parents=True, exist_ok=True)
@@ -229,44 +229,47 @@ def train(
         keep_freed_memory()
     # nothing is drawn from torch's own generator; seeded, its state in the checkpoint is the run's own too
     torch.manual_seed(stream_key(config.seed, "torch") & (2**63 - 1))
-    networks = make_networks(config, device, prepared.vgg, prepared.start)
-    bfloat16 = use_bfloat16(config.precision, device)
-    step = make_step(config, networks, device, bfloat16, world)
+    modules = how.build(config)
+    for name, state in prepared.start.items():
+        modules[name].load_state_dict(state)
+    if prepared.vgg is not None:
+        modules["vgg"] = prepared.vgg
+    step = make_step(config, how, modules, device, prepared.bfloat16, world)
     batches: Batches
-    if device.type == "cuda" and prepared.data.training.nbytes < 0.5 * torch.cuda.mem_get_info(device)[0]:
-        batches = DeviceBatches(prepared.data.training, config, device, share)
+    if device.type == "cuda" and images.nbytes < 0.5 * torch.cuda.mem_get_info(device)[0]:
+        batches = DeviceBatches(images, config.data, config.seed, device, share)
     else:
-        batches = HostBatches(prepared.data.training, config, device, share)
-    validation = Validation(prepared.data.validation, device) if world.primary else None
+        batches = HostBatches(images, config.data, config.seed, config.schedule.updates, device, share)
+    validation = Validation(prepared.data.validation, device, config.data.scale) if world.primary else None
     files = LoopFiles(prepared.folder, world.primary)
     loop = Loop(config, step, batches, files, validation, prepared.identity, world)
-    loop.resume()
-    progress(loop.done, {})
     try:
+        loop.resume()
+        progress(loop.done, {})
         finished = loop.run(progress, deadline)
     finally:
         batches.close()
     if finished and world.primary:
-        _hand_over(prepared, loop, device, bfloat16)
+        _finish(prepared, loop)
     return finished
 
 
-def _hand_over(prepared: Prepared, loop: Loop, device: torch.device, bfloat16: bool) -> None:
+def _finish(prepared: Prepared, loop: Loop) -> None:
     """Writes the generator, then the manifest that says that the run is complete."""
     config = prepared.config
-    metadata = generator_facts(config) | {"notes": prepared.notes, "run": prepared.folder.name}
-    generator = loop.step.networks.deliverable(loop.done, config.ema_decay)
-    checkpoint.save(prepared.generator, checkpoint.module_state("generator", generator), metadata)
+    metadata = loop.description() | {"notes": prepared.notes, "run": prepared.folder.name}
+    generator = loop.step.eager.final_generator(loop.done)
+    tensorfile.save(prepared.generator, tensorfile.module_state("generator", generator), metadata)
+    arithmetic = "bfloat16 autocast" if prepared.bfloat16 else "float32"
     manifest = make_manifest(
         kind="training run",
         config=config.as_dict(),
         seed=config.seed,
-        device=device_name(device),
+        device=device_name(prepared.device),
         inputs=prepared.inputs,
         outputs={GENERATOR_FILE: sha256_file(prepared.generator)},
         notes=prepared.notes,
-        facts=prepared.facts
-        | {"arithmetic": "bfloat16 autocast" if bfloat16 else "float32", "hardware": hardware(device)},
+        facts=prepared.facts | {"arithmetic": arithmetic, "hardware": hardware(prepared.device)},
         validation_psnr_db=loop.validation_psnr_db,
     )
     write_manifest(prepared.manifest, manifest)

@@ -10,7 +10,7 @@ from repro.methods.config import ScheduleSettings
 def learning_rate(schedule: ScheduleSettings, k: int) -> float:
     """The learning rate of update ``k`` (0-based); what each decay does after a linear warm-up.
 
-    ``constant`` is SRGAN's paper's for SRResNet, ``two-phase`` its for SRGAN (Section 3.2); ``halving`` halves
+    ``constant`` is the SRGAN paper's for SRResNet, ``two-phase`` for SRGAN (Section 3.2); ``halving`` halves
     at the milestones; ``cosine`` falls to zero at the end; ``hold`` stays for a share of the updates and then
     falls to zero in a line; ``geometric`` falls steadily from learning_rate to learning_rate_late,
     ``staircase`` does so in equally long steps of a factor of 10.

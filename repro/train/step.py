@@ -34,7 +34,7 @@ class Step:
     Args:
         config: the run's configuration.
         method: whose networks these are.
-        modules: networks by name, on ``device``, ``generator`` among them; those without an update are frozen.
+        modules: networks by name, on ``device``, ``generator`` among them; those without update are frozen.
         device: CPU or GPU.
         bfloat16: run the networks under autocast; weights, losses and optimisers stay in float32.
         average: the generator's moving average, and what it was before the first update.
@@ -99,9 +99,9 @@ class Step:
         """Update ``k``; the values of all terms, detached.
 
         Raises:
-            NonFiniteLossError: on the CPU, before the update, the running statistics as they were. On a GPU the
-                update is skipped on the device and the loop's next look at the values finds it (asking each
-                step would stall the device).
+            NonFiniteLossError: on the CPU, before the update, the running statistics as they were. On a GPU
+                the update is skipped on the device and the loop's next look at the values finds it (asking
+                each step would stall the device).
         """
         if self.device.type != "cpu":
             return self._step(k, sample)
@@ -163,9 +163,7 @@ class Step:
         """The generator that a run ends with after ``updates``: the averaged one where there is one."""
         if self.average is None or self._average_start is None:
             return self.modules["generator"]
-        return unbiased_average(
-            self.average, self._average_start, self.config.schedule.ema_decay, updates
-        )
+        return unbiased_average(self.average, self._average_start, self.config.schedule.ema_decay, updates)
 
     def state_modules(self) -> dict[str, nn.Module]:
         """Every network whose state a checkpoint needs: those that learn, and the average."""

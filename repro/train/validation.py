@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,50 +10,49 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from repro.data.packed import Bank
+from repro.data.packed import PackedDataset
 from repro.imaging.io import write_png
-from repro.imaging.ranges import nchw_to_hwc, pm1_to_u8, u8_to_01
 from repro.imaging.resize import imresize_u8
-from repro.inference.upscaler_luma import LumaEnlarger
-from repro.methods.luma import LumaNetwork
+from repro.methods.base import Method
 from repro.metrics.psnr import psnr_db
 from repro.metrics.ychannel import luma_planes
-from repro.papers.srgan import SCALE, SHAVE
 
 CROP = 192
-"""Side of the middle part of each photograph that is enlarged and compared, in HR pixels."""
+"""Side of the middle part of each photograph that is upscaled and compared, in HR pixels."""
 
 
 class Validation:
-    """The held-out images of one run, as one batch.
+    """The held-out images of one run.
 
     Args:
-        bank: the held-out images.
+        images: the held-out images.
         device: where the generator is.
+        scale: of super-resolution.
     """
 
-    def __init__(self, bank: Bank, device: torch.device) -> None:
-        self.names = [key.replace("/", "_") for key in bank.keys]
-        smallest = int(min(bank.heights.min(), bank.widths.min()))
-        side = min(CROP, smallest // SCALE * SCALE)
-        self.hr_u8 = [_middle(bank.image_u8(number), side) for number in range(len(bank))]
-        self.lr_u8 = [imresize_u8(hr, 1 / SCALE) for hr in self.hr_u8]
-        self.lr_01 = u8_to_01(torch.from_numpy(np.stack(self.lr_u8)).permute(0, 3, 1, 2).to(device))
+    def __init__(self, images: PackedDataset, device: torch.device, scale: int) -> None:
+        self.names = [key.replace("/", "_") for key in images.keys]
+        self.device = device
+        self.scale = scale
+        smallest = int(min(images.heights.min(), images.widths.min()))
+        side = min(CROP, smallest) // scale * scale
+        self.hr_u8 = [_middle(images.image_u8(number), side) for number in range(len(images))]
+        self.lr_u8 = [imresize_u8(hr, Fraction(1, scale)) for hr in self.hr_u8]
 
     @torch.no_grad()
-    def enlarge(self, generator: nn.Module) -> list[NDArray[np.uint8]]:
+    def upscale(self, method: Method, generator: nn.Module) -> list[NDArray[np.uint8]]:
         """The generator's (H, W, 3) uint8 outputs, with running statistics, in float32."""
-        if isinstance(generator, LumaNetwork):
-            return LumaEnlarger(generator, self.lr_01.device, tile=0).enlarge(self.lr_u8)
         training = generator.training
         generator.eval()
-        sr = [pm1_to_u8(generator(lr[None])) for lr in self.lr_01]
+        images = [
+            method.super_resolve(generator, lr, self.scale, self.device, torch.float32) for lr in self.lr_u8
+        ]
         generator.train(training)
-        return nchw_to_hwc(torch.cat(sr))
+        return images
 
     def psnr_db(self, images_u8: list[NDArray[np.uint8]]) -> float:
-        """Mean PSNR in dB of rounded BT.601 luma, 4 pixels shaved (the community's protocol)."""
-        inner = np.s_[SHAVE:-SHAVE, SHAVE:-SHAVE]
+        """Mean PSNR in dB of rounded BT.601 luma, as many pixels shaved as the scale says."""
+        inner = np.s_[self.scale : -self.scale, self.scale : -self.scale]
         values = []
         for hr, sr in zip(self.hr_u8, images_u8, strict=True):
             hr_luma, sr_luma = luma_planes(hr[inner], sr[inner])

@@ -1,0 +1,109 @@
+"""The one loader of weights: a file becomes a network that knows its method, or an upscaler at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from repro.core import tensorfile
+from repro.core.errors import UserError
+from repro.imaging.io import sha256_file
+from repro.inference.upscaler import NetworkUpscaler, Options
+from repro.methods import legacy, method
+from repro.methods.base import Method
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network with its method.
+
+    Attributes:
+        network: in evaluation mode, without gradients, float32.
+        scale: of super-resolution.
+        metadata: what the file says of itself, in today's words.
+    """
+
+    method: Method
+    network: nn.Module
+    scale: float
+    metadata: dict[str, Any]
+
+
+def network_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], source: str) -> Loaded:
+    """The network that a file's tensors and metadata describe.
+
+    Args:
+        tensors: ``generator.<name>``; float32, or the kernels in half precision.
+        metadata: as :meth:`repro.methods.base.Method.described` or an earlier version wrote them.
+        source: what errors call them.
+
+    Raises:
+        UserError: unknown method or settings, keys that do not fit, or values that are not finite.
+    """
+    described = legacy.description(metadata)
+    key = described.get("method")
+    if not isinstance(key, str):
+        raise UserError(f"{source}: names no method", "weights of this program", "train it")
+    how = method(key)
+    network, scale = how.from_description(described)
+    floats = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    for name, tensor in floats.items():
+        if not torch.isfinite(tensor).all():
+            raise UserError(f"{source}: {name} is not finite", "weights that a whole run wrote", "get it again")
+    tensorfile.restore_module("generator", network, floats)
+    return Loaded(how, network.eval().requires_grad_(False), scale, described)
+
+
+def load_network(path: Path) -> Loaded:
+    """The network in a file that training wrote.
+
+    Raises:
+        UserError: missing, damaged, or not of this program.
+    """
+    tensors, metadata = tensorfile.load(path)
+    return network_from(tensors, metadata, path.name)
+
+
+def trained_upscaler(path: Path, options: Options | None = None, name: str = "") -> NetworkUpscaler:
+    """The upscaler of a trained generator's file; its images carry ``name``, or else the variant's.
+
+    Raises:
+        UserError: the file cannot be used.
+    """
+    loaded = load_network(path)
+    about = loaded.metadata
+    return NetworkUpscaler(
+        name or str(about.get("variant", path.stem)),
+        loaded.method,
+        loaded.network,
+        loaded.scale,
+        options,
+        inputs={"weights": sha256_file(path)},
+        notes=tuple(str(note) for note in about.get("notes", [])),
+        run=str(about.get("run", "")),
+    )
+
+
+def has_srcnn(data_root: Path) -> bool:
+    """Whether the data root has what :func:`srcnn_upscaler` needs."""
+    from repro.methods.srcnn_authors import authors_weights
+
+    return authors_weights(data_root).is_file()
+
+
+def srcnn_upscaler(data_root: Path, options: Options | None = None) -> NetworkUpscaler:
+    """Table 2's `SRCNN`: its authors' network and weights, computed here.
+
+    Raises:
+        UserError: the data root has no such weights.
+    """
+    from repro.methods.srcnn_authors import authors_weights, load_authors_srcnn
+
+    path = authors_weights(data_root)
+    network = load_authors_srcnn(path)
+    return NetworkUpscaler("SRCNN", method("srcnn"), network, 4, options, inputs={"weights": sha256_file(path)})

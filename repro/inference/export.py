@@ -14,19 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from repro.core import tensorfile as checkpoint
+from repro.core import tensorfile
 from repro.core.atomic import atomic_path, write_text
 from repro.core.errors import UserError
 from repro.imaging.io import sha256_file
-from repro.imaging.ranges import pm1_to_01
 from repro.inference.half import Halved
-from repro.inference.upscaler import load_generator
-from repro.inference.upscaler_luma import network_from
-from repro.methods.config import config_from_dict
-from repro.methods.generator import Generator, count_parameters
-from repro.methods.luma import LumaNetwork
+from repro.inference.loading import network_from
+from repro.methods.base import Method
+from repro.methods.config import differing
+from repro.methods.variants import config_from_dict, trainable
 from repro.metrics.score import Score
-from repro.nn.fold import folded
 from repro.papers import srgan as paper
 from repro.train.finished import GENERATOR_FILE
 
@@ -45,14 +42,18 @@ class Trained:
     """A network with all that is known of it.
 
     Attributes:
+        method: whose network it is.
         network: in evaluation mode, without gradients.
+        scale: of super-resolution.
         tensors, metadata: what its file holds.
         manifest: of its training run, or empty.
         sha256: of its file.
         seconds: that its updates took, by the run's clock; 0 where that is not known.
     """
 
-    network: Generator | LumaNetwork
+    method: Method
+    network: nn.Module
+    scale: float
     tensors: dict[str, Tensor]
     metadata: dict[str, Any]
     manifest: dict[str, Any]
@@ -71,12 +72,8 @@ def load_trained(path: Path) -> Trained:
         raise UserError(
             f"{file}: no such file", "a finished run's folder or a weights file", "check the path"
         )
-    tensors, metadata = checkpoint.load(file)
-    network: Generator | LumaNetwork
-    if "network" in metadata:
-        network = network_from(tensors, metadata, file)
-    else:
-        network, _ = load_generator(file)
+    tensors, metadata = tensorfile.load(file)
+    loaded = network_from(tensors, metadata, file.name)
     manifest_path = file.with_name("manifest.json")
     manifest: Any = {}
     if file.name == GENERATOR_FILE and manifest_path.is_file():
@@ -84,9 +81,10 @@ def load_trained(path: Path) -> Trained:
             manifest = json.loads(manifest_path.read_text())
         except ValueError:
             raise UserError(f"{manifest_path}: damaged", "a run's manifest", "train it again") from None
-    network.eval().requires_grad_(False)
     seconds = training_seconds(file.with_name("timing.jsonl")) if manifest else 0.0
-    return Trained(network, tensors, metadata, manifest, sha256_file(file), seconds)
+    return Trained(
+        loaded.method, loaded.network, loaded.scale, tensors, metadata, manifest, sha256_file(file), seconds
+    )
 
 
 def training_seconds(timing: Path) -> float:
@@ -121,34 +119,6 @@ def _hours(seconds: float) -> str:
 # --- ONNX -------------------------------------------------------------------------------------------------
 
 
-class RGBInRGBOut(nn.Module):
-    """(N, 3, 4 h, 4 w) in [0, 1], clipped, from (N, 3, h, w) in [0, 1]: no range to mix up."""
-
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, lr_01: Tensor) -> Tensor:
-        return pm1_to_01(self.generator(lr_01)).clamp(0, 1)
-
-
-def interface(network: Generator | LumaNetwork) -> tuple[nn.Module, str, str, str]:
-    """The module that is exported, its input's and output's names, and what they are in words."""
-    if isinstance(network, Generator):
-        words = "`lr_01`: RGB in [0, 1], (N, 3, h, w), float32. `sr_01`: RGB in [0, 1], (N, 3, 4 h, 4 w)."
-        return RGBInRGBOut(folded(network)), "lr_01", "sr_01", words
-    at = (
-        "enlarged fourfold by bicubic interpolation, (N, 1, 4 h, 4 w)"
-        if network.interpolates
-        else "(N, 1, h, w)"
-    )
-    words = (
-        f"`lr_y01`: luma (BT.601, limited range) over 255, {at}, float32. `sr_y01`: the same luma, "
-        "(N, 1, 4 h, 4 w), not clipped. Chroma is enlarged by bicubic interpolation outside the network."
-    )
-    return network, "lr_y01", "sr_y01", words
-
-
 def export_onnx(trained: Trained, path: Path) -> float:
     """Writes the network as ONNX with dynamic batch, height and width.
 
@@ -165,18 +135,17 @@ def export_onnx(trained: Trained, path: Path) -> float:
     _need("onnx", "onnxscript", "onnxruntime")
     import onnx
 
-    module, input_name, output_name, words = interface(trained.network)
-    module = module.cpu().eval()
-    channels = 3 if isinstance(trained.network, Generator) else 1
-    example = torch.zeros(2, channels, 20, 28)
+    exported = trained.method.exported(trained.network, trained.scale)
+    module = exported.module.cpu().eval()
+    example = torch.zeros(2, exported.channels, 20, 28)
     dims = {0: torch.export.Dim("n"), 2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module,
             (example,),
-            input_names=[input_name],
-            output_names=[output_name],
+            input_names=[exported.input],
+            output_names=[exported.output],
             dynamic_shapes=(dims,),
             opset_version=OPSET,
             dynamo=True,
@@ -185,13 +154,13 @@ def export_onnx(trained: Trained, path: Path) -> float:
     assert program is not None
     model = program.model_proto
     _strip(model)
-    about = {"description": words, "notes": " | ".join(trained.metadata.get("notes", []))}
+    about = {"description": exported.words, "notes": " | ".join(trained.metadata.get("notes", []))}
     about |= {key: str(trained.metadata[key]) for key in ("variant", "profile") if key in trained.metadata}
     about |= {"licence": str(trained.metadata.get("licence", LICENCE)), "weights_sha256": trained.sha256}
     onnx.helper.set_model_props(model, about)
     with atomic_path(path) as temporary:
         onnx.save_model(model, str(temporary))
-        difference = onnx_difference(temporary, module, channels)
+        difference = onnx_difference(temporary, module, exported.channels)
         if not difference <= TOLERANCE:
             raise UserError(
                 f"ONNX Runtime differs from torch by {difference:.2g}", f"at most {TOLERANCE}", "report it"
@@ -264,7 +233,7 @@ def export_safetensors(trained: Trained, path: Path, licence: str = "", half: Ha
     if half is not None:
         change = {name: float(f"{db:.2g}") for name, db in half.psnr_change_db.items()}
         metadata["precision"] = {"kernels": half.dtype, "psnr_change_db": change}
-    checkpoint.save(path, trained.tensors if half is None else half.tensors, metadata)
+    tensorfile.save(path, trained.tensors if half is None else half.tensors, metadata)
     write_card(trained, path)
     return path.with_suffix(".md")
 
@@ -277,7 +246,7 @@ def write_card(trained: Trained, path: Path, scores: Mapping[str, Score] | None 
         path: the exported file.
         scores: data set -> mean PSNR and SSIM (daala) of what the file's weights gave.
     """
-    _, metadata = checkpoint.load(path)
+    _, metadata = tensorfile.load(path)
     write_text(
         path.with_suffix(".md"), model_card(trained, metadata, path.name, sha256_file(path), scores or {})
     )
@@ -290,17 +259,16 @@ def model_card(
     variant = str(metadata.get("variant", "unknown"))
     manifest = trained.manifest
     facts = manifest.get("facts", {})
-    _, _, _, words = interface(trained.network)
     notes = [str(note) for note in metadata.get("notes", [])]
     lines = [
-        f"# {variant}: fourfold super-resolution",
+        f"# {variant}: x{trained.scale:g} super-resolution",
         "",
         f"`{file}`, SHA-256 `{sha256}`",
         "",
         "| | |",
         "| --- | --- |",
-        f"| method | {variant}, {_paper(trained.network)} |",
-        f"| parameters | {count_parameters_of(trained):,} |",
+        f"| method | {variant}, {trained.method.citation} |",
+        f"| parameters | {sum(p.numel() for p in trained.network.parameters()):,} |",
         f"| profile, seed | {metadata.get('profile', '?')}, {metadata.get('seed', '?')} |",
         f"| updates | {metadata.get('updates', '?')} |",
         f"| training images | {_images(facts, metadata)} |",
@@ -333,37 +301,18 @@ def model_card(
     lines += [f"* {note}" for note in notes] or ["* Nothing departs from the paper's schedule."]
     lines += [
         "* Results hold invented detail: nothing to measure, diagnose or identify people by.",
-        "* It undoes bicubic reduction by 4; noise, blur and JPEG artefacts are enlarged with the rest.",
+        f"* It undoes bicubic reduction by {trained.scale:g}; noise, blur and JPEG artefacts grow with the rest.",
         "",
         "## Use",
         "",
         f"    python -m repro upscale photo.jpg --weights {file} --out enlarged",
         "",
-        words,
+        trained.method.exported(trained.network, trained.scale).words,
     ]
     if manifest.get("config"):
-        departures = config_from_dict(manifest["config"]).departures()
-        lines += [
-            "",
-            "## Configuration",
-            "",
-            "Settings that differ from the defaults (SRResNet-MSE, paper):",
-            "",
-        ]
-        lines += [f"* `{name} = {value}`" for name, value in departures.items()] or ["* none"]
+        config = config_from_dict(manifest["config"])
+        lines += ["", "## Configuration", "", "Settings that differ from the paper's:", ""]
+        changed = differing(config, trainable()[config.variant])
+        lines += [f"* `{path} = {value}`" for path, value, _ in changed] or ["* none"]
     return "\n".join(lines) + "\n"
 
-
-def count_parameters_of(trained: Trained) -> int:
-    """Trainable values of the network as it was trained."""
-    return count_parameters(trained.network)
-
-
-def _paper(network: Generator | LumaNetwork) -> str:
-    papers = {
-        "Generator": "Ledig et al., CVPR 2017",
-        "SRCNN": "Dong et al., PAMI 2016",
-        "ESPCN": "Shi et al., CVPR 2016",
-        "DRCN": "Kim et al., CVPR 2016",
-    }
-    return papers[type(network).__name__]

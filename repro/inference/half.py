@@ -11,7 +11,9 @@ from torch import Tensor
 
 from repro.core.errors import UserError
 from repro.data.benchmarks import SAMPLE, EvaluationImage, available_datasets, load_dataset
-from repro.inference.upscaler import Enlarger, generator_from
+from repro.inference.loading import network_from
+from repro.inference.network import NetworkUpscaler
+from repro.inference.upscaler import Options
 from repro.metrics.score import mean_score, score_pair
 from repro.papers.srgan import DATASETS
 
@@ -47,7 +49,7 @@ def halved(
     Args:
         tensors, metadata: of a generator's file.
         images: data set -> the images that it is measured on.
-        progress: called with the number of images just enlarged; each is enlarged once for every type tried
+        progress: called with the number of images just upscaled; each is upscaled once for every type tried
             and once with the weights as they are.
 
     Raises:
@@ -83,12 +85,13 @@ def _psnr_db(
     images: Mapping[str, Sequence[EvaluationImage]],
     progress: Callable[[int], None],
 ) -> dict[str, float]:
-    enlarger = Enlarger(generator_from(tensors, metadata, "the weights"), torch.device("cpu"))
+    loaded = network_from(tensors, metadata, "the weights")
+    upscale = NetworkUpscaler("", loaded.method, loaded.network, loaded.scale, Options(device="cpu"))
     means = {}
     for dataset, ones in images.items():
         scores = []
         for image in ones:
-            (sr,) = enlarger.enlarge([image.lr_u8()])
+            (sr,) = upscale([image.lr_u8()])
             scores.append(score_pair(image.hr_u8(), sr, "daala"))
             progress(1)
         means[dataset] = mean_score(scores).psnr_db

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from repro.core import tensorfile
 from repro.core.errors import UserError
 from repro.imaging.io import sha256_file
-from repro.inference.upscaler import NetworkUpscaler, Options
+from repro.inference.network import NetworkUpscaler
+from repro.inference.upscaler import Options
 from repro.methods import legacy, method
 from repro.methods.base import Method
 

@@ -16,7 +16,7 @@ from repro.core.manifest import make_manifest, write_manifest
 from repro.core.paths import Results
 from repro.data.benchmarks import EvaluationImage, load_dataset
 from repro.imaging.io import sha256_file, write_png
-from repro.inference.methods import Method
+from repro.inference.upscaler import Upscaler
 
 Progress = Callable[[int], None]
 OWN, IMPORTED = "result images", "imported result images"
@@ -124,7 +124,7 @@ def _check_kind(folder: Path, method: str, kind: str) -> None:
 def upscale_dataset(
     results: Results,
     dataset: str,
-    method: Method,
+    method: Upscaler,
     data_root: Path | None,
     progress: Progress = lambda done: None,
 ) -> bool:
@@ -143,14 +143,14 @@ def upscale_dataset(
     def lr_u8(image: EvaluationImage) -> NDArray[np.uint8]:
         return np.ascontiguousarray(image.lr_native_u8() if method.takes_grey else image.lr_u8())
 
-    inputs = {"low-resolution images": _lr_digest(images)} | method.inputs
+    inputs = {"low-resolution images": _lr_digest(images)} | dict(method.inputs)
     return store_images(
         results,
         dataset,
         method.name,
         inputs,
         images,
-        lambda part: method.enlarge([lr_u8(image) for image in part]),
+        lambda part: method([lr_u8(image) for image in part]),
         progress,
         method.notes,
         run=method.run,

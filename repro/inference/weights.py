@@ -8,7 +8,7 @@ from typing import Any
 
 from repro.core.errors import UserError
 from repro.core.paths import Results
-from repro.methods.variants import TRAINABLE, canonical_variant
+from repro.methods.variants import canonical_variant, trainable
 from repro.train.finished import finished_runs, the_run
 
 SHIPPED = Path(__file__).resolve().parents[2] / "results" / "weights"
@@ -63,7 +63,7 @@ def find_weights(
 def trained_variants(results: Results, shipped: bool = False) -> list[str]:
     """The trained methods that :func:`find_weights` has weights of, in the order of the paper."""
     ran = set() if shipped else {run.variant for run in finished_runs(results)}
-    return [variant for variant in TRAINABLE if variant in ran or _shipped(variant, results)]
+    return [variant for variant in trainable() if variant in ran or _shipped(variant, results)]
 
 
 def _shipped(variant: str, results: Results) -> Path | None:

@@ -93,6 +93,16 @@ class Printed:
     values: Mapping[tuple[str, str], Any] = field(default_factory=dict)
 
 
+class Exported(NamedTuple):
+    """A module for other programs: its input's and output's names, channels, and what they are in words."""
+
+    module: nn.Module
+    input: str
+    output: str
+    channels: int
+    words: str
+
+
 class Direct(ABC):
     """A way to super-resolve images that has no network.
 
@@ -234,6 +244,16 @@ class Method(ABC):
         from repro.nn.fold import folded
 
         return folded(network)
+
+    def exported(self, network: nn.Module, scale: float) -> Exported:
+        """The module that an ONNX file holds: RGB in [0, 1] in and out, clipped, so that no range is mixed up."""
+        from repro.methods.exported import RGBInRGBOut
+
+        side = f"{scale:g}"
+        return Exported(
+            RGBInRGBOut(self, self.folded(network), scale), "lr_01", "sr_01", 3,
+            f"`lr_01`: RGB in [0, 1], (N, 3, h, w), float32. `sr_01`: RGB in [0, 1], (N, 3, {side} h, {side} w).",
+        )  # fmt: skip
 
     # --- files --------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from repro.imaging.io import to_rgb
 from repro.imaging.ranges import pm1_to_01, rgb01_to_y01
 from repro.imaging.resize import imresize_float, imresize_u8
 from repro.imaging.resize_torch import imresize_float_batch
-from repro.methods.base import Method
+from repro.methods.base import Exported, Method
 from repro.methods.config import RunConfig, ScheduleSettings
 from repro.nn.initialise import torch_generator
 
@@ -101,6 +101,16 @@ class LumaMethod(Method):
         if image_u8.ndim == 2:
             return to_rgb(y)
         return color.rgb_u8(y, imresize_u8(color.chroma_u8(image_u8), int(scale)))
+
+    def exported(self, network: nn.Module, scale: float) -> Exported:
+        side = f"{scale:g}"
+        at = f"enlarged by bicubic interpolation, (N, 1, {side} h, {side} w)" if self.interpolates else "(N, 1, h, w)"
+        words = (
+            f"`lr_y01`: luma (BT.601, limited range) over 255, {at}, float32. `sr_y01`: the same luma, "
+            f"(N, 1, {side} h, {side} w), not clipped. Chroma is enlarged by bicubic interpolation outside the "
+            "network."
+        )
+        return Exported(network, "lr_y01", "sr_y01", 1, words)
 
     def radius(self, network: nn.Module) -> int:
         assert isinstance(network, LumaNetwork)

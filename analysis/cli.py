@@ -35,7 +35,12 @@ app = typer.Typer(
     help="The paper's tables and figures from results/metrics.csv and a study's ratings.",
 )
 
-ResultsOption = Annotated[Path, typer.Option(help="The results folder.")]
+ResultsOption = Annotated[
+    Path, typer.Option(help="The results folder; results/published has what is committed.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Written into this folder. Default: the results folder.")
+]
 RatingsOption = Annotated[
     Path | None,
     typer.Option(
@@ -54,6 +59,7 @@ def tables(
     ratings: RatingsOption = None,
     pilot: PilotOption = None,
     seed: SeedOption = 0,
+    out: OutOption = None,
 ) -> None:
     """Write all tables as Markdown, CSV, LaTeX and HTML; print Tables 1 and 2 and the re-tested claims."""
     with _busy("reading scores and votes"):
@@ -65,8 +71,9 @@ def tables(
         made[:2], claims, notes_on_methods(inputs.metrics), synthetic=inputs.opinions.synthetic
     ).markdown()
     notes = list(dict.fromkeys(note for table in made for note in (*table.banner, *table.footnotes())))
+    folder = Results(out or results).tables
     write_folder(
-        inputs.layout.tables,
+        folder,
         rendered(made) | {"verdict.md": words.encode()},
         kind="tables",
         inputs=inputs.hashes,
@@ -76,7 +83,7 @@ def tables(
     for table in made[:3]:
         typer.echo(to_markdown(table))
     typer.echo(words)
-    typer.echo(f"Tables as Markdown, CSV, LaTeX and HTML: {inputs.layout.tables}")
+    typer.echo(f"Tables as Markdown, CSV, LaTeX and HTML: {folder}")
 
 
 @app.command()
@@ -85,6 +92,7 @@ def figures(
     ratings: RatingsOption = None,
     pilot: PilotOption = None,
     seed: SeedOption = 0,
+    out: OutOption = None,
 ) -> None:
     """Draw the paper's figures as PNG (200 dpi) and PDF, and say why a missing one is missing."""
     with _busy("reading scores and votes"):
@@ -94,8 +102,9 @@ def figures(
         made = all_figures(inputs)
         files = figure_files(made)
     drawn = [figure for figure in made if isinstance(figure, Drawing)]
+    folder = Results(out or results).figures
     write_folder(
-        inputs.layout.figures,
+        folder,
         files,
         kind="figures",
         inputs=inputs.hashes,
@@ -105,7 +114,7 @@ def figures(
     for figure in made:
         words = "drawn" if isinstance(figure, Drawing) else f"not drawn: {figure.reason}"
         typer.echo(f"{figure.title}: {words}")
-    typer.echo(f"{len(drawn)} figures as PNG and PDF: {inputs.layout.figures}")
+    typer.echo(f"{len(drawn)} figures as PNG and PDF: {folder}")
 
 
 @app.command()
@@ -114,6 +123,7 @@ def report(
     ratings: RatingsOption = None,
     pilot: PilotOption = None,
     seed: SeedOption = 0,
+    out: OutOption = None,
 ) -> None:
     """Write everything into one HTML page that opens from disk: verdict, tables, figures, image viewer."""
     with _busy("reading scores and votes"):
@@ -122,15 +132,16 @@ def report(
     claims = retested_claims(inputs.metrics, inputs.study, inputs.pilot)
     with _busy("drawing figures and packing images"):
         page = report_html(inputs, all_tables(inputs, claims), all_figures(inputs), claims).encode()
+    folder = (out or results) / "report"
     write_folder(
-        results / "report",
+        folder,
         {"report.html": page},
         kind="report",
         inputs=inputs.hashes,
         seed=seed,
         notes=[*inputs.banner, *notes_on_methods(inputs.metrics)],
     )
-    typer.echo(f"Report ({len(page) / 1e6:.1f} MB, one file): {results / 'report' / 'report.html'}")
+    typer.echo(f"Report ({len(page) / 1e6:.1f} MB, one file): {folder / 'report.html'}")
 
 
 @app.command()

@@ -43,7 +43,7 @@ published: $(STAMP) ## score the committed weights again in results/check, compa
 	$(PY) -m repro publish --scores-only --device $(DEVICE) --to $(CHECK)
 	$(PY) -m analysis tables --results $(CHECK)
 	$(PY) -m analysis figures --results $(CHECK)
-	diff -r -x '*manifest.json' -x images -x bench results/published $(CHECK)
+	diff -r -x '*manifest.json' -x images -x bench -x report results/published $(CHECK)
 	@echo "metrics, tables and figures came out byte for byte as committed"
 
 tables: $(STAMP) ## Tables 1 and 2 and the significance tests from results/metrics.csv and the ratings

@@ -16,7 +16,7 @@ from repro.core.paths import Results
 
 if TYPE_CHECKING:
     from mos_app.db.raters import Registry
-    from mos_app.workspace import Workspace
+    from mos_app.files.workspace import Workspace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _choose(results: Path, study: str) -> str:
-    from mos_app.workspace import study_names
+    from mos_app.files.workspace import study_names
 
     if study:
         return study
@@ -67,7 +67,7 @@ def _choose(results: Path, study: str) -> str:
 
 
 def _open(results: Path, study: str, database: str) -> Workspace:
-    from mos_app.workspace import open_workspace
+    from mos_app.files.workspace import open_workspace
 
     return open_workspace(Results(results), _choose(results, study), database or None)
 
@@ -92,8 +92,8 @@ def init(
 ) -> None:
     """Make a study from the image store: check, copy stimuli, write the design and the raters' orders."""
     from mos_app.db.studies import add_raters
-    from mos_app.study import read_study, read_template
-    from mos_app.workspace import init_study, open_workspace, study_folder
+    from mos_app.files.workspace import init_study, open_workspace, study_folder
+    from mos_app.study.definition import read_study, read_template
 
     checked, text = read_study(config) if config else read_template(template)
     if show:
@@ -165,9 +165,9 @@ def serve(
     """Serve a study. Where there is none, make the demo study first."""
     import secrets
 
-    from mos_app import service
-    from mos_app.server import bind, check_servable, run_server
-    from mos_app.workspace import study_names
+    from mos_app.files.workspace import study_names
+    from mos_app.web import service
+    from mos_app.web.server import bind, check_servable, run_server
 
     listener = bind(host, port)
     if not study and not [name for name in study_names(Results(results)) if not name.endswith(SYNTHETIC)]:
@@ -204,7 +204,7 @@ def serve(
 
 def _servable(results: Path) -> str:
     """The one study that is neither the demo nor simulated; the demo where there is no such."""
-    from mos_app.workspace import study_names
+    from mos_app.files.workspace import study_names
 
     names = study_names(Results(results))
     real = [name for name in names if name != DEMO and not name.endswith(SYNTHETIC)]
@@ -222,7 +222,7 @@ def _next_demo_rater(registry: Registry, workspace: Workspace) -> str:
 @app.command()
 def password() -> None:
     """Read a password and print the line for MOS_ADMIN_PASSWORD_HASH."""
-    from mos_app.credentials import hash_password
+    from mos_app.db.credentials import hash_password
 
     chosen = typer.prompt("password", hide_input=True, confirmation_prompt=True)
     print(f"MOS_ADMIN_PASSWORD_HASH='{hash_password(chosen)}'")
@@ -234,7 +234,7 @@ def upgrade(
 ) -> None:
     """Bring a study's database to this version's schema (back it up first)."""
     from mos_app.db.engine import Database
-    from mos_app.workspace import database_url, study_folder
+    from mos_app.files.workspace import database_url, study_folder
 
     opened = Database(database_url(study_folder(Results(results), _choose(results, study)), database or None))
     opened.migrate()
@@ -251,9 +251,9 @@ def status(
     from rich.table import Table
 
     from mos_app.db.tables import read_answers, read_progress, read_raters
-    from mos_app.progress import Phase
-    from mos_app.quality import rater_quality
-    from mos_app.workspace import study_names
+    from mos_app.files.workspace import study_names
+    from mos_app.study.progress import Phase
+    from mos_app.study.quality import rater_quality
 
     names = study_names(Results(results))
     if not study and len(names) != 1 and not database:
@@ -293,10 +293,10 @@ def order(
     study: StudyOption = "",
     database: DatabaseOption = "",
 ) -> None:
-    """Print a rater's order as CSV, made anew from the seed and compared with the database."""
+    """Print a rater's order as CSV, made from the seed again and compared with the database."""
     from mos_app.db.tables import read_presentations, read_raters
-    from mos_app.order import study_order
-    from mos_app.progress import Phase
+    from mos_app.study.order import study_order
+    from mos_app.study.progress import Phase
 
     workspace = _open(results, study, database)
     try:
@@ -357,7 +357,7 @@ def export(
     results: ResultsOption = Path("results"), study: StudyOption = "", database: DatabaseOption = ""
 ) -> None:
     """Write export/ and export.zip: ratings long and wide, sureal JSON, codebook, design, log, hashes."""
-    from mos_app.archive import export_study
+    from mos_app.files.archive import export_study
 
     workspace = _open(results, study, database)
     try:
@@ -374,7 +374,7 @@ def import_(
     database: DatabaseOption = "",
 ) -> None:
     """Make a study from an export, for analysis; exporting it again gives the same bytes."""
-    from mos_app.archive import import_study
+    from mos_app.files.archive import import_study
 
     study = import_study(Results(results), path, name=name, url=database or None)
     print(f"study {study} imported")
@@ -388,7 +388,7 @@ def backup(
     database: DatabaseOption = "",
 ) -> None:
     """Copy a study while it runs: database (by SQLite's own API), configuration, stimuli."""
-    from mos_app.backup import back_up
+    from mos_app.files.backup import back_up
 
     workspace = _open(results, study, database)
     try:
@@ -404,7 +404,7 @@ def restore(
     results: ResultsOption = Path("results"),
 ) -> None:
     """Make a study from a backup; raters' links stay valid."""
-    from mos_app import backup as backups
+    from mos_app.files import backup as backups
 
     backups.restore(Results(results), source, name)
     print(f"study {name} restored")
@@ -425,10 +425,10 @@ def simulate(
     results: ResultsOption = Path("results"),
 ) -> None:
     """Fill a study's design with synthetic raters of known parameters, marked as such everywhere."""
-    from mos_app.archive import export_study
-    from mos_app.simulate import SimulationParameters, fill_study, make_synthetic_study
-    from mos_app.study import read_study, read_template
-    from mos_app.workspace import open_workspace
+    from mos_app.files.archive import export_study
+    from mos_app.files.simulate import SimulationParameters, fill_study, make_synthetic_study
+    from mos_app.files.workspace import open_workspace
+    from mos_app.study.definition import read_study, read_template
 
     checked, text = read_study(config) if config else read_template(template)
     name = name or f"{checked.name}{SYNTHETIC}"
@@ -461,9 +461,9 @@ def plan(
     power: Annotated[float, typer.Option(min=0.5, max=0.99)] = 0.8,
 ) -> None:
     """Say, before a study starts, how long it takes and which differences in MOS it can resolve."""
-    from mos_app.order import design_items
-    from mos_app.plan import Spread, minutes_per_rater, resolutions
-    from mos_app.study import read_study, read_template
+    from mos_app.study.definition import read_study, read_template
+    from mos_app.study.order import design_items
+    from mos_app.study.plan import Spread, minutes_per_rater, resolutions
 
     checked, _ = read_study(config) if config else read_template(template)
     count = raters or checked.raters
@@ -494,8 +494,8 @@ def pilot(
 ) -> None:
     """Print how well raters repeated themselves on identical images, and go or no-go."""
     from mos_app.db.tables import read_answers
-    from mos_app.pilot import pilot_report
-    from mos_app.progress import Phase
+    from mos_app.study.pilot import pilot_report
+    from mos_app.study.progress import Phase
 
     workspace = _open(results, study, database)
     try:

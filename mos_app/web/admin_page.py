@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
-from mos_app.archive import export_files, zip_bytes
 from mos_app.db.tables import read_answers, read_events, read_progress, read_raters
-from mos_app.pilot import pilot_report
-from mos_app.progress import Phase
-from mos_app.quality import live_mos, rater_quality
-from mos_app.service import Service, client_address, current_service
+from mos_app.files.archive import export_files, zip_bytes
+from mos_app.study.pilot import pilot_report
+from mos_app.study.progress import Phase
+from mos_app.study.quality import live_mos, rater_quality
+from mos_app.web.service import Service, client_address, current_service
 from repro.core.errors import UserError
 
 _SYNTHETIC = "Synthetic raters: drawn by a program, not given by people."

@@ -1,4 +1,4 @@
-"""Which screen a rater is on: a pure function of what the database knows, computed anew on every run.
+"""Which screen a rater is on: a pure function of what the database knows, computed on every run.
 
 Nothing about a rater's progress is kept in a browser or in a server's memory, so closing the tab, another
 computer or a killed server change nothing.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mos_app.study import StudyConfig
+from mos_app.study.definition import StudyConfig
 
 
 class Phase(StrEnum):

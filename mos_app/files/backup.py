@@ -8,7 +8,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from mos_app.workspace import (
+from mos_app.files.workspace import (
     DATABASE_FILE,
     StudyFolder,
     Workspace,

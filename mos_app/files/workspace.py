@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mos_app.db.engine import Database, sqlite_url
 from mos_app.db.studies import ImageVersions, OpenStudy, create_study, open_study
-from mos_app.demo import fill_demo_store
-from mos_app.stimuli import copy_stimuli, missing_methods
-from mos_app.study import StudyConfig
+from mos_app.files.demo import fill_demo_store
+from mos_app.files.stimuli import copy_stimuli, missing_methods
+from mos_app.study.definition import StudyConfig
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
 from repro.core.paths import Results, checked_name

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mos_app.study import PilotPart
+from mos_app.study.definition import PilotPart
 from repro.core.errors import UserError
 
 _LEVEL = 0.05

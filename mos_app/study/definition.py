@@ -232,7 +232,7 @@ def parse_study(text: str, source: str) -> StudyConfig:
         ]
         raise UserError(
             f"{source}: {'; '.join(lines)}",
-            "a study file like mos_app/templates/paper.toml",
+            "a study file like mos_app/study/templates/paper.toml",
             "correct the named keys",
         ) from None
 
@@ -254,5 +254,5 @@ def read_template(name: str) -> tuple[StudyConfig, str]:
         raise UserError(
             f"template {name!r}", "one of " + ", ".join(TEMPLATES), "name one, or pass --config FILE"
         )
-    text = resources.files("mos_app").joinpath("templates", f"{name}.toml").read_text(encoding="utf-8")
+    text = resources.files("mos_app.study").joinpath("templates", f"{name}.toml").read_text(encoding="utf-8")
     return parse_study(text, f"template {name}"), text

@@ -30,10 +30,10 @@ from mos_app.db.tables import (
     restore_events,
     restore_raters,
 )
-from mos_app.order import ORDER_ALGORITHM
-from mos_app.progress import Phase
-from mos_app.study import parse_study
-from mos_app.workspace import Workspace, make_study, open_workspace, studies_root, study_folder
+from mos_app.files.workspace import Workspace, make_study, open_workspace, studies_root, study_folder
+from mos_app.study.definition import parse_study
+from mos_app.study.order import ORDER_ALGORITHM
+from mos_app.study.progress import Phase
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest

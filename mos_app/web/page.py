@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from mos_app.admin_page import show_admin
-from mos_app.rater_page import show_rater
+from mos_app.web.admin_page import show_admin
+from mos_app.web.rater_page import show_rater
 
 
 def main() -> None:

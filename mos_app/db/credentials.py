@@ -16,6 +16,10 @@ _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 2**15, 8, 1
 _SCRYPT_MEMORY = 64 * 1024 * 1024
 
 
+class UnknownInviteError(Exception):
+    """The token belongs to no rater, or was revoked."""
+
+
 def new_invite() -> str:
     """A fresh invite token; only :func:`invite_hash` of it is ever stored."""
     return secrets.token_urlsafe(INVITE_BYTES)

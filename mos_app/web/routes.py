@@ -13,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mos_app.db.votes import Outcome, UnknownInviteError
-from mos_app.display import Ballot
-from mos_app.service import Service
-from mos_app.stimuli import stimulus_path
+from mos_app.db.credentials import UnknownInviteError
+from mos_app.db.votes import Outcome
+from mos_app.files.stimuli import stimulus_path
+from mos_app.study.display import Ballot
+from mos_app.web.service import Service
 
 PREFIX = "/mos"
 _MAX_BODY = 4096
@@ -104,29 +105,29 @@ def create_routes(service: Service) -> list[BaseRoute]:
         return _json(status, reason=outcome.verdict, state=outcome.state.as_json())
 
     async def state(_request: Request, token: str) -> Response:
-        found = await run_in_threadpool(service.desk.state, token)
+        found = await run_in_threadpool(service.votes.state, token)
         return _json(200, state=found.as_json())
 
     async def vote(request: Request, token: str) -> Response:
         try:
             ballot = Ballot.model_validate(await _body(request))
         except ValidationError:
-            found = await run_in_threadpool(service.desk.state, token)
+            found = await run_in_threadpool(service.votes.state, token)
             return _json(422, reason="malformed", state=found.as_json())
-        return answered(await run_in_threadpool(service.desk.vote, token, ballot))
+        return answered(await run_in_threadpool(service.votes.vote, token, ballot))
 
     async def undo(request: Request, token: str) -> Response:
         try:
             wish = _UndoRequest.model_validate(await _body(request))
         except ValidationError:
             raise _RefusedError(422, "malformed") from None
-        return answered(await run_in_threadpool(service.desk.undo, token, wish.item))
+        return answered(await run_in_threadpool(service.votes.undo, token, wish.item))
 
     async def stimulus(request: Request, token: str) -> Response:
         name = request.path_params["name"]
 
         def read() -> bytes | None:
-            sha256 = service.desk.stimulus(token, name)
+            sha256 = service.votes.stimulus(token, name)
             if sha256 is None:
                 return None
             return stimulus_path(service.workspace.folder.stimuli, sha256).read_bytes()

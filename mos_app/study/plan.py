@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from mos_app.study import StudyConfig
+from mos_app.study.definition import StudyConfig
 
 SMALLEST_N_OF_SIGNED_RANKS = 6
 """With five pairs the two-sided signed-rank test cannot fall below p = 2/32."""

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mos_app.routes import create_routes
-from mos_app.service import current_service
-from mos_app.stimuli import damaged_stimuli
+from mos_app.files.stimuli import damaged_stimuli
+from mos_app.web.routes import create_routes
+from mos_app.web.service import current_service
 from repro.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ class Shield:
 
 
 def create_app() -> ASGIApp:
-    """The ASGI application for the study that the environment names (see mos_app.service)."""
+    """The ASGI application for the study that the environment names (see mos_app.web.service)."""
     import streamlit as st
     from starlette.middleware import Middleware
 
     service = current_service()
-    # settings: mos_app/.streamlit/config.toml, which Streamlit finds beside the script
+    # settings: mos_app/web/.streamlit/config.toml, which Streamlit finds beside the script
     return st.App(
         PAGE_SCRIPT,
         routes=create_routes(service),

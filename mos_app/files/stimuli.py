@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mos_app.db.studies import ImageVersions
-from mos_app.study import StudyConfig
+from mos_app.study.definition import StudyConfig
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.paths import Results
@@ -74,7 +74,7 @@ def missing_methods(config: StudyConfig, results: Results) -> dict[tuple[str, st
 def copy_stimuli(config: StudyConfig, results: Results, folder: Path) -> Iterable[ImageVersions]:
     """Copies every stimulus into ``folder``; yields image after image with the hashes of its versions.
 
-    Each PNG is decoded and encoded anew, in RGB, by one encoder: no metadata is left, and neither the
+    Each PNG is decoded and encoded again, in RGB, by one encoder: no metadata is left, and neither the
     file's structure nor its colour type tells the methods apart. The pixels are the store's, bit for bit.
 
     Raises:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mos_app.study import StudyConfig
+from mos_app.study.definition import StudyConfig
 from repro.core.errors import UserError
 from repro.core.streams import stream
 
@@ -136,7 +136,7 @@ def _try_order(
 def _deal(items: Sequence[Item], rng: np.random.Generator, blocks: int) -> list[list[Item]]:
     """The items of each block.
 
-    Like cards: method after method is dealt round the blocks without starting anew, so that blocks and
+    Like cards: method after method is dealt round the blocks without starting over, so that blocks and
     the methods within them differ by at most one. Of a method that is shown twice, first showings go to
     the early blocks.
     """

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mos_app.study import StudyConfig
+from mos_app.study.definition import StudyConfig
 from repro.core.streams import stream
 
 _BOOTSTRAP = 500

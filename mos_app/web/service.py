@@ -11,11 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 
-from mos_app.credentials import check_password, hash_password
+from mos_app.db.credentials import check_password, hash_password
+from mos_app.db.journal import now_ms
 from mos_app.db.raters import Registry
 from mos_app.db.studies import OpenStudy
-from mos_app.db.votes import Desk, now_ms
-from mos_app.workspace import Workspace, open_workspace
+from mos_app.db.votes import VoteService
+from mos_app.files.workspace import Workspace, open_workspace
 from repro.core.paths import Results
 
 RESULTS_VARIABLE = "MOS_RESULTS"
@@ -90,7 +91,7 @@ class Service:
     """Everything that serves one study."""
 
     workspace: Workspace
-    desk: Desk
+    votes: VoteService
     registry: Registry
     door: AdminDoor
     by_invite: RateLimiter
@@ -108,7 +109,7 @@ def make_service(
     registry = Registry(workspace.database, workspace.study)
     return Service(
         workspace,
-        Desk(workspace.database, workspace.study.record),
+        VoteService(workspace.database, workspace.study),
         registry,
         AdminDoor(registry, password_hash),
         RateLimiter(rate),

@@ -1,4 +1,4 @@
-"""The rater's page: a thin view of :func:`mos_app.progress.decide`. It keeps nothing but what was clicked."""
+"""The rater's page, a thin view of :func:`mos_app.study.progress.decide`; it keeps only what was clicked."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Any
 
 import streamlit as st
 
+from mos_app.db.credentials import UnknownInviteError
+from mos_app.db.journal import now_ms
 from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
-from mos_app.db.votes import State, UnknownInviteError, now_ms
-from mos_app.display import Ballot, DisplayRecord
-from mos_app.progress import Kind, Phase
-from mos_app.routes import PREFIX
-from mos_app.service import Service, client_address, current_service
+from mos_app.db.votes import State
 from mos_app.stage import BAR_HEIGHT, GREY_STEPS, component
-from mos_app.study import LANGUAGES
-from mos_app.texts import load_texts
+from mos_app.study.definition import LANGUAGES
+from mos_app.study.display import Ballot, DisplayRecord
+from mos_app.study.progress import Kind, Phase
+from mos_app.study.texts import load_texts
+from mos_app.web.routes import PREFIX
+from mos_app.web.service import Service, client_address, current_service
 
 _RECENT_MS = 10 * 60_000
 """A rater who comes back sooner than this goes straight on within a stretch."""
@@ -31,7 +33,7 @@ def show_rater() -> None:
         _message("welcome", "no_invite")
         return
     try:
-        state = service.desk.state(invite)
+        state = service.votes.state(invite)
         language = _language(service, invite)
         st.session_state["language"] = language
         _SCREENS[state.screen.kind](_Visit(service, invite, state, language))
@@ -170,7 +172,7 @@ def _show_instructions(visit: _Visit) -> None:
         )
     if st.button(visit.say("start"), type="primary", key="instructed"):
         visit.service.registry.instructed(visit.invite)
-        after = visit.service.desk.state(visit.invite)
+        after = visit.service.votes.state(visit.invite)
         if after.screen.phase == Phase.EXAMPLE:
             st.session_state["begun"] = after.key
         st.rerun()
@@ -188,7 +190,7 @@ def _show_retry(visit: _Visit) -> None:
     st.write(visit.say("retry"))
     if st.button(visit.say("start"), type="primary", key="retry"):
         visit.service.registry.retry_check(visit.invite)
-        st.session_state["begun"] = visit.service.desk.state(visit.invite).key
+        st.session_state["begun"] = visit.service.votes.state(visit.invite).key
         st.rerun()
 
 
@@ -333,13 +335,13 @@ def _plain_vote(visit: _Visit, shown: dict[str, Any], score: int) -> None:
         response_ms=min(now_ms() - shown["at"], 86_400_000),
         display=DisplayRecord(surface="plain"),
     )
-    outcome = visit.service.desk.vote(visit.invite, ballot)
+    outcome = visit.service.votes.vote(visit.invite, ballot)
     said = {"saved": "plain_saved", "repeated": "plain_saved", "early": "plain_early"}
     st.session_state["plain_said"] = said.get(outcome.verdict, "plain_conflict")
 
 
 def _plain_undo(visit: _Visit, item: str) -> None:
-    visit.service.desk.undo(visit.invite, item)
+    visit.service.votes.undo(visit.invite, item)
 
 
 def _show_thanks(visit: _Visit) -> None:

@@ -99,9 +99,7 @@ def test_the_training_half_needs_neither_sql_nor_streamlit_nor_numba() -> None:
         "alembic",
         "sureal",
         "pingouin",
-        "httpx",
-        "tenacity",
-        "filelock",
+        "pooch",
     )
     code = (
         f"import sys\nfor name in {missing!r}: sys.modules[name] = None\n"

@@ -11,19 +11,20 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.status import Status
 
-from analysis.claims import Claim, retested_claims
-from analysis.drawing import Drawing
-from analysis.figures import all_figures, figure_files
-from analysis.grid import Cell, Column, Grid, Table, latex_document, to_csv, to_html, to_latex, to_markdown
-from analysis.inputs import Inputs, read_inputs
-from analysis.main_tables import all_scores, notes_on_methods, table1, table2
-from analysis.outputs import write_folder
-from analysis.power import Plan, Spread, plan, spread_of
-from analysis.ratings import read_ratings
-from analysis.report import report_html
-from analysis.study_tables import claims_table, retest_table, study_tables
-from analysis.summary import summary_table
-from analysis.verdict import verdict
+from analysis.figures.drawing import Drawing
+from analysis.figures.every import all_figures, figure_files
+from analysis.io.outputs import write_folder
+from analysis.io.ratings import read_ratings
+from analysis.judge.claims import Claim, retested_claims
+from analysis.judge.values import Judge
+from analysis.judge.verdict import verdict
+from analysis.report.page import report_html
+from analysis.stats.defaults import Spread
+from analysis.stats.power import plan, spread_of
+from analysis.study.inputs import Inputs, read_inputs
+from analysis.tables.every import all_tables, rendered
+from analysis.tables.grid import to_markdown
+from analysis.tables.power import power_table
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.papers.srgan import DATASETS, IMAGES_PER_DATASET, RATERS, VERSIONS_BSD100, VERSIONS_SET5_SET14
@@ -65,11 +66,9 @@ def tables(
     with _busy("reading scores and votes"):
         inputs = read_inputs(Results(results), ratings, pilot, seed)
     typer.echo(inputs.told + "\n")
-    claims = retested_claims(inputs.metrics, inputs.study, inputs.pilot)
-    made = all_tables(inputs, claims)
-    words = verdict(
-        made[:2], claims, notes_on_methods(inputs.metrics), synthetic=inputs.opinions.synthetic
-    ).markdown()
+    judge, claims = judged(inputs)
+    made = all_tables(inputs, judge, claims)
+    words = verdict(judge, claims).markdown()
     notes = list(dict.fromkeys(note for table in made for note in (*table.banner, *table.footnotes())))
     folder = Results(out or results).tables
     write_folder(
@@ -129,9 +128,11 @@ def report(
     with _busy("reading scores and votes"):
         inputs = read_inputs(Results(results), ratings, pilot, seed)
     typer.echo(inputs.told)
-    claims = retested_claims(inputs.metrics, inputs.study, inputs.pilot)
+    judge, claims = judged(inputs)
     with _busy("drawing figures and packing images"):
-        page = report_html(inputs, all_tables(inputs, claims), all_figures(inputs), claims).encode()
+        page = report_html(
+            inputs, all_tables(inputs, judge, claims), all_figures(inputs), verdict(judge, claims)
+        ).encode()
     folder = (out or results) / "report"
     write_folder(
         folder,
@@ -139,7 +140,7 @@ def report(
         kind="report",
         inputs=inputs.hashes,
         seed=seed,
-        notes=[*inputs.banner, *notes_on_methods(inputs.metrics)],
+        notes=[*inputs.banner, *inputs.metrics.notes_by_method],
     )
     typer.echo(f"Report ({len(page) / 1e6:.1f} MB, one file): {folder / 'report.html'}")
 
@@ -196,69 +197,10 @@ def power(
         typer.echo(planned.sentence)
 
 
-def power_table(plans: list[Plan], spread: Spread, simulations: int) -> Table:
-    """The share of simulated studies that find each true difference."""
-    columns = (
-        Column("difference", "true ΔMOS"),
-        Column("paper", "paper mode"),
-        Column("robust", "robust mode"),
-        Column("corrected", "robust, all pairs"),
-    )
-    grids = tuple(
-        Grid(
-            f"{planned.name}: {planned.images} images, {planned.raters} raters, {planned.pairs} pairs",
-            columns,
-            tuple(
-                (
-                    Cell(f"{found.difference:.2f}", found.difference),
-                    *(Cell(f"{share:.0%}", share) for share in (found.paper, found.robust, found.corrected)),
-                )
-                for found in planned.powers
-            ),
-        )
-        for planned in plans
-    )
-    return Table(
-        "power",
-        "Power: how often a true difference is found",
-        grids,
-        f"{simulations} simulated studies a line; standard deviations in MOS: image {spread.image:.2f}, "
-        "rater "
-        f"{spread.rater:.2f}, image x method {spread.image_method:.2f}, rater x method "
-        f"{spread.rater_method:.2f}, noise {spread.noise:.2f}. At 0 the line shows false positives. All "
-        "pairs: "
-        "at Holm's first and hardest step.",
-    )
-
-
-def all_tables(inputs: Inputs, claims: list[Claim]) -> list[Table]:
-    """Tables 1 and 2, the claims, and whatever the votes allow."""
-    metrics, layout = inputs.metrics, inputs.layout
-    banner = tuple(
-        dict.fromkeys(
-            sentence for study in (inputs.study, inputs.pilot) if study for sentence in study.banner
-        )
-    )
-    made = [
-        table1(metrics, inputs.opinions, layout),
-        table2(metrics, inputs.opinions, layout),
-        claims_table(claims, banner, notes_on_methods(metrics)),
-        all_scores(metrics),
-        summary_table(metrics),
-    ]
-    if inputs.study is not None and not inputs.study.ratings.empty:
-        made += study_tables(inputs.study, metrics)
-    if inputs.pilot is not None and inputs.pilot.retest is not None:
-        made.append(retest_table(inputs.pilot))
-    return made
-
-
-def rendered(made: list[Table]) -> dict[str, bytes]:
-    """Every table in its formats, and one LaTeX document with all of them: file name -> bytes."""
-    write = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_html}
-    files = {f"{table.key}.{kind}": write[kind](table).encode() for table in made for kind in table.formats}
-    files["all.tex"] = latex_document([name for name in files if name.endswith(".tex")]).encode()
-    return files
+def judged(inputs: Inputs) -> tuple[Judge, list[Claim]]:
+    """What decides on the printed values, and the paper's claims re-tested."""
+    judge = Judge(inputs.metrics, inputs.opinions, inputs.layout)
+    return judge, retested_claims(inputs.metrics, inputs.study, inputs.pilot)
 
 
 def _busy(words: str) -> Status:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.stats.defaults import POWER, Spread
 from repro.core.errors import UserError
 from repro.core.paths import Results
 
@@ -455,15 +456,19 @@ def plan(
     template: Annotated[str, typer.Option(help="paper, pilot or demo.")] = "paper",
     config: Annotated[Path | None, typer.Option(help="Your own study file instead of a template.")] = None,
     raters: Annotated[int, typer.Option(min=0, help="How many (0: as the study file says).")] = 0,
-    image_method: Annotated[float, typer.Option(min=0, help="SD of the image x method effect.")] = 0.2,
-    rater_method: Annotated[float, typer.Option(min=0, help="SD of the rater x method effect.")] = 0.1,
-    noise: Annotated[float, typer.Option(min=0, help="SD of the noise of a rating.")] = 0.7,
-    power: Annotated[float, typer.Option(min=0.5, max=0.99)] = 0.8,
+    image_method: Annotated[
+        float, typer.Option(min=0, help="SD of the image x method effect.")
+    ] = Spread.image_method,
+    rater_method: Annotated[
+        float, typer.Option(min=0, help="SD of the rater x method effect.")
+    ] = Spread.rater_method,
+    noise: Annotated[float, typer.Option(min=0, help="SD of the noise of a rating.")] = Spread.noise,
+    power: Annotated[float, typer.Option(min=0.5, max=0.99)] = POWER,
 ) -> None:
     """Say, before a study starts, how long it takes and which differences in MOS it can resolve."""
     from mos_app.study.definition import read_study, read_template
     from mos_app.study.order import design_items
-    from mos_app.study.plan import Spread, minutes_per_rater, resolutions
+    from mos_app.study.plan import minutes_per_rater, resolutions
 
     checked, _ = read_study(config) if config else read_template(template)
     count = raters or checked.raters
@@ -479,12 +484,13 @@ def plan(
         f"assumed: image x method SD {image_method}, rater x method SD {rater_method}, "
         f"noise SD {noise}, power {power}"
     )
-    for found in resolutions(checked, count, Spread(image_method, rater_method, noise), power):
+    spread = Spread(image_method=image_method, rater_method=rater_method, noise=noise)
+    for found in resolutions(checked, count, spread, power):
         line = (
             f"{found.dataset} ({found.images} images): two methods must differ by {found.difference:.2f} MOS"
         )
         if not found.per_image:
-            line += "; per image it cannot be decided: 5 pairs give p = .0625 at best"
+            line += "; signed ranks over so few cannot decide anything: their p stays above .05"
         print(line)
 
 

@@ -18,6 +18,9 @@ import pandas as pd
 import pytest
 from mos_helpers.studies import make_study, practised, small_toml
 
+from analysis.stats.defaults import Spread
+from analysis.stats.rater_models import ROUNDING, p910
+from analysis.stats.rater_quality import longest_run
 from mos_app.db.raters import Registry
 from mos_app.db.tables import read_answers
 from mos_app.db.votes import VoteService
@@ -35,8 +38,8 @@ from mos_app.files.workspace import Workspace, init_study, open_workspace
 from mos_app.study.definition import PilotPart, parse_study, read_template
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.pilot import pilot_report
-from mos_app.study.plan import Spread, resolutions
-from mos_app.study.quality import fit_subject_model, live_mos, longest_run, rater_quality
+from mos_app.study.plan import resolutions
+from mos_app.study.quality import live_mos, rater_quality
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.imaging.io import write_png
@@ -202,10 +205,10 @@ def test_sureals_reader_takes_the_export(paper: tuple[Workspace, Path]) -> None:
     table = votes.pivot(index=["dataset", "image", "method"], columns="rater", values="score")
     assert mos == pytest.approx(table.mean(axis=1).to_numpy(), abs=1e-12)
     theirs = AlternatingProjection(reader).run_modeling()
-    model = fit_subject_model(table.to_numpy(dtype=float))
-    assert model.quality == pytest.approx(np.asarray(theirs["quality_scores"]), abs=1e-4)
-    assert model.bias == pytest.approx(np.asarray(theirs["observer_bias"]), abs=1e-4)
-    assert model.inconsistency == pytest.approx(np.asarray(theirs["observer_inconsistency"]), abs=1e-4)
+    model = p910(table.to_numpy(dtype=float), floor=ROUNDING)
+    assert model.quality_e == pytest.approx(np.asarray(theirs["quality_scores"]), abs=1e-4)
+    assert model.bias_r == pytest.approx(np.asarray(theirs["observer_bias"]), abs=1e-4)
+    assert model.inconsistency_r == pytest.approx(np.asarray(theirs["observer_inconsistency"]), abs=1e-4)
 
 
 def test_hostile_zips_are_refused(paper: tuple[Workspace, Path], tmp_path: Path) -> None:
@@ -309,8 +312,8 @@ def test_quality_control_finds_the_careless(tmp_path: Path) -> None:
     mos = live_mos(votes, seed=1)
     assert ((mos["low"] < mos["mos"]) & (mos["mos"] < mos["high"])).all()
     workspace.close()
-    assert longest_run(np.array([1, 2, 2, 2, 3, 2, 2])) == 3
-    assert longest_run(np.array([], dtype=int)) == 0
+    assert longest_run(np.array([1.0, 2, 2, 2, 3, 2, 2])) == 3
+    assert longest_run(np.array([])) == 0
     assert rater_quality(votes.iloc[:0], 100, workspace.study.config).empty
     assert live_mos(votes.iloc[:0], seed=1).empty
 
@@ -322,10 +325,10 @@ def test_subject_model_recovers_its_parameters() -> None:
     noise = rng.uniform(0.2, 1.0, 12)
     scores = quality[:, None] + bias + noise * rng.standard_normal((300, 12))
     scores[rng.random(scores.shape) < 0.1] = np.nan
-    model = fit_subject_model(scores)
-    assert model.bias == pytest.approx(bias - bias.mean(), abs=0.12)
-    assert model.inconsistency == pytest.approx(noise, abs=0.06)
-    assert np.corrcoef(model.quality, quality)[0, 1] > 0.98
+    model = p910(scores, floor=ROUNDING)
+    assert model.bias_r == pytest.approx(bias - bias.mean(), abs=0.12)
+    assert model.inconsistency_r == pytest.approx(noise, abs=0.06)
+    assert np.corrcoef(model.quality_e, quality)[0, 1] > 0.98
 
 
 def pilot_ratings(second: list[int], first: list[int], raters: int = 20) -> pd.DataFrame:
@@ -342,14 +345,14 @@ def test_pilot_says_go_and_no_go() -> None:
     part = PilotPart(dataset="BSD100", method="X")
     same = pilot_report(pilot_ratings([1, 2, 3, 4], [1, 2, 3, 4]), part)
     assert (same.exact, same.within_one, same.kappa, same.icc) == pytest.approx((1, 1, 1, 1))
-    assert same.wilcoxon_p == 1
+    assert same.wilcoxon.p == 1
     assert same.go
     shifted = pilot_report(pilot_ratings([2, 3, 4, 5], [1, 2, 3, 4]), part)
     assert shifted.exact == 0
-    assert shifted.mean_difference == 1
-    assert shifted.wilcoxon_p < 0.001
+    assert shifted.difference.mean == 1
+    assert shifted.wilcoxon.p < 0.001
     assert not shifted.go
-    assert shifted.lines()[-1].startswith("no-go")
+    assert shifted.lines()[-1].startswith("NO GO")
     # kappa by hand: observed disagreement 1 (one step each), expected from the margins
     expected = np.mean([(a - b) ** 2 for a in (1, 2, 3, 4) for b in (2, 3, 4, 5)])
     assert shifted.kappa == pytest.approx(1 - 1 / expected)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from analysis.stats.defaults import EQUIVALENCE_MARGIN, FAST_MS, WITHIN_ONE_AT_LEAST
 from repro.core.errors import UserError
 from repro.core.paths import checked_name
 
@@ -93,8 +94,8 @@ class PilotPart(_Part):
     dataset: str
     method: str
     minimum_distance: Annotated[int, Field(ge=1)] = 50
-    equivalence_margin: Annotated[float, Field(gt=0)] = 0.25
-    within_one_at_least: Share = 0.9
+    equivalence_margin: Annotated[float, Field(gt=0)] = EQUIVALENCE_MARGIN
+    within_one_at_least: Share = WITHIN_ONE_AT_LEAST
     """Go needs this share of repeated ratings within one step, besides equivalence."""
 
 
@@ -131,7 +132,7 @@ class ResumePart(_Part):
 class QualityPart(_Part):
     """Thresholds of the live quality control: they colour the admin's table, they exclude nobody."""
 
-    fast_ms: Annotated[int, Field(ge=0)] = 400
+    fast_ms: Annotated[int, Field(ge=0)] = FAST_MS
     fast_share: Share = 0.2
     longest_run: Annotated[int, Field(ge=2)] = 20
     low_mean_at_most: float = 2.5

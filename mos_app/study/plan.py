@@ -4,61 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.stats import norm
-
+from analysis.stats.defaults import POWER, Spread
+from analysis.stats.design import resolvable_difference, smallest_p
 from mos_app.study.definition import StudyConfig
-
-SMALLEST_N_OF_SIGNED_RANKS = 6
-"""With five pairs the two-sided signed-rank test cannot fall below p = 2/32."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Standard deviations on the five-point scale, of what varies when two methods are compared."""
-
-    image_method: float = 0.2
-    rater_method: float = 0.1
-    noise: float = 0.7
+from repro.papers.srgan import SIGNIFICANCE_LEVEL
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """What one data set can tell apart."""
+    """What one data set can resolve.
+
+    Attributes:
+        dataset, images, raters: the design.
+        difference: the MOS difference of two methods that is found with the wanted power.
+        per_image: whether a test over images can be significant at all.
+    """
 
     dataset: str
     images: int
     raters: int
     difference: float
-    """The MOS difference of two methods that is found with the wanted power."""
     per_image: bool
-    """Whether a test over images can be significant at all."""
 
 
-def resolvable_difference(
-    images: int, raters: int, spread: Spread, *, power: float = 0.8, level: float = 0.05
-) -> float:
-    """The difference in MOS between two methods that a two-sided test finds with ``power``.
-
-    Both images and raters are samples: var = 2 (s_im^2 / I + s_rm^2 / R + s_e^2 / (I R)).
-    """
-    variance = 2 * (
-        spread.image_method**2 / images
-        + spread.rater_method**2 / raters
-        + spread.noise**2 / (images * raters)
-    )
-    return float((norm.ppf(1 - level / 2) + norm.ppf(power)) * np.sqrt(variance))
-
-
-def resolutions(config: StudyConfig, raters: int, spread: Spread, power: float = 0.8) -> list[Resolution]:
-    """What each data set of a study can tell apart."""
+def resolutions(config: StudyConfig, raters: int, spread: Spread, power: float = POWER) -> list[Resolution]:
+    """What each data set of a study can resolve."""
     return [
         Resolution(
             part.name,
             part.count,
             raters,
             resolvable_difference(part.count, raters, spread, power=power),
-            part.count >= SMALLEST_N_OF_SIGNED_RANKS,
+            smallest_p(part.count, raters) < SIGNIFICANCE_LEVEL,
         )
         for part in config.datasets
     ]

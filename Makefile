@@ -4,6 +4,9 @@ SEED       ?= 0
 SRGAN_DATA ?= data
 DEVICE     ?= auto
 RESULTS    ?= results
+# what tables, figures and the report are made from: one's own scores, else the committed ones
+SCORES      = $(if $(wildcard $(RESULTS)/metrics.csv),$(RESULTS),results/published)
+CHECK      := results/check
 PYTHON     ?= python3
 export SRGAN_DATA
 
@@ -34,19 +37,23 @@ reproduce: $(STAMP) ## train the five variants, upscale, score, print Tables 1 a
 	$(PY) -m repro reproduce --profile $(PROFILE) --seed $(SEED) --device $(DEVICE) --results $(RESULTS)
 	$(PY) -m analysis tables --results $(RESULTS)
 
-published: $(STAMP) ## score the committed weights again and make the published tables and figures from them
-	$(PY) -m repro publish --scores-only --device $(DEVICE) --results $(RESULTS)
-	$(PY) -m analysis tables --results $(RESULTS)
-	$(PY) -m analysis figures --results $(RESULTS)
+published: $(STAMP) ## score the committed weights again in results/check, compare with results/published
+	mkdir -p $(CHECK)
+	cp -R results/published/weights results/published/runs results/published/trials.csv $(CHECK)
+	$(PY) -m repro publish --scores-only --device $(DEVICE) --to $(CHECK)
+	$(PY) -m analysis tables --results $(CHECK)
+	$(PY) -m analysis figures --results $(CHECK)
+	diff -r -x '*manifest.json' -x images -x bench -x report results/published $(CHECK)
+	@echo "metrics, tables and figures came out byte for byte as committed"
 
 tables: $(STAMP) ## Tables 1 and 2 and the significance tests from results/metrics.csv and the ratings
-	$(PY) -m analysis tables --results $(RESULTS)
+	$(PY) -m analysis tables --results $(SCORES) --out $(RESULTS)
 
 figures: $(STAMP) ## the paper's figures, PNG and PDF
-	$(PY) -m analysis figures --results $(RESULTS)
+	$(PY) -m analysis figures --results $(SCORES) --out $(RESULTS)
 
 report: $(STAMP) ## one self-contained HTML page with everything
-	$(PY) -m analysis report --results $(RESULTS)
+	$(PY) -m analysis report --results $(SCORES) --out $(RESULTS)
 
 mos: $(STAMP) ## open the rating study (the demo study when there is no other)
 	$(PY) -m mos_app serve --results $(RESULTS)

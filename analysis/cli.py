@@ -11,19 +11,20 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.status import Status
 
-from analysis.claims import Claim, retested_claims
-from analysis.drawing import Drawing
-from analysis.figures import all_figures, figure_files
-from analysis.grid import Cell, Column, Grid, Table, latex_document, to_csv, to_html, to_latex, to_markdown
-from analysis.inputs import Inputs, read_inputs
-from analysis.main_tables import all_scores, notes_on_methods, table1, table2
-from analysis.outputs import write_folder
-from analysis.power import Plan, Spread, plan, spread_of
-from analysis.ratings import read_ratings
-from analysis.report import report_html
-from analysis.study_tables import claims_table, retest_table, study_tables
-from analysis.summary import summary_table
-from analysis.verdict import verdict
+from analysis.figures.drawing import Drawing
+from analysis.figures.every import all_figures, figure_files
+from analysis.io.outputs import write_folder
+from analysis.io.ratings import read_ratings
+from analysis.judge.claims import Claim, retested_claims
+from analysis.judge.values import Judge
+from analysis.judge.verdict import verdict
+from analysis.report.page import report_html
+from analysis.stats.defaults import Spread
+from analysis.stats.power import plan, spread_of
+from analysis.study.inputs import Inputs, read_inputs
+from analysis.tables.every import all_tables, rendered
+from analysis.tables.grid import to_markdown
+from analysis.tables.power import power_table
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.papers.srgan import DATASETS, IMAGES_PER_DATASET, RATERS, VERSIONS_BSD100, VERSIONS_SET5_SET14
@@ -35,7 +36,12 @@ app = typer.Typer(
     help="The paper's tables and figures from results/metrics.csv and a study's ratings.",
 )
 
-ResultsOption = Annotated[Path, typer.Option(help="The results folder.")]
+ResultsOption = Annotated[
+    Path, typer.Option(help="The results folder; results/published has what is committed.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Written into this folder. Default: the results folder.")
+]
 RatingsOption = Annotated[
     Path | None,
     typer.Option(
@@ -54,19 +60,19 @@ def tables(
     ratings: RatingsOption = None,
     pilot: PilotOption = None,
     seed: SeedOption = 0,
+    out: OutOption = None,
 ) -> None:
     """Write all tables as Markdown, CSV, LaTeX and HTML; print Tables 1 and 2 and the re-tested claims."""
     with _busy("reading scores and votes"):
         inputs = read_inputs(Results(results), ratings, pilot, seed)
     typer.echo(inputs.told + "\n")
-    claims = retested_claims(inputs.metrics, inputs.study, inputs.pilot)
-    made = all_tables(inputs, claims)
-    words = verdict(
-        made[:2], claims, notes_on_methods(inputs.metrics), synthetic=inputs.opinions.synthetic
-    ).markdown()
+    judge, claims = judged(inputs)
+    made = all_tables(inputs, judge, claims)
+    words = verdict(judge, claims).markdown()
     notes = list(dict.fromkeys(note for table in made for note in (*table.banner, *table.footnotes())))
+    folder = Results(out or results).tables
     write_folder(
-        inputs.layout.tables,
+        folder,
         rendered(made) | {"verdict.md": words.encode()},
         kind="tables",
         inputs=inputs.hashes,
@@ -76,7 +82,7 @@ def tables(
     for table in made[:3]:
         typer.echo(to_markdown(table))
     typer.echo(words)
-    typer.echo(f"Tables as Markdown, CSV, LaTeX and HTML: {inputs.layout.tables}")
+    typer.echo(f"Tables as Markdown, CSV, LaTeX and HTML: {folder}")
 
 
 @app.command()
@@ -85,6 +91,7 @@ def figures(
     ratings: RatingsOption = None,
     pilot: PilotOption = None,
     seed: SeedOption = 0,
+    out: OutOption = None,
 ) -> None:
     """Draw the paper's figures as PNG (200 dpi) and PDF, and say why a missing one is missing."""
     with _busy("reading scores and votes"):
@@ -94,8 +101,9 @@ def figures(
         made = all_figures(inputs)
         files = figure_files(made)
     drawn = [figure for figure in made if isinstance(figure, Drawing)]
+    folder = Results(out or results).figures
     write_folder(
-        inputs.layout.figures,
+        folder,
         files,
         kind="figures",
         inputs=inputs.hashes,
@@ -105,7 +113,7 @@ def figures(
     for figure in made:
         words = "drawn" if isinstance(figure, Drawing) else f"not drawn: {figure.reason}"
         typer.echo(f"{figure.title}: {words}")
-    typer.echo(f"{len(drawn)} figures as PNG and PDF: {inputs.layout.figures}")
+    typer.echo(f"{len(drawn)} figures as PNG and PDF: {folder}")
 
 
 @app.command()
@@ -114,23 +122,27 @@ def report(
     ratings: RatingsOption = None,
     pilot: PilotOption = None,
     seed: SeedOption = 0,
+    out: OutOption = None,
 ) -> None:
     """Write everything into one HTML page that opens from disk: verdict, tables, figures, image viewer."""
     with _busy("reading scores and votes"):
         inputs = read_inputs(Results(results), ratings, pilot, seed)
     typer.echo(inputs.told)
-    claims = retested_claims(inputs.metrics, inputs.study, inputs.pilot)
+    judge, claims = judged(inputs)
     with _busy("drawing figures and packing images"):
-        page = report_html(inputs, all_tables(inputs, claims), all_figures(inputs), claims).encode()
+        page = report_html(
+            inputs, all_tables(inputs, judge, claims), all_figures(inputs), verdict(judge, claims)
+        ).encode()
+    folder = (out or results) / "report"
     write_folder(
-        results / "report",
+        folder,
         {"report.html": page},
         kind="report",
         inputs=inputs.hashes,
         seed=seed,
-        notes=[*inputs.banner, *notes_on_methods(inputs.metrics)],
+        notes=[*inputs.banner, *inputs.metrics.notes_by_method],
     )
-    typer.echo(f"Report ({len(page) / 1e6:.1f} MB, one file): {results / 'report' / 'report.html'}")
+    typer.echo(f"Report ({len(page) / 1e6:.1f} MB, one file): {folder / 'report.html'}")
 
 
 @app.command()
@@ -185,69 +197,10 @@ def power(
         typer.echo(planned.sentence)
 
 
-def power_table(plans: list[Plan], spread: Spread, simulations: int) -> Table:
-    """The share of simulated studies that find each true difference."""
-    columns = (
-        Column("difference", "true ΔMOS"),
-        Column("paper", "paper mode"),
-        Column("robust", "robust mode"),
-        Column("corrected", "robust, all pairs"),
-    )
-    grids = tuple(
-        Grid(
-            f"{planned.name}: {planned.images} images, {planned.raters} raters, {planned.pairs} pairs",
-            columns,
-            tuple(
-                (
-                    Cell(f"{found.difference:.2f}", found.difference),
-                    *(Cell(f"{share:.0%}", share) for share in (found.paper, found.robust, found.corrected)),
-                )
-                for found in planned.powers
-            ),
-        )
-        for planned in plans
-    )
-    return Table(
-        "power",
-        "Power: how often a true difference is found",
-        grids,
-        f"{simulations} simulated studies a line; standard deviations in MOS: image {spread.image:.2f}, "
-        "rater "
-        f"{spread.rater:.2f}, image x method {spread.image_method:.2f}, rater x method "
-        f"{spread.rater_method:.2f}, noise {spread.noise:.2f}. At 0 the line shows false positives. All "
-        "pairs: "
-        "at Holm's first and hardest step.",
-    )
-
-
-def all_tables(inputs: Inputs, claims: list[Claim]) -> list[Table]:
-    """Tables 1 and 2, the claims, and whatever the votes allow."""
-    metrics, layout = inputs.metrics, inputs.layout
-    banner = tuple(
-        dict.fromkeys(
-            sentence for study in (inputs.study, inputs.pilot) if study for sentence in study.banner
-        )
-    )
-    made = [
-        table1(metrics, inputs.opinions, layout),
-        table2(metrics, inputs.opinions, layout),
-        claims_table(claims, banner, notes_on_methods(metrics)),
-        all_scores(metrics),
-        summary_table(metrics),
-    ]
-    if inputs.study is not None and not inputs.study.ratings.empty:
-        made += study_tables(inputs.study, metrics)
-    if inputs.pilot is not None and inputs.pilot.retest is not None:
-        made.append(retest_table(inputs.pilot))
-    return made
-
-
-def rendered(made: list[Table]) -> dict[str, bytes]:
-    """Every table in its formats, and one LaTeX document with all of them: file name -> bytes."""
-    write = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_html}
-    files = {f"{table.key}.{kind}": write[kind](table).encode() for table in made for kind in table.formats}
-    files["all.tex"] = latex_document([name for name in files if name.endswith(".tex")]).encode()
-    return files
+def judged(inputs: Inputs) -> tuple[Judge, list[Claim]]:
+    """What decides on the printed values, and the paper's claims re-tested."""
+    judge = Judge(inputs.metrics, inputs.opinions, inputs.layout)
+    return judge, retested_claims(inputs.metrics, inputs.study, inputs.pilot)
 
 
 def _busy(words: str) -> Status:

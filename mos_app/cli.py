@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.stats.defaults import POWER, Spread
 from repro.core.errors import UserError
 from repro.core.paths import Results
 
 if TYPE_CHECKING:
     from mos_app.db.raters import Registry
-    from mos_app.workspace import Workspace
+    from mos_app.files.workspace import Workspace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def _choose(results: Path, study: str) -> str:
-    from mos_app.workspace import study_names
+    from mos_app.files.workspace import study_names
 
     if study:
         return study
@@ -67,7 +68,7 @@ def _choose(results: Path, study: str) -> str:
 
 
 def _open(results: Path, study: str, database: str) -> Workspace:
-    from mos_app.workspace import open_workspace
+    from mos_app.files.workspace import open_workspace
 
     return open_workspace(Results(results), _choose(results, study), database or None)
 
@@ -92,8 +93,8 @@ def init(
 ) -> None:
     """Make a study from the image store: check, copy stimuli, write the design and the raters' orders."""
     from mos_app.db.studies import add_raters
-    from mos_app.study import read_study, read_template
-    from mos_app.workspace import init_study, open_workspace, study_folder
+    from mos_app.files.workspace import init_study, open_workspace, study_folder
+    from mos_app.study.definition import read_study, read_template
 
     checked, text = read_study(config) if config else read_template(template)
     if show:
@@ -165,9 +166,9 @@ def serve(
     """Serve a study. Where there is none, make the demo study first."""
     import secrets
 
-    from mos_app import service
-    from mos_app.server import bind, check_servable, run_server
-    from mos_app.workspace import study_names
+    from mos_app.files.workspace import study_names
+    from mos_app.web import service
+    from mos_app.web.server import bind, check_servable, run_server
 
     listener = bind(host, port)
     if not study and not [name for name in study_names(Results(results)) if not name.endswith(SYNTHETIC)]:
@@ -204,7 +205,7 @@ def serve(
 
 def _servable(results: Path) -> str:
     """The one study that is neither the demo nor simulated; the demo where there is no such."""
-    from mos_app.workspace import study_names
+    from mos_app.files.workspace import study_names
 
     names = study_names(Results(results))
     real = [name for name in names if name != DEMO and not name.endswith(SYNTHETIC)]
@@ -222,7 +223,7 @@ def _next_demo_rater(registry: Registry, workspace: Workspace) -> str:
 @app.command()
 def password() -> None:
     """Read a password and print the line for MOS_ADMIN_PASSWORD_HASH."""
-    from mos_app.credentials import hash_password
+    from mos_app.db.credentials import hash_password
 
     chosen = typer.prompt("password", hide_input=True, confirmation_prompt=True)
     print(f"MOS_ADMIN_PASSWORD_HASH='{hash_password(chosen)}'")
@@ -234,7 +235,7 @@ def upgrade(
 ) -> None:
     """Bring a study's database to this version's schema (back it up first)."""
     from mos_app.db.engine import Database
-    from mos_app.workspace import database_url, study_folder
+    from mos_app.files.workspace import database_url, study_folder
 
     opened = Database(database_url(study_folder(Results(results), _choose(results, study)), database or None))
     opened.migrate()
@@ -251,9 +252,9 @@ def status(
     from rich.table import Table
 
     from mos_app.db.tables import read_answers, read_progress, read_raters
-    from mos_app.progress import Phase
-    from mos_app.quality import rater_quality
-    from mos_app.workspace import study_names
+    from mos_app.files.workspace import study_names
+    from mos_app.study.progress import Phase
+    from mos_app.study.quality import rater_quality
 
     names = study_names(Results(results))
     if not study and len(names) != 1 and not database:
@@ -293,10 +294,10 @@ def order(
     study: StudyOption = "",
     database: DatabaseOption = "",
 ) -> None:
-    """Print a rater's order as CSV, made anew from the seed and compared with the database."""
+    """Print a rater's order as CSV, made from the seed again and compared with the database."""
     from mos_app.db.tables import read_presentations, read_raters
-    from mos_app.order import study_order
-    from mos_app.progress import Phase
+    from mos_app.study.order import study_order
+    from mos_app.study.progress import Phase
 
     workspace = _open(results, study, database)
     try:
@@ -357,7 +358,7 @@ def export(
     results: ResultsOption = Path("results"), study: StudyOption = "", database: DatabaseOption = ""
 ) -> None:
     """Write export/ and export.zip: ratings long and wide, sureal JSON, codebook, design, log, hashes."""
-    from mos_app.archive import export_study
+    from mos_app.files.archive import export_study
 
     workspace = _open(results, study, database)
     try:
@@ -374,7 +375,7 @@ def import_(
     database: DatabaseOption = "",
 ) -> None:
     """Make a study from an export, for analysis; exporting it again gives the same bytes."""
-    from mos_app.archive import import_study
+    from mos_app.files.archive import import_study
 
     study = import_study(Results(results), path, name=name, url=database or None)
     print(f"study {study} imported")
@@ -388,7 +389,7 @@ def backup(
     database: DatabaseOption = "",
 ) -> None:
     """Copy a study while it runs: database (by SQLite's own API), configuration, stimuli."""
-    from mos_app.backup import back_up
+    from mos_app.files.backup import back_up
 
     workspace = _open(results, study, database)
     try:
@@ -404,7 +405,7 @@ def restore(
     results: ResultsOption = Path("results"),
 ) -> None:
     """Make a study from a backup; raters' links stay valid."""
-    from mos_app import backup as backups
+    from mos_app.files import backup as backups
 
     backups.restore(Results(results), source, name)
     print(f"study {name} restored")
@@ -425,10 +426,10 @@ def simulate(
     results: ResultsOption = Path("results"),
 ) -> None:
     """Fill a study's design with synthetic raters of known parameters, marked as such everywhere."""
-    from mos_app.archive import export_study
-    from mos_app.simulate import SimulationParameters, fill_study, make_synthetic_study
-    from mos_app.study import read_study, read_template
-    from mos_app.workspace import open_workspace
+    from mos_app.files.archive import export_study
+    from mos_app.files.simulate import SimulationParameters, fill_study, make_synthetic_study
+    from mos_app.files.workspace import open_workspace
+    from mos_app.study.definition import read_study, read_template
 
     checked, text = read_study(config) if config else read_template(template)
     name = name or f"{checked.name}{SYNTHETIC}"
@@ -455,15 +456,19 @@ def plan(
     template: Annotated[str, typer.Option(help="paper, pilot or demo.")] = "paper",
     config: Annotated[Path | None, typer.Option(help="Your own study file instead of a template.")] = None,
     raters: Annotated[int, typer.Option(min=0, help="How many (0: as the study file says).")] = 0,
-    image_method: Annotated[float, typer.Option(min=0, help="SD of the image x method effect.")] = 0.2,
-    rater_method: Annotated[float, typer.Option(min=0, help="SD of the rater x method effect.")] = 0.1,
-    noise: Annotated[float, typer.Option(min=0, help="SD of the noise of a rating.")] = 0.7,
-    power: Annotated[float, typer.Option(min=0.5, max=0.99)] = 0.8,
+    image_method: Annotated[
+        float, typer.Option(min=0, help="SD of the image x method effect.")
+    ] = Spread.image_method,
+    rater_method: Annotated[
+        float, typer.Option(min=0, help="SD of the rater x method effect.")
+    ] = Spread.rater_method,
+    noise: Annotated[float, typer.Option(min=0, help="SD of the noise of a rating.")] = Spread.noise,
+    power: Annotated[float, typer.Option(min=0.5, max=0.99)] = POWER,
 ) -> None:
     """Say, before a study starts, how long it takes and which differences in MOS it can resolve."""
-    from mos_app.order import design_items
-    from mos_app.plan import Spread, minutes_per_rater, resolutions
-    from mos_app.study import read_study, read_template
+    from mos_app.study.definition import read_study, read_template
+    from mos_app.study.order import design_items
+    from mos_app.study.plan import minutes_per_rater, resolutions
 
     checked, _ = read_study(config) if config else read_template(template)
     count = raters or checked.raters
@@ -479,12 +484,13 @@ def plan(
         f"assumed: image x method SD {image_method}, rater x method SD {rater_method}, "
         f"noise SD {noise}, power {power}"
     )
-    for found in resolutions(checked, count, Spread(image_method, rater_method, noise), power):
+    spread = Spread(image_method=image_method, rater_method=rater_method, noise=noise)
+    for found in resolutions(checked, count, spread, power):
         line = (
             f"{found.dataset} ({found.images} images): two methods must differ by {found.difference:.2f} MOS"
         )
         if not found.per_image:
-            line += "; per image it cannot be decided: 5 pairs give p = .0625 at best"
+            line += "; signed ranks over so few cannot decide anything: their p stays above .05"
         print(line)
 
 
@@ -494,8 +500,8 @@ def pilot(
 ) -> None:
     """Print how well raters repeated themselves on identical images, and go or no-go."""
     from mos_app.db.tables import read_answers
-    from mos_app.pilot import pilot_report
-    from mos_app.progress import Phase
+    from mos_app.study.pilot import pilot_report
+    from mos_app.study.progress import Phase
 
     workspace = _open(results, study, database)
     try:

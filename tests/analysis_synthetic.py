@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.ratings import COLUMNS
+from analysis.io.ratings import COLUMNS
 from repro.papers.srgan import (
     IMAGES_PER_DATASET,
     RATERS,

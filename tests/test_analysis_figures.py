@@ -15,13 +15,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.drawing import Drawing, Missing, finish, method_style, style
-from analysis.figures import all_figures, figure_files
-from analysis.figures_budget import extrapolated
-from analysis.figures_images import detail, detailed_crop, stand_in
-from analysis.inputs import read_inputs
-from analysis.metrics import COLUMNS
-from analysis.training_runs import read_ablation, read_runs, read_trials
+from analysis.figures.budget import extrapolated
+from analysis.figures.drawing import Drawing, Missing, finish, method_style, style
+from analysis.figures.every import all_figures, figure_files
+from analysis.figures.images import detail, detailed_crop, stand_in
+from analysis.io.metrics import COLUMNS
+from analysis.io.training_runs import read_ablation, read_runs, read_trials
+from analysis.study.inputs import read_inputs
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.streams import stream

@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.power import Spread, latent_quality, plan, simulated_votes, spread_of
-from analysis.ratings import DatasetRatings
+from analysis.stats.defaults import Spread
+from analysis.stats.power import latent_quality, plan, simulated_votes, spread_of
+from analysis.stats.votes import DatasetRatings
 from repro.core.errors import UserError
 from repro.core.streams import stream
 

@@ -19,8 +19,8 @@ from test_analysis_figures import make_ablation, make_run, make_store
 from typer.testing import CliRunner
 
 from analysis.cli import app, main
-from analysis.metrics import COLUMNS
-from analysis.report import _script_json
+from analysis.io.metrics import COLUMNS
+from analysis.report.page import _script_json
 from repro.core.paths import Results
 from repro.core.streams import stream
 from repro.papers.srgan import TABLE1, TABLE2
@@ -297,7 +297,7 @@ def test_the_viewers_controls(chromium, page: Path, results: Results, tmp_path: 
 
 def tables_with(results: Results, lines: list[str], *, folder: str = "paper") -> str:
     """What ``tables`` prints with these votes beside the store's scores."""
-    from analysis.ratings import COLUMNS as VOTES
+    from analysis.io.ratings import COLUMNS as VOTES
 
     path = results.root / "studies" / folder / "export" / "ratings.csv"
     path.parent.mkdir(parents=True, exist_ok=True)

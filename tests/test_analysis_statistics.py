@@ -20,17 +20,18 @@ from scipy import stats
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
 
-from analysis.claims import retested_claims
-from analysis.intervals import interval, student_interval, two_way_draws
-from analysis.metrics import Metrics
-from analysis.rater_models import bt500, bt500_rejected, p910, p913, plain_mos
-from analysis.rater_quality import block_rows, trends
-from analysis.ratings import COLUMNS, DatasetRatings, find_ratings, read_ratings
-from analysis.reliability import _drawn_alpha, agreement, alpha_ordinal, icc_agreement
-from analysis.retest import retest
-from analysis.significance import holm, pair_tests, unit_sums
-from analysis.study import analyse, mean_ranks
-from analysis.wilcoxon import signed_rank
+from analysis.io.metrics import Metrics
+from analysis.io.ratings import COLUMNS, find_ratings, read_ratings
+from analysis.judge.claims import retested_claims
+from analysis.stats.intervals import interval, student_interval, two_way_draws
+from analysis.stats.rater_models import bt500, bt500_rejected, p910, p913
+from analysis.stats.rater_quality import block_rows, trends
+from analysis.stats.reliability import _drawn_alpha, agreement, alpha_ordinal, icc_agreement
+from analysis.stats.retest import retest
+from analysis.stats.significance import holm, pair_tests, unit_sums
+from analysis.stats.votes import DatasetRatings
+from analysis.stats.wilcoxon import signed_rank
+from analysis.study.results import analyse, mean_ranks
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.streams import stream
@@ -146,7 +147,7 @@ def run_sureal(name: str, scores: np.ndarray) -> dict:
 
 @pytest.mark.data
 def test_the_published_mos_and_errors_of_a_real_study(netflix: np.ndarray) -> None:
-    mos = plain_mos(netflix).quality_e
+    mos = np.array([student_interval(scores).mean for scores in netflix])
     assert mos.mean() == pytest.approx(3.544790652, abs=5e-10)
     assert mos[10] == pytest.approx(4.884615385, abs=5e-10)
     errors = netflix.std(axis=1, ddof=1) / np.sqrt(netflix.shape[1])

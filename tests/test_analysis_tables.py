@@ -14,10 +14,14 @@ from analysis_synthetic import write_study
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.grid import Cell, Column, Grid, Table, to_csv, to_html, to_latex, to_markdown
-from analysis.main_tables import NoOpinions, all_scores, printed_difference, signed, table1, table2
-from analysis.metrics import COLUMNS, read_metrics
-from analysis.summary import summary_table
+from analysis.io.metrics import COLUMNS, read_metrics
+from analysis.io.numbers import printed_difference, signed
+from analysis.judge.values import Judge
+from analysis.study.opinions import NoOpinions
+from analysis.tables.grid import Cell, Column, Grid, Table, to_csv, to_html, to_latex, to_markdown
+from analysis.tables.main import table1, table2
+from analysis.tables.scores import all_scores
+from analysis.tables.summary import summary_table
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.streams import stream
@@ -54,8 +58,8 @@ def rows_of(table: Table) -> list[dict[str, str]]:
 
 def test_the_papers_own_figures_are_reproduced_in_every_cell(as_printed: Results) -> None:
     metrics = read_metrics(as_printed)
-    rows = rows_of(table1(metrics, NoOpinions(), as_printed)) + rows_of(
-        table2(metrics, NoOpinions(), as_printed)
+    rows = rows_of(table1(Judge(metrics, NoOpinions(), as_printed))) + rows_of(
+        table2(Judge(metrics, NoOpinions(), as_printed))
     )
     assert len(rows) == len(TABLE1) + len(TABLE2)
     assert {row["psnr_db_verdict"] for row in rows} == {"yes"}
@@ -83,7 +87,7 @@ def test_the_verdict_turns_at_the_tolerance(
         tmp_path,
         metrics_lines({("Set14", method): (paper.psnr_db + psnr_off, paper.ssim + ssim_off)}, {"Set14": 14}),
     )
-    rows = rows_of(table2(read_metrics(results), NoOpinions(), results))
+    rows = rows_of(table2(Judge(read_metrics(results), NoOpinions(), results)))
     (row,) = [row for row in rows if row["method"] == method and row["dataset"] == "Set14"]
     assert (row["psnr_db_verdict"], row["ssim_verdict"]) == (psnr_verdict, ssim_verdict)
 
@@ -99,7 +103,7 @@ def test_golden_scores_give_the_papers_nearest_and_bicubic_rows(
             for metric in ("psnr_db", "ssim")
         ]
     results = results_with(tmp_path, lines)
-    rows = rows_of(table2(read_metrics(results), NoOpinions(), results))
+    rows = rows_of(table2(Judge(read_metrics(results), NoOpinions(), results)))
     judged = [row for row in rows if row["dataset"] == dataset and row["method"] in {"nearest", "bicubic"}]
     assert [(row["psnr_db_verdict"], row["ssim_verdict"]) for row in judged] == [("yes", "yes")] * 2
 
@@ -110,7 +114,7 @@ def test_a_partial_data_set_is_footnoted_and_neither_judged_nor_bold(tmp_path: P
     )
     lines = [line for line in lines if not line.startswith("Set5,img_003,SRResNet-MSE")]
     results = results_with(tmp_path, lines)
-    table = table1(read_metrics(results), NoOpinions(), results)
+    table = table1(Judge(read_metrics(results), NoOpinions(), results))
     (row,) = [r for r in rows_of(table) if r["method"] == "SRResNet-MSE" and r["dataset"] == "Set5"]
     assert row["psnr_db_verdict"] == ""
     assert "mean of 4 of 5 images" in row["notes"]
@@ -124,7 +128,7 @@ def test_every_dash_has_a_footnote_that_says_why(tmp_path: Path) -> None:
     (tmp_path / "metrics.manifest.json").write_text(
         json.dumps({"missing": {"Set5/DRCN": "weights missing: run this"}})
     )
-    table = table2(read_metrics(results), NoOpinions(), results)
+    table = table2(Judge(read_metrics(results), NoOpinions(), results))
     reasons = {}
     for grid in table.grids:
         for row in grid.rows:
@@ -146,7 +150,7 @@ def test_a_data_set_of_our_own_has_no_paper_column_and_says_so(tmp_path: Path) -
             {("sample", "bicubic"): (27.0, 0.8), ("sample", "SRGAN-VGG54"): (25.0, 0.7)}, {"sample": 4}
         ),
     )
-    text = to_markdown(table2(read_metrics(results), NoOpinions(), results))
+    text = to_markdown(table2(Judge(read_metrics(results), NoOpinions(), results)))
     assert "'sample' (crops of scikit-image's bundled photographs) is not one of the paper's" in text
     assert "| paper" not in text
     assert "Set5" not in text.replace("SRResNet", "")
@@ -166,7 +170,7 @@ def test_imported_rows_stand_beside_or_in_place_of_our_own(tmp_path: Path) -> No
             {"Set5": 5},
         ),
     )
-    table = table2(read_metrics(results), NoOpinions(), results)
+    table = table2(Judge(read_metrics(results), NoOpinions(), results))
     names = [row[0].text for row in table.grids[0].rows]
     assert "SRCNN (Huang)" in names
     assert "SRCNN" not in names
@@ -190,8 +194,8 @@ def test_notes_of_both_manifests_reach_table_and_stale_images_are_named(tmp_path
     )
     metrics = read_metrics(results)
     for table in (
-        table1(metrics, NoOpinions(), results),
-        table2(metrics, NoOpinions(), results),
+        table1(Judge(metrics, NoOpinions(), results)),
+        table2(Judge(metrics, NoOpinions(), results)),
         all_scores(metrics),
     ):
         for text in (to_markdown(table), to_csv(table), to_html(table), to_latex(table)):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from test_analysis_tables import metrics_lines, results_with
 
-from analysis.claims import FAILS, HOLDS, NO_DATA, Claim, retested_claims
-from analysis.main_tables import NoOpinions, table1, table2
-from analysis.metrics import read_metrics
-from analysis.verdict import Verdict, verdict
+from analysis.io.metrics import read_metrics
+from analysis.judge.claims import FAILS, HOLDS, NO_DATA, Claim, retested_claims
+from analysis.judge.values import Judge
+from analysis.judge.verdict import Verdict, verdict
+from analysis.study.opinions import NoOpinions
 from repro.core.paths import Results
 from repro.papers.srgan import IMAGES_PER_DATASET, TABLE1, TABLE2
 
@@ -17,9 +18,7 @@ BOTH = {**TABLE2, **TABLE1}
 
 
 def verdict_on(results: Results, claims: list[Claim] | None = None) -> Verdict:
-    metrics = read_metrics(results)
-    tables = [table1(metrics, NoOpinions(), results), table2(metrics, NoOpinions(), results)]
-    return verdict(tables, claims or [], ())
+    return verdict(Judge(read_metrics(results), NoOpinions(), results), claims or [])
 
 
 def test_every_figure_counts_once(tmp_path: Path) -> None:
@@ -48,9 +47,14 @@ def test_without_the_papers_data_sets_nothing_is_claimed(tmp_path: Path) -> None
     assert "Nothing here can be compared" in found.headline
 
 
-def test_claims_are_counted_by_mode() -> None:
+class Simulated(NoOpinions):
+    synthetic = True
+
+
+def test_claims_are_counted_by_mode(tmp_path: Path) -> None:
     claims = [Claim("a", HOLDS, "–", ""), Claim("b", HOLDS, FAILS, ""), Claim("c", NO_DATA, NO_DATA, "")]
-    found = verdict([], claims, (), synthetic=True)
+    results = results_with(tmp_path, metrics_lines({("sample", "bicubic"): (27.0, 0.8)}, {"sample": 2}))
+    found = verdict(Judge(read_metrics(results), Simulated(), results), claims)
     assert "paper mode: 2 hold, 1 without data; robust mode: 1 do not hold, 1 without data" in found.claims
     assert "synthetic raters and say nothing" in found.claims
 

@@ -30,6 +30,11 @@ COUNTS = {
     "DRCN-results": 5,
     "VDSR-results": 5,
     "SRCNN-weights": 1,
+    "RCAN": 20,
+    "SAN": 63,
+    "SRFBN": 5,
+    "ESRGAN": 3,
+    "SRNTT": 32,
 }
 SOURCE = Source("one", "owner/name", "f" * 40, "root/part(s)", "none", "test")
 HEADER = "path,sha256,size,source\n"

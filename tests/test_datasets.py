@@ -195,7 +195,7 @@ def test_calibration_images_are_drawn_by_their_stream(data_root: Path) -> None:
 def test_importing_is_light() -> None:
     code = (
         "import sys, repro.data.benchmarks, repro.data.training, repro.data.sources, repro.data.verify;"
-        "print(sorted({'torch', 'skimage', 'numba', 'pandas', 'scipy', 'httpx'} & set(sys.modules)))"
+        "print(sorted({'torch', 'skimage', 'numba', 'pandas', 'scipy', 'requests'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert run.stdout.strip() == "[]"

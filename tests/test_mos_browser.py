@@ -27,8 +27,8 @@ from sqlalchemy import text
 
 from mos_app.db.raters import Registry
 from mos_app.db.studies import add_raters
-from mos_app.study import read_template
-from mos_app.workspace import Workspace, init_study, open_workspace
+from mos_app.files.workspace import Workspace, init_study, open_workspace
+from mos_app.study.definition import read_template
 from repro.core.paths import Results
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("mos_browser")]
@@ -66,7 +66,7 @@ def rater(study: tuple[Workspace, Server], request: pytest.FixtureRequest) -> st
 
 def votes(workspace: Workspace, invite: str) -> list[Any]:
     """The rater's rating votes, in the order of their places."""
-    from mos_app.credentials import invite_hash
+    from mos_app.db.credentials import invite_hash
 
     with workspace.database.read() as connection:
         return list(
@@ -264,7 +264,10 @@ def test_reload_during_the_post(study: tuple[Workspace, Server], rater: str, bro
 
     page.route("**/mos/vote", deliver_and_lose)
     page.keyboard.press("4")
-    page.wait_for_timeout(400)
+    for _ in range(100):
+        if len(votes(workspace, rater)) == 2:
+            break
+        page.wait_for_timeout(50)
     page.unroute("**/mos/vote")
     assert [vote.score for vote in votes(workspace, rater)] == [2, 4]
     page.reload()  # place 3 now: the stage opens at once
@@ -413,6 +416,7 @@ def _screenshot(page: Page, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_next_picture_is_painted_within_100_ms(
     study: tuple[Workspace, Server], rater: str, browser: BrowserContext
 ) -> None:

@@ -21,7 +21,7 @@ from mos_helpers.serving import free_port
 from mos_helpers.studies import fill_store, make_study, practised, small_toml
 
 from mos_app.cli import main
-from mos_app.study import parse_study
+from mos_app.study.definition import parse_study
 from repro.core.paths import Results
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos_app.order import Item, block_sizes, design_items, make_order, study_order, violations
-from mos_app.study import StudyConfig, read_template
+from mos_app.study.definition import StudyConfig, read_template
+from mos_app.study.order import Item, block_sizes, design_items, make_order, study_order, violations
 from repro.core.errors import UserError
 from repro.papers.srgan import RATINGS_PER_RATER, VERSIONS_BSD100, VERSIONS_SET5_SET14
 

@@ -10,11 +10,11 @@ from mos_helpers.studies import make_study, practised, small_toml
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
-from mos_app import service
-from mos_app.credentials import hash_password
+from mos_app.db.credentials import hash_password
 from mos_app.db.raters import Registry
-from mos_app.db.votes import Desk
-from mos_app.workspace import Workspace
+from mos_app.db.votes import VoteService
+from mos_app.files.workspace import Workspace
+from mos_app.web import service
 
 PAGE = Path(service.__file__).with_name("page.py")
 
@@ -63,7 +63,7 @@ def test_without_a_valid_link_nothing_is_shown(workspace: Workspace) -> None:
 
 def test_from_consent_to_thanks_with_plain_buttons_in_german(workspace: Workspace) -> None:
     registry = Registry(workspace.database, workspace.study)
-    desk = Desk(workspace.database, workspace.study.record)
+    vote_service = VoteService(workspace.database, workspace.study)
     invite = registry.invite("r01")
     app = open_page(invite, plain="1")
     app.button_group(key="language_choice").set_value("de").run()
@@ -83,7 +83,7 @@ def test_from_consent_to_thanks_with_plain_buttons_in_german(workspace: Workspac
     press(app, "instructed")
     high = workspace.study.config.calibration.high
     for _ in range(60):
-        state = desk.state(invite)
+        state = vote_service.state(invite)
         if state.screen.kind == "thanks":
             break
         begin = [button for button in app.button if (button.key or "").startswith("begin-")]
@@ -127,28 +127,28 @@ def true_score(workspace: Workspace, invite: str, high: str) -> int:
 
 def test_plain_button_pressed_too_soon_or_twice(workspace: Workspace) -> None:
     invite = practised(workspace, "r01")
-    desk = Desk(workspace.database, workspace.study.record)
+    vote_service = VoteService(workspace.database, workspace.study)
     app = open_page(invite, plain="1")
     press(app, "begin-rating-1-1")
-    item = desk.state(invite).current
+    item = vote_service.state(invite).current
     assert item is not None
     press(app, f"{item.item}-3")  # at once
-    assert desk.state(invite).done == 0
+    assert vote_service.state(invite).done == 0
     assert any("too quick" in caption.value for caption in app.caption)
     wait_a_second(app)
     press(app, f"{item.item}-3")
-    assert desk.state(invite).done == 1
+    assert vote_service.state(invite).done == 1
     # the new image's buttons have other names: the second half of a double click finds nothing to press
     assert not [button for button in app.button if (button.key or "").startswith(item.item)]
-    after = desk.state(invite).current
+    after = vote_service.state(invite).current
     assert after is not None
     press(app, f"undo-{after.item}")
-    assert desk.state(invite).done == 0
+    assert vote_service.state(invite).done == 0
 
 
 def admin_page(password: str) -> AppTest:
     def script() -> None:
-        from mos_app.admin_page import show_admin
+        from mos_app.web.admin_page import show_admin
 
         show_admin()
 
@@ -159,8 +159,8 @@ def admin_page(password: str) -> AppTest:
 
 def test_admin_sees_everything_only_with_the_password(workspace: Workspace) -> None:
     invite = practised(workspace, "r01")
-    desk = Desk(workspace.database, workspace.study.record)
-    state = desk.state(invite)
+    vote_service = VoteService(workspace.database, workspace.study)
+    state = vote_service.state(invite)
     assert state.current is not None
     refused = admin_page("wrong password")
     assert [error.value for error in refused.error] == ["That is not the password."]

@@ -14,10 +14,10 @@ from mos_helpers.serving import Server, serving
 from mos_helpers.studies import make_study, practised, small_toml
 from sqlalchemy import text
 
-from mos_app.credentials import check_password, hash_password
+from mos_app.db.credentials import check_password, hash_password
 from mos_app.db.raters import Registry
-from mos_app.service import AdminDoor, RateLimiter
-from mos_app.workspace import Workspace
+from mos_app.files.workspace import Workspace
+from mos_app.web.service import AdminDoor, RateLimiter
 from repro.core.errors import UserError
 
 pytestmark = pytest.mark.xdist_group("mos_routes")
@@ -103,9 +103,9 @@ def test_no_entry_without_a_valid_invite(served: tuple[Workspace, Server], rater
 
 
 def call_code(workspace: Workspace, invite: str) -> str:
-    from mos_app.db.votes import Desk
+    from mos_app.db.votes import VoteService
 
-    return Desk(workspace.database, workspace.study.record).state(invite).code
+    return VoteService(workspace.database, workspace.study).state(invite).code
 
 
 @pytest.mark.parametrize(
@@ -270,9 +270,11 @@ def test_passwords_are_hashed_with_scrypt() -> None:
 def test_the_app_needs_no_torch_and_sql_has_one_home() -> None:
     code = (
         "import sys, mos_app; light = {'streamlit', 'sqlalchemy', 'pandas'} & set(sys.modules); "
-        "import mos_app.cli, mos_app.server, mos_app.rater_page, mos_app.admin_page, mos_app.archive, "
-        "mos_app.simulate, mos_app.backup, mos_app.demo, mos_app.plan, mos_app.pilot; "
-        "print(sorted(light), [name for name in ('torch', 'analysis') if name in sys.modules])"
+        "import mos_app.cli, mos_app.web.server, mos_app.web.rater_page, mos_app.web.admin_page; "
+        "import mos_app.files.archive, mos_app.files.simulate, mos_app.files.backup, mos_app.files.demo; "
+        "ours = [name for name in sys.modules if name.startswith('analysis.')]; "
+        "strangers = [name for name in ours if not name.startswith('analysis.stats')]; "
+        "print(sorted(light), strangers + [n for n in ('torch', 'matplotlib') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] []"
@@ -285,6 +287,6 @@ def test_the_app_needs_no_torch_and_sql_has_one_home() -> None:
         and "db/" not in path.relative_to(folder).as_posix()
     }
     # both only catch its errors
-    assert speaking == {"routes.py", "archive.py"}
+    assert speaking == {"web/routes.py", "files/archive.py"}
     for name in speaking:
         assert "sqlalchemy.exc import" in sources[folder / name]

@@ -15,8 +15,8 @@ from mos_helpers.voters import Voter, percentile, vote_all
 from sqlalchemy import text
 
 from mos_app.db.studies import add_raters
-from mos_app.study import read_template
-from mos_app.workspace import Workspace, init_study, open_workspace
+from mos_app.files.workspace import Workspace, init_study, open_workspace
+from mos_app.study.definition import read_template
 from repro.core.paths import Results
 from repro.papers.srgan import RATERS, RATINGS_PER_RATER, RATINGS_TOTAL
 
@@ -163,13 +163,10 @@ def summary(voters: list[Voter]) -> dict[str, float]:
 
 
 def test_raters_at_once_lose_nothing(tmp_path: Path) -> None:
-    """A smaller version of the load below; medians only, since other tests run beside this one."""
+    """A smaller version of the load below, without its time limits: other tests run beside this one."""
     voters = load(tmp_path, 20, 12.0)
-    found = summary(voters)
-    print(found)
     assert [voter.errors for voter in voters if voter.errors] == []
-    assert found["votes"] >= 20
-    assert found["vote_p50"] < 200
+    assert all(voter.acknowledged for voter in voters)
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from mos_helpers.studies import small_toml
 
-from mos_app.study import TEMPLATES, parse_study, read_template
-from mos_app.texts import load_texts
+from mos_app.study.definition import TEMPLATES, parse_study, read_template
+from mos_app.study.texts import load_texts
 from repro.core.errors import UserError
 
 

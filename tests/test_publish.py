@@ -13,6 +13,7 @@ from train_helpers import tiny_config
 from typer.testing import CliRunner, Result
 
 from repro.cli.main import app
+from repro.cli.publish import RECORDS
 from repro.core import tensorfile as checkpoint
 from repro.core.errors import UserError
 from repro.core.paths import Results
@@ -46,10 +47,10 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
         assert outcome.exit_code == 0, outcome.output
     outcome = invoke("publish", "--dataset", "sample", "--licence", "CC0", *where)
     assert outcome.exit_code == 0, outcome.output
-    return Results(tmp_path / "r")
+    return Results(tmp_path / "r" / "published")
 
 
-def test_publish_and_check(published: Results, tmp_path: Path) -> None:
+def test_publish_and_check(published: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = (published.weights / "SRGAN-MSE.md").read_text()
     score = mean_scores(published, "SRGAN-MSE")["sample"]
     for words in (
@@ -65,7 +66,10 @@ def test_publish_and_check(published: Results, tmp_path: Path) -> None:
         }  # fmt: skip
     scores = published.metrics_csv.read_bytes()
     files = {path.name: path.read_bytes() for path in published.weights.iterdir()}
-    run_file = next(published.runs.glob("SRResNet-MSE*/generator.safetensors"))
+    run_file = next((tmp_path / "r/runs").glob("SRResNet-MSE*/generator.safetensors"))
+    for record in RECORDS:  # of the run, where the tables and figures look for them
+        copied = published.runs / run_file.parent.name / record
+        assert copied.read_bytes() == (run_file.parent / record).read_bytes()
     assert len(files["SRResNet-MSE.safetensors"]) < 0.6 * run_file.stat().st_size
 
     where = ["--data", tmp_path, "--results", tmp_path / "r"]
@@ -74,12 +78,13 @@ def test_publish_and_check(published: Results, tmp_path: Path) -> None:
     assert outcome.exit_code == 0, outcome.output
     assert published.metrics_csv.read_bytes() == scores
 
-    # the plain commands, as a reader has them: no run, an empty store
-    published.runs.rename(tmp_path / "elsewhere")
-    published.images.rename(tmp_path / "images elsewhere")
-    for command in (["upscale", "--dataset", "sample"], ["evaluate"]):
-        outcome = invoke(*command, *(where if command[0] == "upscale" else where[2:]))
+    # the plain commands, as a reader has them: the repository's weights, no run, an empty store
+    monkeypatch.setattr(weights, "SHIPPED", published.weights)
+    reader = Results(tmp_path / "reader")
+    for command in (["upscale", "--dataset", "sample", "--data", tmp_path], ["evaluate"]):
+        outcome = invoke(*command, "--results", reader.root)
         assert outcome.exit_code == 0, outcome.output
+    assert reader.metrics_csv.read_bytes() == scores
     assert published.metrics_csv.read_bytes() == scores
     assert {path.name: path.read_bytes() for path in published.weights.iterdir()} == files
 
@@ -93,7 +98,7 @@ def test_nothing_to_publish(tmp_path: Path) -> None:
 
 def test_published_figures_are_never_overwritten_by_fewer(published: Results, tmp_path: Path) -> None:
     before = published.metrics_csv.read_bytes()
-    outcome = invoke("publish", "--scores-only", "--data", tmp_path, "--results", published.root)
+    outcome = invoke("publish", "--scores-only", "--data", tmp_path, "--to", published.root)
     assert isinstance(outcome.exception, UserError)
     assert "Set5, Set14, BSD100" in outcome.exception.got
     assert published.metrics_csv.read_bytes() == before

@@ -1,12 +1,8 @@
-"""What is published in results/ holds together, and comes out again from the committed weights.
-
-The files are read as they were committed: a run of one's own may have written over them in the working tree.
-"""
+"""What is published holds together, comes out again from the committed weights; no command writes there."""
 
 from __future__ import annotations
 
 import csv
-import io
 import re
 import shutil
 import subprocess
@@ -17,6 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from analysis.cli import app as analysis
+from repro.core.paths import Results
 from repro.data.benchmarks import available_datasets, load_dataset
 from repro.imaging.io import sha256_file, write_png
 from repro.inference.upscaler import Enlarger, load_generator
@@ -24,36 +21,56 @@ from repro.metrics.score import score_pair
 from repro.papers.srgan import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent
+PUBLISHED = Results(ROOT / "results" / "published")
 LARGEST = 4_000_000
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The committed results folder."""
+def rows() -> list[dict[str, str]]:
+    with PUBLISHED.metrics_csv.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def generators() -> list[Path]:
+    return sorted(PUBLISHED.weights.glob("*.safetensors"))
+
+
+def committed() -> list[str]:
+    """The paths under results/ that git has."""
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout: nothing tells the committed results from one's own")
-    command = [git, "-c", "safe.directory=*", "-C", str(ROOT), "archive", "--format=tar", "HEAD", "results"]
-    archive = subprocess.run(command, capture_output=True, check=False)
-    if archive.returncode:
-        pytest.skip(f"git cannot tell the committed results: {archive.stderr.decode().strip()}")
-    folder = tmp_path_factory.mktemp("published")
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
-    return folder / "results"
+        pytest.skip("not a git checkout")
+    command = [git, "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "-z", "results"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip(f"git does not tell what is committed: {listed.stderr.strip()}")
+    return listed.stdout.rstrip("\0").split("\0")
 
 
-def rows_of(published: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO((published / "metrics.csv").read_text())))
+def test_what_commands_make_is_not_committed() -> None:
+    """A reader's ``make reproduce tables figures bench`` leaves ``git status`` clean."""
+    assert all(path == "results/README.md" or path.startswith("results/published/") for path in committed())
+    made = ("metrics.csv", "metrics.manifest.json", "trials.csv", "tables/x", "runs/x", "published/images/x")
+    ignored = subprocess.run(
+        [
+            "git",
+            "-c",
+            "safe.directory=*",
+            "-C",
+            str(ROOT),
+            "check-ignore",
+            *(f"results/{name}" for name in made),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert len(ignored.stdout.splitlines()) == len(made)
 
 
-def weights_of(published: Path) -> list[Path]:
-    return sorted((published / "weights").glob("*.safetensors"))
-
-
-def test_every_weights_file_has_its_card(published: Path) -> None:
-    files = weights_of(published)
+def test_every_weights_file_has_its_card() -> None:
+    files = generators()
     assert {"SRResNet-MSE", "SRResNet-VGG22", "SRGAN-MSE", "SRGAN-VGG22"} <= {path.stem for path in files}
-    scored = rows_of(published)
+    scored = rows()
     for path in files:
         assert path.stat().st_size <= LARGEST
         _, metadata = load_generator(path)
@@ -62,8 +79,8 @@ def test_every_weights_file_has_its_card(published: Path) -> None:
         card = path.with_suffix(".md").read_text()
         assert sha256_file(path) in card
         assert str(metadata["run"]) in card
-        assert (published / "runs" / str(metadata["run"]) / "manifest.json").is_file()
-        assert (published / "runs" / str(metadata["run"]) / "log.jsonl").is_file()
+        assert (PUBLISHED.runs / str(metadata["run"]) / "manifest.json").is_file()
+        assert (PUBLISHED.runs / str(metadata["run"]) / "log.jsonl").is_file()
         for dataset in DATASETS:
             values = [
                 float(row["value"])
@@ -74,35 +91,35 @@ def test_every_weights_file_has_its_card(published: Path) -> None:
             assert f"| {dataset} | {sum(values) / len(values):.2f} |" in card
 
 
-def test_no_published_file_is_large_or_names_a_machine(published: Path) -> None:
-    for path in published.rglob("*"):
+def test_no_published_file_is_large_or_names_a_machine() -> None:
+    for path in (ROOT / name for name in committed()):
         if path.is_file():
             assert path.stat().st_size <= LARGEST, path
             if path.suffix in {".md", ".csv", ".json", ".jsonl", ".tex", ".html"}:
                 assert not re.search(r"/(home|root|work|tmp|Users)/", path.read_text()), path
 
 
-def test_the_tables_come_out_again(published: Path, tmp_path: Path) -> None:
+def test_the_tables_come_out_again(tmp_path: Path) -> None:
     for name in ("metrics.csv", "metrics.manifest.json"):
-        shutil.copy(published / name, tmp_path)
+        shutil.copy(PUBLISHED.root / name, tmp_path)
     outcome = CliRunner().invoke(analysis, ["tables", "--results", str(tmp_path)], catch_exceptions=False)
     assert outcome.exit_code == 0, outcome.output
-    files = {path.name for path in (published / "tables").iterdir()} - {"manifest.json"}
+    files = {path.name for path in PUBLISHED.tables.iterdir()} - {"manifest.json"}
     assert files == {path.name for path in (tmp_path / "tables").iterdir()} - {"manifest.json"}
     for name in files:
-        assert (tmp_path / "tables" / name).read_bytes() == (published / "tables" / name).read_bytes(), name
+        assert (tmp_path / "tables" / name).read_bytes() == (PUBLISHED.tables / name).read_bytes(), name
 
 
-def test_the_scores_come_out_again_on_set5(published: Path, data_root: Path, tmp_path: Path) -> None:
+def test_the_scores_come_out_again_on_set5(data_root: Path, tmp_path: Path) -> None:
     """Set5 by every published generator: the same bytes of every picture, the same ten digits."""
     if "Set5" not in available_datasets(data_root):
         pytest.skip("no Set5 in the data root")
     scored = {
         (row["method"], row["image"], row["metric"]): row
-        for row in rows_of(published)
+        for row in rows()
         if (row["dataset"], row["protocol"]) == ("Set5", "daala")
     }
-    for path in weights_of(published):
+    for path in generators():
         generator, _ = load_generator(path)
         enlarger = Enlarger(generator, torch.device("cpu"), "float64")
         for image in load_dataset("Set5", data_root):
@@ -114,9 +131,9 @@ def test_the_scores_come_out_again_on_set5(published: Path, data_root: Path, tmp
             assert f"{score.ssim:.10g}" == scored[path.stem, image.image, "ssim"]["value"]
 
 
-def test_the_first_page_shows_the_published_table(published: Path) -> None:
+def test_the_first_page_shows_the_published_table() -> None:
     readme = (ROOT / "README.md").read_text()
-    table = [line for line in (published / "tables" / "summary.md").read_text().splitlines() if "|" in line]
+    table = [line for line in (PUBLISHED.tables / "summary.md").read_text().splitlines() if "|" in line]
     assert len(table) > 8
     for line in table:
         assert line in readme

@@ -165,7 +165,7 @@ class AnswerColumns:
     hidden: Mapped[bool | None]
     """Whether the page was out of sight at any time while the image was on it."""
     deviations: Mapped[str] = mapped_column(String(80), default="")
-    """Space-separated: what was not as it should be (see mos_app.display)."""
+    """Space-separated: what was not as it should be (see mos_app.study.display)."""
 
 
 class Vote(AnswerColumns, Base):

@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from mos_app.credentials import invite_hash, new_invite
+from mos_app.db.credentials import UnknownInviteError, invite_hash, new_invite
 from mos_app.db.engine import Database
+from mos_app.db.journal import log, now_ms
 from mos_app.db.models import Event, Image, Invite, Presentation, Rater, Stimulus, Vote
 from mos_app.db.studies import OpenStudy, stimulus_ids, warmup_rows
-from mos_app.db.votes import UnknownInviteError, log, now_ms
-from mos_app.progress import Phase
+from mos_app.study.progress import Phase
 from repro.core.errors import UserError
 
 AGE_BANDS = ("18-24", "25-34", "35-44", "45-54", "55-64", "65+", "not-told")

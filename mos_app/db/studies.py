@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, insert, select
 
-from mos_app.credentials import new_study_secret
+from mos_app.db.credentials import new_study_secret
 from mos_app.db.engine import Database
+from mos_app.db.journal import log, now_ms
 from mos_app.db.models import Image, Presentation, Rater, Stimulus, Study
-from mos_app.db.votes import StudyRecord, log, now_ms
-from mos_app.order import ORDER_ALGORITHM, Item, block_sizes, design_items, study_order
-from mos_app.progress import Phase
-from mos_app.study import StudyConfig, parse_study
+from mos_app.study.definition import StudyConfig, parse_study
+from mos_app.study.order import ORDER_ALGORITHM, Item, block_sizes, design_items, study_order
+from mos_app.study.progress import Phase
 from repro.core.errors import UserError
 from repro.core.streams import stream
 
@@ -44,9 +44,9 @@ class OpenStudy:
     items: list[Item]
 
     @property
-    def record(self) -> StudyRecord:
-        """What the voting desk needs."""
-        return StudyRecord(self.config, self.secret, block_sizes(len(self.items), self.config.order.blocks))
+    def blocks(self) -> tuple[int, ...]:
+        """Length of each block."""
+        return block_sizes(len(self.items), self.config.order.blocks)
 
 
 def create_study(

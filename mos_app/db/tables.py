@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select, update
 from mos_app.db.engine import Database
 from mos_app.db.models import Event, Image, Presentation, Rater, Stimulus, Vote, WithdrawnVote
 from mos_app.db.studies import stimulus_ids
-from mos_app.progress import Phase
+from mos_app.study.progress import Phase
 
 ANSWER_FIELDS = tuple(
     column.name for column in Vote.__table__.columns if column.name not in {"id", "presentation_id"}

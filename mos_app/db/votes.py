@@ -1,4 +1,4 @@
-"""The voting desk: who is on which image, and the one transaction that takes a vote.
+"""The vote service: who is on which image, and the one transaction that takes a vote.
 
 Every answer is computed from the database alone. A vote is taken only for the image that the rater is
 on; a repeated delivery of the same key press is acknowledged again; everything else is refused, logged
@@ -7,19 +7,20 @@ as a conflict, and answered with the state as it is.
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from mos_app.credentials import invite_hash, opaque_name, same
+from mos_app.db.credentials import UnknownInviteError, invite_hash, opaque_name, same
 from mos_app.db.engine import Database
-from mos_app.db.models import Event, Image, Invite, Presentation, Rater, Stimulus, Vote, WithdrawnVote
-from mos_app.display import Ballot, deviations
-from mos_app.progress import (
+from mos_app.db.journal import log, now_ms
+from mos_app.db.models import Image, Invite, Presentation, Rater, Stimulus, Vote, WithdrawnVote
+from mos_app.db.studies import OpenStudy
+from mos_app.study.definition import StudyConfig
+from mos_app.study.display import Ballot, deviations
+from mos_app.study.progress import (
     CheckResult,
     Facts,
     Kind,
@@ -30,25 +31,9 @@ from mos_app.progress import (
     passed,
     sitting_start,
 )
-from mos_app.study import StudyConfig
 
 PRELOADED = 3
 """How many images after the current one a rater's browser may fetch."""
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True)
-class StudyRecord:
-    """What the desk needs to know of the study."""
-
-    config: StudyConfig
-    secret: str
-    blocks: tuple[int, ...]
-    """Length of each block."""
 
 
 @dataclass(frozen=True)
@@ -126,14 +111,10 @@ Verdict = Literal["saved", "repeated", "conflict", "early", "label", "nothing"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The desk's answer to a vote or an undo."""
+    """The vote service's answer to a vote or an undo."""
 
     verdict: Verdict
     state: State
-
-
-class UnknownInviteError(Exception):
-    """The token belongs to no rater, or was revoked."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +142,6 @@ class _Situation:
     previous: Row[Any] | None
     """The presentation before the current one in the same stretch, with its vote."""
 
-
-PRACTICE_PHASES = (Phase.EXAMPLE.value, Phase.CHECK.value, Phase.WARMUP.value)
 
 _RATER = (
     select(Rater)
@@ -234,10 +213,10 @@ _BY_NONCE = (
 )
 
 
-class Desk:
+class VoteService:
     """Takes votes for one study."""
 
-    def __init__(self, database: Database, study: StudyRecord, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(self, database: Database, study: OpenStudy, clock: Callable[[], int] = now_ms) -> None:
         self._database = database
         self._study = study
         self._clock = clock
@@ -540,19 +519,4 @@ def _facts(
         checks=tuple(CheckResult(attempt, *counts) for attempt, counts in sorted(checks.items())),
         warmups_left=warmups_left,
         ratings_left=ratings_left,
-    )
-
-
-def log(
-    connection: Connection, at_ms: int, actor: str, kind: str, rater_id: int | None = None, **detail: Any
-) -> None:
-    """Appends to the audit log, in the transaction of what it tells about."""
-    connection.execute(
-        insert(Event).values(
-            at_ms=at_ms,
-            actor=actor,
-            kind=kind,
-            rater_id=rater_id,
-            detail=json.dumps(detail, sort_keys=True, ensure_ascii=False),
-        )
     )

@@ -141,15 +141,15 @@ def fetch_files(
 
     Files that are there with the right content are left alone, without a word to the network; a file whose
     content is wrong is replaced. Every file is checked by SHA-256 before it gets its name. Interrupted?
-    Run the command again: it goes on where it was.
+    Run the command again: it goes on with the next file.
 
     Exit code 0 when everything asked for is there in the end, 1 when something could not be had (no
     network, or a file that the server does not give), 2 for bad input.
 
     Example: python -m repro data fetch --only Set5 --only BSDS500-train
     """
-    # the HTTP client is only loaded where it is needed
-    from repro.data.fetch import checked_base_url, missing_files, unfinished_bytes
+    # pooch and its HTTP client are only loaded where they are needed
+    from repro.data.fetch import checked_base_url, missing_files
 
     root = data_root(data)
     if not dry_run:
@@ -160,7 +160,7 @@ def fetch_files(
     checked_base_url(base_url)
     with _files_bar(Console(stderr=True), "checking", len(registry.files)) as advance:
         wanted = missing_files(registry.files, root, advance)
-    size = sum(file.size for file in wanted) - unfinished_bytes(wanted, root)
+    size = sum(file.size for file in wanted)
     _say(f"{len(registry.files) - len(wanted)} of {len(registry.files)} files are in {root}")
     for name, count in Counter(file.source.name for file in wanted).items():
         total = sum(file.size for file in wanted if file.source.name == name)
@@ -170,7 +170,7 @@ def fetch_files(
 
 def fetch_missing(root: Path, only: list[str] | None, base_url: str, connections: int = 8) -> Fetched:
     """Downloads what is missing and says in one line how that went; contacts nobody when nothing is."""
-    from repro.data.fetch import Politeness, checked_base_url, fetch, missing_files
+    from repro.data.fetch import checked_base_url, fetch, missing_files
 
     registry = load_registry().select(only)
     checked_base_url(base_url)
@@ -183,7 +183,7 @@ def fetch_missing(root: Path, only: list[str] | None, base_url: str, connections
             root,
             present=len(registry.files) - len(wanted),
             base_url=base_url,
-            politeness=Politeness(connections=connections),
+            connections=connections,
             at=at,
         )
     _report(result, registry, root)
@@ -216,31 +216,32 @@ def verify_files(data: DataOption = None, only: OnlyOption = None, as_json: Json
     root = data_root(data)
     registry = load_registry().select(only)
     with _files_bar(Console(stderr=True), "hashing", len(registry.files)) as advance:
-        report = verify(registry, root, advance)
+        problems = verify(registry, root, advance)
+    counts = Counter(problem.state for problem in problems)
+    intact = len(registry.files) - counts[State.MISSING] - counts[State.CHANGED]
     if as_json:
         _print_json(
             {
-                "ok": report.ok,
-                "files": report.files,
-                "intact": report.intact,
+                "ok": not problems,
+                "files": len(registry.files),
+                "intact": intact,
                 "problems": [
                     {"state": problem.state, "path": problem.path, "source": problem.source}
                     | ({"detail": problem.detail} if problem.detail else {})
-                    for problem in report.problems
+                    for problem in problems
                 ],
             }
         )
     else:
-        for problem in report.problems:
+        for problem in problems:
             _say(f"{problem.state}: {problem.path}" + (f" ({problem.detail})" if problem.detail else ""))
-        counts = Counter(problem.state for problem in report.problems)
         faults = (
             ", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing missing or changed"
         )
-        _say(f"{report.intact} of {report.files} files in {root} are intact; {faults}")
+        _say(f"{intact} of {len(registry.files)} files in {root} are intact; {faults}")
         if counts[State.MISSING] or counts[State.CHANGED]:
             _say("next: python -m repro data fetch" + "".join(f" --only {name}" for name in only or ()))
-    if not report.ok:
+    if problems:
         raise typer.Exit(1)
 
 

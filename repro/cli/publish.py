@@ -12,10 +12,14 @@ from repro.cli import common
 from repro.cli.enlarging import enlarge_datasets, score_store
 from repro.cli.export import half_of
 from repro.cli.importing import import_references
+from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.inference.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
 from repro.papers.srgan import DATASETS, VARIANTS
+
+RECORDS = ("config.json", "manifest.json", "log.jsonl", "timing.jsonl")
+"""What is published of a run beside its generator: what tables and figures read."""
 
 
 def publish(
@@ -27,19 +31,22 @@ def publish(
     licence: Annotated[str, typer.Option("--licence", help="Of the weights; default: research use.")] = "",
     data: common.DataOption = None,
     results: common.ResultsOption = Path("results"),
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Default: `published` in the results folder, which is in git.")
+    ] = None,
     device: common.DeviceOption = "auto",
     scores_only: Annotated[
         bool, typer.Option("--scores-only", help="Keep `weights/` as it is; enlarge and score with it.")
     ] = False,
     dry_run: common.DryRunOption = False,
 ) -> None:
-    """Put the generators of one profile into `results/weights`, and score what those files give.
+    """Put the generators of one profile into `results/published`, and score what those files give.
 
     Kernels become float16 (or bfloat16) where that moves no data set's mean PSNR by 0.002 dB; a model card
     stands beside each file. The benchmarks are then enlarged with those very files, in float64, so that every
     processor gives the same bytes; others' images are imported, and all is scored into `metrics.csv`.
-    `make tables figures report` goes on from there. With --scores-only no run is needed: that is how a
-    reader checks the published figures.
+    `python -m analysis tables --results results/published` goes on from there. With --scores-only no run is
+    needed: that is how `make published` checks, in a folder of its own, what is committed.
     """
     from repro.data.benchmarks import available_datasets
     from repro.inference.export import export_safetensors, load_trained
@@ -47,15 +54,16 @@ def publish(
 
     out = common.console()
     layout = common.results_layout(results)
+    target = common.results_layout(to or results / "published")
     root = common.data_root(data)
     ran = {run.variant for run in finished_runs(layout) if (run.profile, run.seed) == (profile, seed)}
     if scores_only:
-        names = [name for name in VARIANTS if (layout.weights / f"{name}.safetensors").is_file()]
+        names = [name for name in VARIANTS if (target.weights / f"{name}.safetensors").is_file()]
     else:
         names = [name for name in VARIANTS if name in ran]
     if not names:
         raise UserError(
-            f"no weights in {layout.weights}" if scores_only else f"no finished run of profile {profile}",
+            f"no weights in {target.weights}" if scores_only else f"no finished run of profile {profile}",
             "a trained generator",
             f"python -m repro train SRResNet-MSE --profile {profile} --seed {seed}",
         )
@@ -71,31 +79,36 @@ def publish(
     if dry_run:
         return
     for name in names if not scores_only else ():
-        path = layout.weights / f"{name}.safetensors"
-        one = load_trained(the_run(layout, name, profile, seed).folder)
+        run = the_run(layout, name, profile, seed)
+        path = target.weights / f"{name}.safetensors"
+        one = load_trained(run.folder)
         export_safetensors(one, path, licence, half_of(one, root, out))
         out.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB", markup=False)
+        for record in RECORDS:
+            write_bytes(target.runs / run.folder.name / record, (run.folder / record).read_bytes())
 
     methods: list[Method] = [make() for make in INTERPOLATIONS.values()]
     if has_srcnn(root):
         methods.append(srcnn(root, device))
-    methods += [trained(layout.weights / f"{name}.safetensors", device, "float64") for name in names]
-    enlarge_datasets(out, layout, root, datasets, methods)
-    import_references(out, layout, root)
-    score_store(out, layout)
+    methods += [trained(target.weights / f"{name}.safetensors", device, "float64") for name in names]
+    enlarge_datasets(out, target, root, datasets, methods)
+    import_references(out, target, root)
+    score_store(out, target)
     if not scores_only:
-        write_cards(out, layout, names, profile, seed)
-    common.finished(out, layout.weights)
+        write_cards(out, layout, target, names, profile, seed)
+    common.finished(out, target.root)
 
 
-def write_cards(out: Console, layout: Results, names: list[str], profile: str, seed: int) -> None:
-    """Model cards with the figures that ``metrics.csv`` has of the exported files."""
+def write_cards(
+    out: Console, layout: Results, target: Results, names: list[str], profile: str, seed: int
+) -> None:
+    """Model cards with the values that the target's ``metrics.csv`` has of the exported files."""
     from repro.evaluation.evaluate import mean_scores
     from repro.inference.export import load_trained, write_card
     from repro.train.finished import the_run
 
     for name in names:
-        path = layout.weights / f"{name}.safetensors"
+        path = target.weights / f"{name}.safetensors"
         one = load_trained(the_run(layout, name, profile, seed).folder)
-        write_card(one, path, mean_scores(layout, name))
+        write_card(one, path, mean_scores(target, name))
         out.print(f"{path.with_suffix('.md')}", markup=False)

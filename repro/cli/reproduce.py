@@ -39,7 +39,7 @@ def reproduce(
 ) -> None:
     """Train the five variants, enlarge every test set, score all images. Stages that are done are skipped.
 
-    Missing test and training images are downloaded (135 MB). Without a network the command goes on with
+    Missing test and training images are downloaded (153 MB). Without a network the command goes on with
     what is there; where no benchmark is, crops of scikit-image's photographs are trained on and scored.
     """
     from repro.data.benchmarks import CALIBRATION, SAMPLE, available_datasets

@@ -1,55 +1,37 @@
-"""Downloads the registry's files: only what is missing, several at once, never under a name before its hash.
-
-A file is first written to ``.<name>.<hash>.part`` beside its place. An interrupted download, by a dropped
-connection or by kill -9, is resumed there with an HTTP range request; the URL names a commit, so what is
-behind it does not change, and the SHA-256 decides in the end. Only then does the file get its name.
-"""
+"""Downloads the registry's files through pooch: only what is missing, never under a name before its hash."""
 
 from __future__ import annotations
 
-import email.utils
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
-from filelock import FileLock, Timeout
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_exponential, wait_random
+import pooch
+import requests
+import urllib3
 
-from repro.core.atomic import atomic_path
 from repro.core.errors import UserError
 from repro.data.sources import BASE_URL, DataFile
-from repro.data.verify import State, check_files
-from repro.imaging.io import sha256_file
+from repro.data.verify import check_files
 
 USER_AGENT = "srgan-repro (data fetch)"
-_RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+CHUNK = 65536
 
+ATTEMPTS = 4
+"""Tries per file; pooch waits 1, 2, 3 s in between."""
 
-@dataclass(frozen=True)
-class Politeness:
-    """How hard to try.
+TIMEOUTS_S = (10, 20)
+"""For connecting, and for each read."""
 
-    Attributes:
-        connections: downloads at once.
-        attempts: tries per file; every broken transfer, bad hash, 429 or 5xx costs one.
-        first_wait_s, longest_wait_s: the back-off doubles from the first to the longest, with jitter.
-        longest_retry_after_s: a server that asks to wait longer is left alone.
-        timeout_s: for connecting, and for each read.
-    """
+PATIENCE_S, SLOWEST = 30, 1000
+"""After so many seconds a file must have come with so many bytes a second."""
 
-    connections: int = 8
-    attempts: int = 6
-    first_wait_s: float = 0.5
-    longest_wait_s: float = 30.0
-    longest_retry_after_s: float = 300.0
-    timeout_s: float = 20.0
+LONGEST_WAIT_S = 60
+"""A server that asks to wait longer is left alone."""
 
 
 @dataclass
@@ -61,7 +43,7 @@ class Fetched:
         fetched: files that were downloaded, under their names now.
         failed: path -> why, in the registry's order.
         received: bytes that came over the network.
-        offline: why no server could be reached, or an empty string.
+        offline: why there is no network, or an empty string.
     """
 
     present: int = 0
@@ -76,25 +58,12 @@ class Fetched:
         return not self.failed
 
 
-class _TryAgainError(Exception):
-    """A fault that another attempt may mend.
-
-    Args:
-        reason: for the user.
-        wait_s: at least this long, as the server asks.
-    """
-
-    def __init__(self, reason: str, wait_s: float = 0.0) -> None:
-        super().__init__(reason)
-        self.wait_s = wait_s
-
-
-class _GiveUpError(Exception):
+class _RefusedError(Exception):
     """A fault that no further attempt mends; the other files go on."""
 
 
 class _StoppedError(Exception):
-    """The whole download is being stopped."""
+    """The whole download ends; no other file is tried."""
 
 
 def missing_files(
@@ -103,26 +72,18 @@ def missing_files(
     """The files that have to be downloaded: missing ones and ones whose content is not the listed one."""
     if not data_root.is_dir():
         return list(files)
-    states = {problem.path: problem.state for problem in check_files(files, data_root, advance)}
-    return [file for file in files if states.get(file.path) in {State.MISSING, State.CHANGED}]
-
-
-def part_path(file: DataFile, data_root: Path) -> Path:
-    """Where the file grows until it is whole; its hash is part of the name."""
-    target = file.under(data_root)
-    return target.with_name(f".{target.name}.{file.sha256[:16]}.part")
-
-
-def unfinished_bytes(files: Sequence[DataFile], data_root: Path) -> int:
-    """Bytes of ``files`` that an interrupted download has left behind, to go on from."""
-    parts = [part_path(file, data_root) for file in files]
-    return sum(part.stat().st_size for part in parts if part.is_file())
+    faulty = {problem.path for problem in check_files(files, data_root, advance)}
+    return [file for file in files if file.path in faulty]
 
 
 def checked_base_url(base_url: str) -> str:
     """``base_url`` if it is an http(s) address without query; UserError otherwise."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        usable = False
+    if not usable or parts.query or parts.fragment:
         raise UserError(f"base URL {base_url!r}", f"an address such as {BASE_URL}", "check --base-url")
     return base_url
 
@@ -133,7 +94,8 @@ def fetch(
     *,
     present: int = 0,
     base_url: str = BASE_URL,
-    politeness: Politeness | None = None,
+    connections: int = 8,
+    attempts: int = ATTEMPTS,
     at: Callable[[DataFile, int], None] = lambda file, size: None,
 ) -> Fetched:
     """Downloads ``files`` into their places under ``data_root``; each is whole and right, or not there.
@@ -142,253 +104,160 @@ def fetch(
         files: what to download, see :func:`missing_files`. A file of that name is replaced, but only by
             one with the right hash.
         data_root: made where it does not exist.
-        present: how many files were there already, for the report.
+        present: how many files were there before, for the report.
         base_url: the host of the raw files, or a mirror of it with the same paths.
-        politeness: connections, retries and waiting times.
-        at: called with a file and how many of its bytes are there now (fewer than before when it has to be
+        connections: files downloaded at once.
+        attempts: tries per file; broken transfers, wrong hashes, 429 and 5xx cost one each.
+        at: called with a file and how many of its bytes have come (fewer than before when it has to be
             begun again); from several threads.
 
     Raises:
-        UserError: the data root cannot be written, another download is running in it, or a strange URL.
+        UserError: the data root cannot be written, or a strange URL.
     """
     report = Fetched(present=present)
     if not files:
         return report
-    politeness = politeness or Politeness()
-    checked_base_url(base_url)
-    with _writable(data_root):
-        download = _Download(data_root, base_url, politeness, at)
-        failed = download.run(files)
+    download = _Downloader(files, checked_base_url(base_url), connections, at)
+    store = pooch.create(
+        data_root,
+        base_url="",
+        registry={file.path: file.sha256 for file in files},
+        urls={file.path: url for url, file in download.files.items()},
+        retry_if_failed=attempts - 1,
+    )
+    pooch.get_logger().setLevel("ERROR")  # what goes wrong is told by the report
+    failed: dict[str, str] = {}
+    with ThreadPoolExecutor(connections) as pool:
+        try:
+            for folder in {file.under(data_root).parent for file in files}:
+                folder.mkdir(parents=True, exist_ok=True)  # pooch's threads would trip over each other
+            futures = {pool.submit(store.fetch, file.path, downloader=download): file for file in files}
+            for future in as_completed(futures):
+                path = futures[future].path
+                try:
+                    # pooch's temporary files are private: as readable as the folder that they are for
+                    Path(future.result()).chmod(data_root.stat().st_mode & 0o666)
+                except (_RefusedError, _StoppedError, requests.RequestException) as error:
+                    failed[path] = str(error)
+                except ValueError:
+                    failed[path] = "the content has another SHA-256 than the list of files"
+        except BaseException as error:
+            download.stop.set()  # Ctrl-C or a full disk: the threads end at their next chunk
+            pool.shutdown(cancel_futures=True)
+            if not isinstance(error, OSError):
+                raise
+            raise UserError(
+                f"data root {data_root}: {error.strerror or error}",
+                "a folder to write to with room for the files",
+                "make room, or name another folder: --data FOLDER, SRGAN_DATA=FOLDER",
+            ) from None
     report.fetched = len(files) - len(failed)
     report.failed = {file.path: failed[file.path] for file in files if file.path in failed}
-    report.received = download.received
-    report.offline = download.offline
+    report.received, report.offline = download.received, download.offline
     return report
 
 
-@contextmanager
-def _writable(data_root: Path) -> Iterator[None]:
-    """The data root, made, writable, and ours alone while the block runs."""
-    advice = "name a folder that can be written: --data FOLDER, SRGAN_DATA=FOLDER"
-    try:
-        data_root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(data_root / ".fetch.lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise UserError(
-            f"data root {data_root}: another download is running there", "one at a time", "wait for it to end"
-        ) from None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"data root {data_root}: {reason}", "a folder to write to", advice) from None
-    try:
-        yield
-    finally:
-        lock.release()
+class _Downloader:
+    """Transfers one file to where pooch wants it; what the threads of one download share.
 
-
-class _Download:
-    """The state that the threads of one download share."""
+    Pooch tries again after ``requests``' exceptions and after a wrong hash, and after nothing else.
+    """
 
     def __init__(
         self,
-        data_root: Path,
+        files: Sequence[DataFile],
         base_url: str,
-        politeness: Politeness,
+        connections: int,
         at: Callable[[DataFile, int], None],
     ) -> None:
-        self.data_root = data_root
-        self.base_url = base_url
-        self.politeness = politeness
-        self.at = at
+        self.files = {file.url(base_url): file for file in files}
         self.received = 0
         self.offline = ""
+        self.stop = threading.Event()
+        self._host = urlsplit(base_url).hostname
+        self._patience = min(connections, len(files))
+        self._at = at
+        self._session = requests.Session()
+        self._session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._answered = threading.Event()
-        self._not_before = 0.0
-        self._back_off = wait_exponential(
-            multiplier=politeness.first_wait_s, max=politeness.longest_wait_s
-        ) + wait_random(0, politeness.first_wait_s)
+        self._reached = False
 
-    def run(self, files: Sequence[DataFile]) -> dict[str, str]:
-        """Path -> reason of the files that could not be had."""
-        count = min(self.politeness.connections, len(files))
-        limits = httpx.Limits(max_connections=count, max_keepalive_connections=count)
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        failed: dict[str, str] = {}
-        with (
-            httpx.Client(
-                limits=limits, timeout=self.politeness.timeout_s, headers=headers, follow_redirects=True
-            ) as client,
-            ThreadPoolExecutor(count) as pool,
-        ):
-            waiting: dict[Future[None], DataFile] = {
-                pool.submit(self._one, client, file): file for file in files
-            }
-            try:
-                while waiting:
-                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        file = waiting.pop(future)
-                        try:
-                            future.result()
-                        except (_TryAgainError, _GiveUpError, _StoppedError) as error:
-                            failed[file.path] = str(error)
-            except BaseException:
-                # Ctrl-C or a full disk: the threads end at their next chunk, the .part files stay
-                self._stop.set()
-                for future in waiting:
-                    future.cancel()
-                raise
-        return failed
-
-    def _one(self, client: httpx.Client, file: DataFile) -> None:
-        """Brings one file to its place, with retries."""
-        for attempt in Retrying(
-            stop=stop_after_attempt(self.politeness.attempts),
-            wait=self._wait,
-            retry=retry_if_exception_type(_TryAgainError),
-            sleep=self._sleep,
-            reraise=True,
-        ):
-            with attempt:
-                try:
-                    self._attempt(client, file, attempt.retry_state.attempt_number)
-                except OSError as error:
-                    reason = error.strerror or str(error)
-                    raise UserError(
-                        f"{file.under(self.data_root)}: {reason}",
-                        "a folder to write to with room for the files",
-                        "make room, then run the same command again: it goes on where it was",
-                    ) from None
-
-    def _wait(self, state: RetryCallState) -> float:
-        """Seconds before the next attempt: exponential, and never less than the server asks for."""
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.wait_s if isinstance(error, _TryAgainError) else 0.0
-        return max(float(self._back_off(state)), asked)
-
-    def _sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:
+        """Writes what ``url`` gives to ``output_file``."""
+        file = self.files[url]
+        if self.stop.is_set():
             raise _StoppedError(self.offline or "stopped")
-
-    def _attempt(self, client: httpx.Client, file: DataFile, number: int) -> None:
-        with self._lock:
-            pause = self._not_before - time.monotonic()
-        # another thread was told to wait: asking again at once would only prolong it
-        self._sleep(max(pause, 0.0))
-        target = file.under(self.data_root)
-        part = part_path(file, self.data_root)
-        have = part.stat().st_size if part.exists() else 0
-        if have > file.size:
-            part.unlink()
-            have = 0
-        if have < file.size:
+        try:
+            response = self._session.get(url, stream=True, timeout=TIMEOUTS_S)
+        except requests.ConnectionError as error:
+            raise self._unreachable(error) from None
+        with response, Path(output_file).open("wb") as out:
+            self._check(response, file)
+            started, size = time.monotonic(), 0
             try:
-                self._transfer(client, file, part, have)
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-                self._unreachable(error, number)
-            except (httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
-                raise _GiveUpError(f"the server redirects astray ({error})") from None
-            except httpx.HTTPError as error:
-                raise _TryAgainError(f"the transfer broke off ({_reason(error)})") from None
-        if sha256_file(part) != file.sha256:
-            part.unlink()
-            self.at(file, 0)
-            raise _TryAgainError("the content has another SHA-256 than the registry")
-        with atomic_path(target) as temporary:
-            part.replace(temporary)
-        self.at(file, file.size)
-
-    def _unreachable(self, error: httpx.TransportError, attempt: int) -> None:
-        """Raises: try again, unless no server has answered yet and this was the second attempt.
-
-        Then there is no network, and going through the other files one by one would take minutes to say so.
-        """
-        reason = f"{urlsplit(self.base_url).hostname} cannot be reached ({_reason(error)})"
-        if attempt > 1 and not self._answered.is_set():
-            with self._lock:
-                self.offline = self.offline or reason
-            self._stop.set()
-            raise _StoppedError(reason) from None
-        raise _TryAgainError(reason) from None
-
-    def _transfer(self, client: httpx.Client, file: DataFile, part: Path, have: int) -> None:
-        """Appends what ``part`` lacks, or begins again where the server sends the whole file."""
-        headers = {"Range": f"bytes={have}-"} if have else {}
-        with client.stream("GET", file.url(self.base_url), headers=headers) as response:
-            self._answered.set()
-            self._check_status(response, file, part, have)
-            part.parent.mkdir(parents=True, exist_ok=True)
-            resumed = response.status_code == 206
-            size = have if resumed else 0
-            with part.open("ab" if resumed else "wb") as out:
-                # without a chunk size: httpx would drop what it has gathered when the connection breaks
-                for chunk in response.iter_raw():
-                    if self._stop.is_set():
-                        raise _StoppedError(self.offline or "stopped")
+                while chunk := response.raw.read1(CHUNK):
                     size += len(chunk)
-                    if size > file.size:
-                        break
+                    self._arrived(file, size, len(chunk), time.monotonic() - started)
                     out.write(chunk)
-                    self.at(file, size)
-                    with self._lock:
-                        self.received += len(chunk)
+            except urllib3.exceptions.HTTPError as error:
+                raise requests.ConnectionError(f"the transfer broke off ({_reason(error)})") from None
+            self._reached = True
+
+    def _arrived(self, file: DataFile, size: int, new: int, seconds: float) -> None:
+        """Counts bytes; raises where they are too many or too slow, or all is being stopped."""
+        if self.stop.is_set():
+            raise _StoppedError(self.offline or "stopped")
         if size > file.size:
-            part.unlink()
-            raise _TryAgainError(f"more than the {file.size} bytes of the registry")
-        if size < file.size:
-            raise _TryAgainError(f"the transfer broke off at {size} of {file.size} bytes")
+            raise _RefusedError(f"more than the {file.size} bytes of the list of files")
+        if seconds > PATIENCE_S and size < SLOWEST * seconds:
+            self._no_network(f"{self._host} sends {size / seconds:.0f} bytes a second")
+        with self._lock:
+            self.received += new
+        self._at(file, size)
 
-    def _check_status(self, response: httpx.Response, file: DataFile, part: Path, have: int) -> None:
-        """Returns for an answer whose body is (the rest of) the file; raises for all others."""
+    def _check(self, response: requests.Response, file: DataFile) -> None:
+        """Returns for an answer whose body can be the file; raises for all others."""
         status = response.status_code
-        if status in _RETRIED_STATUS:
-            asked = retry_after_s(response.headers, time.time())
-            if asked > self.politeness.longest_retry_after_s:
-                raise _GiveUpError(f"the server asks to wait {asked:.0f} s; try again later")
-            if asked:
-                with self._lock:
-                    self._not_before = max(self._not_before, time.monotonic() + asked)
-            raise _TryAgainError(f"the server answers {status} {response.reason_phrase}", asked)
-        if status == 416 and have:
-            part.unlink()
-            raise _TryAgainError("the server cannot resume there")
-        if status not in {200, 206}:
-            raise _GiveUpError(f"the server answers {status} {response.reason_phrase} for {response.url}")
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise _GiveUpError("the server compresses what was asked for as it is")
-        if status == 206:
-            range_sent = response.headers.get("Content-Range", "")
-            if range_sent not in {
-                f"bytes {have}-{file.size - 1}/{file.size}",
-                f"bytes {have}-{file.size - 1}/*",
-            }:
-                part.unlink(missing_ok=True)
-                raise _TryAgainError(f"the server sends another part than asked for ({range_sent!r})")
+        told = f"the server answers {status} {response.reason}"
+        if status == 429 or status >= 500:
+            asked = response.headers.get("Retry-After", "")
+            wait_s = int(asked) if asked.isdecimal() else 0
+            if wait_s > LONGEST_WAIT_S:
+                raise _RefusedError(f"the server asks to wait {wait_s} s; try again later")
+            self.stop.wait(wait_s)
+            raise requests.HTTPError(told)
+        if status != 200:
+            raise _RefusedError(f"{told} for {response.url}")
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            self._no_network(f"a web page comes in place of {self._host}'s files (log in to the network?)")
+            raise _RefusedError("a web page comes in place of the file")
+        length = response.headers.get("Content-Length", str(file.size))
+        if length != str(file.size):
+            raise _RefusedError(f"the server offers {length} bytes, the list of files says {file.size}")
+
+    def _unreachable(self, error: requests.ConnectionError) -> requests.ConnectionError:
+        """``error`` in a sentence, to be tried again, unless nothing has been reached in a second attempt."""
+        reason = f"{self._host} cannot be reached ({_reason(error)})"
+        with self._lock:
+            self._patience -= 1
+        if self._patience < 0:
+            self._no_network(reason)
+        return requests.ConnectionError(reason)
+
+    def _no_network(self, reason: str) -> None:
+        """Stops everything, unless a file has come: going through the others would take minutes to say so."""
+        if self._reached:
             return
-        length = response.headers.get("Content-Length")
-        if length is not None and length != str(file.size):
-            raise _TryAgainError(f"the server offers {length} bytes, the registry says {file.size}")
+        self.offline = self.offline or reason
+        self.stop.set()
+        raise _StoppedError(reason)
 
 
-def retry_after_s(headers: Mapping[str, str], now: float) -> float:
-    """Seconds that a ``Retry-After`` header (seconds or an HTTP date) asks to wait; 0 without a usable one.
-
-    Args:
-        headers: of the answer.
-        now: seconds since the epoch.
-    """
-    value = headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return 0.0
-    return max(0.0, moment.timestamp() - now)
-
-
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
+    """The operating system's words for what is behind a library's exception, else its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
     return str(error) or type(error).__name__

@@ -41,7 +41,7 @@ class Source:
         name: what ``--only`` takes.
         repository: owner/name of the public repository.
         commit: the commit whose files were hashed.
-        folder: the folder under the data root that holds these files, and only these.
+        folder: the folder under the data root that holds these files; no other source has files in it.
         licence: what their owners ask.
         purpose: what the suite does with them.
     """
@@ -65,6 +65,11 @@ _IMAGENET = ("EliSchwartz/imagenet-sample-images", "bc69043e2862758a1906c6a24a79
 _AUTHORS = ("owenqyzhang/Super-Resolution", "d003331d87cbe193a91fb1c11834adf3f2e090d9")
 _REFESR = ("junjun-jiang/RefESR", "d8fe91a4f3fb0bcc7c394bf2f47dbb3f83cb9dd2")
 _SRCNN = ("Piyush3dB/SR-convnet", "a95ab414a5b42c4483e034d8b133e893a73b53fb")
+_RCAN = ("yulunzhang/RCAN", "f722e5d0e1eff45148bfaefd9bc85c6f0f26ce02")
+_SAN = ("daitao/SAN", "7c1e61f0d17b58e3400a14e631d9185dde1881b6")
+_SRFBN = ("SreeHarshaNelaturu/SRFBN_CVPR19", "6ace659b743cea7ae1fc20ba4a505ee2fd7c75f9")
+_ESRGAN = ("xinntao/ESRGAN", "73e9b634cf987f5996ac2dd33f4050922398a921")
+_SRNTT = ("yeoyi519/SRNTT", "6d200fdddd9a438dee40113e7a495f9c9b667007")
 _RESEARCH = "research use only"
 
 SOURCES: tuple[Source, ...] = (
@@ -122,6 +127,17 @@ SOURCES: tuple[Source, ...] = (
         _RESEARCH,
         "SRCNN 9-1-5 by its authors, the model of Table 2",
     ),
+    Source("RCAN", *_RCAN, "RCAN/RCAN_TestCode", _RESEARCH, "Set5 at x2 and x4: HR, and RCAN's results"),
+    Source(
+        "SAN",
+        *_SAN,
+        "SAN/TestCode",
+        _RESEARCH,
+        "Set5 at x2, x3, x4 and Set14 at x4: HR, LR; SAN's results on Set5 at x4",
+    ),
+    Source("SRFBN", *_SRFBN, "SRFBN/results", _RESEARCH, "reference results on Set5 at x4"),
+    Source("ESRGAN", *_ESRGAN, "ESRGAN", "Apache-2.0", "LR baboon and comic, ESRGAN's baboon"),
+    Source("SRNTT", *_SRNTT, "SRNTT", _RESEARCH, "CUFED5 001 with references, ten training pairs, a demo"),
 )
 
 
@@ -138,10 +154,10 @@ class DataFile:
         path = PurePosixPath(self.path)
         if path.is_absolute() or ".." in path.parts or "\\" in self.path or str(path) != self.path:
             raise UserError(f"file list: path {self.path!r}", "a plain relative path", "repair files.csv")
-        if str(path.parent) != self.source.folder:
+        if not path.is_relative_to(self.source.folder):
             raise UserError(
                 f"file list: {self.path!r} under {self.source.name}",
-                f"a file directly in {self.source.folder}",
+                f"a file in {self.source.folder}",
                 "repair files.csv",
             )
         if not _SHA256.fullmatch(self.sha256) or self.size <= 0:
@@ -202,17 +218,21 @@ def parse_files(text: str, sources: Iterable[Source]) -> Registry:
     reader = csv.DictReader(io.StringIO(text))
     if reader.fieldnames != _COLUMNS:
         raise UserError(
-            f"file list: columns {reader.fieldnames}", f"columns {_COLUMNS}", "make it again (registry.py)"
+            f"file list: columns {reader.fieldnames}",
+            f"columns {_COLUMNS}",
+            "python -m repro.data.sources DATA_ROOT",
         )
     files = []
     for row in reader:
         if row["source"] not in by_name or not (row["size"] or "").isdecimal():
             raise UserError(
-                f"file list: row {row}", "a known source and a size", "make it again (registry.py)"
+                f"file list: row {row}", "a known source and a size", "python -m repro.data.sources DATA_ROOT"
             )
         files.append(DataFile(row["path"], row["sha256"], int(row["size"]), by_name[row["source"]]))
     if len({file.path for file in files}) != len(files):
-        raise UserError("file list: a path twice", "every path once", "make it again (registry.py)")
+        raise UserError(
+            "file list: a path twice", "every path once", "python -m repro.data.sources DATA_ROOT"
+        )
     return Registry(tuple(by_name.values()), tuple(files))
 
 
@@ -233,13 +253,12 @@ def make_file_list(data_root: Path) -> str:
     sums = data_root / "SHA256SUMS"
     if not sums.is_file():
         raise UserError(f"{sums}: no such file", "a data root with its SHA256SUMS", "check the path")
-    by_folder = {source.folder: source for source in SOURCES}
     rows = []
     for line in sums.read_text(encoding="utf-8").splitlines():
         sha256, separator, path = line.partition("  ")
         if not separator or not _SHA256.fullmatch(sha256):
             raise UserError(f"{sums}: line {line!r}", "SHA-256, two spaces, path", "make SHA256SUMS again")
-        source = by_folder.get(str(PurePosixPath(path).parent))
+        source = next((one for one in SOURCES if PurePosixPath(path).is_relative_to(one.folder)), None)
         if source is None:
             continue
         if not (data_root / path).is_file():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from repro.core.errors import UserError
 from repro.data.sources import DataFile, Registry
@@ -15,9 +16,8 @@ from repro.imaging.io import sha256_file
 
 
 class State(StrEnum):
-    """How a registered file, or a file in a registered folder, stands."""
+    """What is wrong with a registered file, or with a file in a registered folder."""
 
-    INTACT = "intact"
     MISSING = "missing"
     CHANGED = "changed"
     SURPLUS = "surplus"
@@ -38,26 +38,6 @@ class Problem:
     path: str
     source: str
     detail: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What :func:`verify` found.
-
-    Attributes:
-        files: how many files the registry (or the chosen part of it) lists.
-        intact: how many of them are there with the right content.
-        problems: all others, and surplus files, in the registry's order.
-    """
-
-    files: int
-    intact: int
-    problems: tuple[Problem, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Nothing missing, changed or surplus."""
-        return not self.problems
 
 
 def cores() -> int:
@@ -115,31 +95,29 @@ def surplus_files(registry: Registry, data_root: Path) -> list[Problem]:
     """
     problems = []
     for source in registry.sources:
-        folder = data_root / source.folder
-        if not folder.is_dir():
-            continue
-        listed = {file.path for file in registry.files if file.source == source}
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                path = f"{source.folder}/{entry.name}"
-                if path in listed:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    detail = "a folder"
-                elif entry.name.endswith(".part"):
-                    detail = "an unfinished download; `python -m repro data fetch` goes on with it"
-                elif entry.name.startswith(".") and ".part" in entry.name:
-                    detail = "left behind by an interrupted write; it can be removed"
-                else:
-                    detail = ""
-                problems.append(Problem(State.SURPLUS, path, source.name, detail))
+        listed = [PurePosixPath(file.path) for file in registry.files if file.source == source]
+        known = {*listed, *(folder for path in listed for folder in path.parents)}
+        for folder in sorted({path.parent for path in listed}):
+            if not (data_root / folder).is_dir():
+                continue
+            with os.scandir(data_root / folder) as entries:
+                for entry in entries:
+                    if folder / entry.name in known:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        detail = "a folder"
+                    elif re.fullmatch(r"tmp\w{8}|\..*\.part.*", entry.name):
+                        detail = "left behind by an interrupted download; it can be removed"
+                    else:
+                        detail = ""
+                    problems.append(Problem(State.SURPLUS, str(folder / entry.name), source.name, detail))
     return problems
 
 
 def verify(
     registry: Registry, data_root: Path, advance: Callable[[DataFile], None] = lambda file: None
-) -> Report:
-    """Every missing, changed or surplus file of the registry's sources under ``data_root``.
+) -> list[Problem]:
+    """Every missing, changed or surplus file of the registry's sources, in the registry's order.
 
     Args:
         registry: the whole registry, or the part of it that was chosen.
@@ -155,13 +133,6 @@ def verify(
             "a folder with the upstream layout",
             "python -m repro data fetch, or name another folder: --data FOLDER, SRGAN_DATA=FOLDER",
         )
-    problems = check_files(registry.files, data_root, advance)
-    intact = len(registry.files) - len(problems)
-    return Report(
-        len(registry.files), intact, _in_order([*problems, *surplus_files(registry, data_root)], registry)
-    )
-
-
-def _in_order(problems: Iterable[Problem], registry: Registry) -> tuple[Problem, ...]:
+    problems = [*check_files(registry.files, data_root, advance), *surplus_files(registry, data_root)]
     order = {source.name: number for number, source in enumerate(registry.sources)}
-    return tuple(sorted(problems, key=lambda problem: (order[problem.source], problem.path)))
+    return sorted(problems, key=lambda problem: (order[problem.source], problem.path))

@@ -11,7 +11,7 @@ from repro.core.paths import Results
 from repro.methods.variants import canonical_variant, trainable
 from repro.train.finished import finished_runs, the_run
 
-SHIPPED = Path(__file__).resolve().parents[2] / "results" / "weights"
+SHIPPED = Path(__file__).resolve().parents[2] / "results" / "published" / "weights"
 """The weights that come with the repository, wherever the command is started."""
 
 

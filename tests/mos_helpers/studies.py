@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import text
 
-from mos_app.credentials import invite_hash
+from mos_app.db.credentials import invite_hash
 from mos_app.db.raters import Registry
 from mos_app.db.studies import add_raters
-from mos_app.db.votes import Desk
-from mos_app.display import Ballot, DisplayRecord
-from mos_app.study import StudyConfig, parse_study
-from mos_app.workspace import Workspace, init_study, open_workspace
+from mos_app.db.votes import VoteService
+from mos_app.files.workspace import Workspace, init_study, open_workspace
+from mos_app.study.definition import StudyConfig, parse_study
+from mos_app.study.display import Ballot, DisplayRecord
 from repro.core.paths import Results
 from repro.core.streams import stream
 from repro.imaging.io import write_png
@@ -130,12 +130,12 @@ def practised(workspace: Workspace, code: str) -> str:
 
 def finish_practice(workspace: Workspace, invite: str) -> None:
     """Answers examples and check by the book."""
-    desk = Desk(workspace.database, workspace.study.record)
+    vote_service = VoteService(workspace.database, workspace.study)
     with workspace.database.read() as connection:
         high = set(connection.execute(text("SELECT id FROM stimulus WHERE method = 'HR'")).scalars())
     number = 0
     while True:
-        state = desk.state(invite)
+        state = vote_service.state(invite)
         if state.screen.phase is None or state.screen.phase.value == "rating" or state.current is None:
             return
         stimulus = current_stimulus(workspace, invite, state.screen.phase.value)
@@ -147,7 +147,7 @@ def finish_practice(workspace: Workspace, invite: str) -> None:
             response_ms=900,
             display=DisplayRecord(surface="plain"),
         )
-        assert desk.vote(invite, ballot).verdict == "saved"
+        assert vote_service.vote(invite, ballot).verdict == "saved"
 
 
 def current_stimulus(workspace: Workspace, invite: str, phase: str) -> int:

@@ -1,0 +1,184 @@
+"""How every figure looks and is saved: fonts, colours, footnotes, the same bytes every time."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
+
+from analysis.io.methods import base_and_origin
+
+DPI = 200
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY, BLACK = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#7F7F7F",
+    "#000000",
+)
+"""Okabe and Ito's colours, which colour-blind eyes tell apart; markers differ as well, for grey prints."""
+
+_STYLES: dict[str, tuple[str, str]] = {
+    "nearest": (GREY, "s"),
+    "bicubic": (GREY, "D"),
+    "SRCNN": (SKY, "v"),
+    "SelfExSR": (SKY, "^"),
+    "DRCN": (BLUE, "<"),
+    "ESPCN": (BLUE, ">"),
+    "SRResNet-MSE": (GREEN, "o"),
+    "SRResNet-VGG22": (GREEN, "P"),
+    "SRGAN-MSE": (ORANGE, "X"),
+    "SRGAN-VGG22": (ORANGE, "h"),
+    "SRGAN-VGG54": (VERMILION, "*"),
+    "HR": (BLACK, "d"),
+}
+
+_RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.0,
+    "axes.titlesize": 9.0,
+    "axes.labelsize": 8.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "figure.dpi": DPI,
+    "savefig.dpi": DPI,
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, rendered.
+
+    Attributes:
+        key: its files' name.
+        title: what it is, with the paper's number.
+        caption: how to read it.
+        notes: warnings and footnotes, also printed in the figure itself.
+        figure: as drawn.
+        png: the file's bytes.
+    """
+
+    key: str
+    title: str
+    caption: str
+    notes: tuple[str, ...]
+    figure: Figure
+    png: bytes
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """The PDF's bytes; rendered when asked for, because subsetting fonts takes longest."""
+        with style():
+            return _render(self.figure, "pdf")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A figure that cannot be drawn, and why, with the command that helps."""
+
+    key: str
+    title: str
+    reason: str
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """matplotlib's settings for all figures, for the time of the block only."""
+    with mpl.rc_context(_RC):
+        yield
+
+
+def method_style(method: str) -> tuple[str, str]:
+    """Colour and marker of a method; unknown ones are purple pentagons."""
+    return _STYLES.get(base_and_origin(method)[0], (PURPLE, "p"))
+
+
+def finish(
+    figure: Figure,
+    *,
+    key: str,
+    title: str,
+    caption: str,
+    warnings: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Drawing:
+    """Prints warnings and notes below the figure (which grows by them) and renders it.
+
+    Args:
+        figure: drawn in figure coordinates of its own; kept as it is, moved up.
+        warnings: printed in bold red (synthetic raters).
+        notes: printed small.
+    """
+    warnings, notes = tuple(dict.fromkeys(warnings)), tuple(dict.fromkeys(notes))
+    width = float(figure.get_figwidth())
+    columns = max(30, int(width * 17))
+    lines = [(line, True) for text in warnings for line in textwrap.wrap(text, int(columns * 0.9))]
+    lines += [(line, False) for text in notes for line in textwrap.wrap(f"* {text}", columns)]
+    if lines:
+        _grow(figure, 0.125 * len(lines) + 0.08)
+        height = float(figure.get_figheight())
+        for number, (line, loud) in enumerate(lines):
+            y = (0.125 * (len(lines) - number) - 0.04) / height
+            figure.text(
+                0.02 if width > 3 else 0.01,
+                y,
+                line,
+                fontsize=6.5,
+                va="center",
+                color="#B00020" if loud else "#333333",
+                weight="bold" if loud else "normal",
+            )
+    return Drawing(key, title, caption, (*warnings, *notes), figure, _render(figure, "png"))
+
+
+def _grow(figure: Figure, inches: float) -> None:
+    """Adds space at the bottom; everything drawn keeps its size in inches."""
+    old = float(figure.get_figheight())
+    new = old + inches
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        box = axes.get_position(original=True)
+        axes.set_position(
+            (box.x0, (box.y0 * old + inches) / new, box.width, box.height * old / new), which="both"
+        )
+    for text in figure.texts:
+        x, y = text.get_position()
+        text.set_position((x, (float(y) * old + inches) / new))
+    for legend in figure.legends:
+        bounds = legend.get_bbox_to_anchor().transformed(figure.transFigure.inverted())
+        legend.set_bbox_to_anchor((bounds.x0, (bounds.y0 * old + inches) / new), transform=figure.transFigure)
+    figure.set_figheight(new)
+
+
+def _render(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    if kind == "png":
+        FigureCanvasAgg(figure)
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    else:
+        FigureCanvasPdf(figure)
+        figure.savefig(
+            buffer,
+            format="pdf",
+            dpi=DPI,
+            metadata={"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
+        )
+    return buffer.getvalue()

@@ -1,0 +1,36 @@
+"""All figures, in the paper's order."""
+
+from __future__ import annotations
+
+from analysis.figures.budget import budget_figure
+from analysis.figures.drawing import Drawing, Missing
+from analysis.figures.images import image_figures
+from analysis.figures.opinions import opinion_figures
+from analysis.figures.training import training_figures
+from analysis.io.training_runs import read_ablation, read_runs, read_trials
+from analysis.study.inputs import Inputs
+
+ORDER = ("figure2", "figure5", "figure6", "figure7", "figure8")
+
+
+def all_figures(inputs: Inputs) -> list[Drawing | Missing]:
+    """Every figure that the files at hand allow; for the others, why not."""
+    runs = read_runs(inputs.layout)
+    made = [
+        *image_figures(inputs.metrics, inputs.layout, runs),
+        *opinion_figures(inputs.study, inputs.metrics),
+        *training_figures(read_ablation(inputs.layout), runs),
+        budget_figure(read_trials(inputs.layout)),
+    ]
+    places = {key: place for place, key in enumerate(ORDER)}
+    return sorted(made, key=lambda figure: places.get(figure.key, len(ORDER)))
+
+
+def figure_files(made: list[Drawing | Missing]) -> dict[str, bytes]:
+    """File name -> bytes of every drawn figure."""
+    files = {}
+    for figure in made:
+        if isinstance(figure, Drawing):
+            files[f"{figure.key}.png"] = figure.png
+            files[f"{figure.key}.pdf"] = figure.pdf
+    return files

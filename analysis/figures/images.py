@@ -1,0 +1,324 @@
+"""Figures of images, every pixel as in the store: Figure 2, Figure 6, and Figure 8's training series."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from PIL import Image
+
+from analysis.figures.drawing import DPI, VERMILION, Drawing, Missing, finish, style
+from analysis.io.methods import base_and_origin, ordered_datasets
+from analysis.io.metrics import Metrics
+from analysis.io.numbers import number
+from analysis.io.training_runs import TrainingRun
+from repro.core.paths import Results, checked_name
+from repro.data.benchmarks import COMMON_NAMES
+from repro.imaging.io import read_rgb_u8
+from repro.papers.srgan import VARIANTS
+
+Pixels = NDArray[np.uint8]
+
+FIGURE2_METHODS = ("bicubic", "SRResNet-MSE", "SRGAN-VGG54", "HR")
+NEAREST_SRGAN = "SRGAN-VGG22"
+"""The variant that Figure 2 shows of ours where the paper's SRGAN-VGG54 is not trained."""
+FIGURE6_METHODS = (*VARIANTS, "HR")
+CROP = 96
+WIDEST_PANEL = 560
+"""Pixels of a figure; larger panels would not fit on a page."""
+
+
+def image_figures(metrics: Metrics, results: Results, runs: list[TrainingRun]) -> list[Drawing | Missing]:
+    """Figures 2, 6 and 8."""
+    with style():
+        return [figure2(metrics, results), figure6(metrics, results), figure8(runs)]
+
+
+def common_name(dataset: str, image: str) -> str:
+    """What people call an image (``comic``), or its own name."""
+    names = COMMON_NAMES.get(dataset, ())
+    if image.startswith("img_") and image[4:].isdigit() and 1 <= int(image[4:]) <= len(names):
+        return names[int(image[4:]) - 1]
+    return image
+
+
+def attributed(metrics: Metrics, dataset: str, method: str) -> list[str]:
+    """The notes on a method, each with its name in front."""
+    return [f"{method}: {note}" for note in metrics.notes.get((dataset, method), ())]
+
+
+def stand_in(results: Results, dataset: str, image: str, method: str) -> str | None:
+    """``method`` where the store has its image, else an imported one of that name, else None."""
+    if results.image(dataset, method, image).is_file():
+        return method
+    folder = results.images / checked_name(dataset, "data set")
+    if folder.is_dir():
+        for candidate in sorted(folder.iterdir()):
+            if base_and_origin(candidate.name)[0] == method and (candidate / f"{image}.png").is_file():
+                return candidate.name
+    return None
+
+
+def figure2(metrics: Metrics, results: Results) -> Drawing | Missing:
+    """``comic`` by bicubic, SRResNet and SRGAN beside the original, with PSNR and SSIM."""
+    title = "Figure 2: bicubic, SRResNet, SRGAN, original"
+    chosen = _choose(results, metrics, FIGURE2_METHODS, [("Set14", "img_005")])
+    if chosen is None:
+        return Missing(
+            "figure2", title, "the image store has no image by bicubic and another method: make reproduce"
+        )
+    dataset, image, methods = chosen
+    if "SRGAN-VGG54" not in methods and results.image(dataset, NEAREST_SRGAN, image).is_file():
+        # our own SRGAN is seen beside whosever stands in for the paper's variant
+        others = [name for name in methods if name != "HR" and not name.startswith("SRGAN-VGG54")]
+        methods = [*others, NEAREST_SRGAN, *methods[len(others) :]]
+    panels = []
+    notes: list[str] = []
+    for method in methods:
+        pixels = read_rgb_u8(results.image(dataset, method, image))
+        name = {"SRResNet-MSE": "SRResNet", "SRGAN-VGG54": "SRGAN", "HR": "original"}.get(method, method)
+        words = name if method == "HR" else f"{name}\n{_scores(metrics, dataset, method, image)}"
+        panels.append((pixels, words))
+        notes += attributed(metrics, dataset, method)
+    notes += _absent(FIGURE2_METHODS, methods)
+    if (dataset, image) != ("Set14", "img_005"):
+        notes.insert(
+            0, f"the paper shows 'comic' of Set14; this is '{common_name(dataset, image)}' of {dataset}"
+        )
+    largest = max(pixels.shape[1] for pixels, _ in panels)
+    zoom = max(1, min(2, WIDEST_PANEL // largest))
+    figure = _strip([[_enlarge(pixels, zoom) for pixels, _ in panels]], [words for _, words in panels])
+    return finish(
+        figure,
+        key="figure2",
+        title=title,
+        caption=(
+            f"'{common_name(dataset, image)}' of {dataset}, x4; PSNR and SSIM under the paper's protocol."
+        ),
+        notes=tuple(notes),
+    )
+
+
+def figure6(metrics: Metrics, results: Results) -> Drawing | Missing:
+    """Crops by each variant beside the original, where the original has most detail."""
+    title = "Figure 6: crops of the five variants beside the original"
+    wanted = [("Set14", "img_001"), ("Set14", "img_005"), ("Set14", "img_014")]
+    chosen = _choose(results, metrics, FIGURE6_METHODS, wanted)
+    if chosen is None or "HR" not in chosen[2]:
+        reason = "the image store has no variant's image beside its original: make reproduce"
+        return Missing("figure6", title, reason)
+    dataset, first, methods = chosen
+    images = [image for d, image in wanted if d == dataset and _has_all(results, dataset, image, methods)]
+    others = [image for image in _stored(results, dataset) if _has_all(results, dataset, image, methods)]
+    images = list(dict.fromkeys([*images, first, *others]))[:3]
+    zoom = 3
+    rows, boxes = [], []
+    for image in images:
+        original = read_rgb_u8(results.image(dataset, "HR", image))
+        top, left = detailed_crop(original)
+        height, width = min(CROP, original.shape[0]), min(CROP, original.shape[1])
+        row = [_thumbnail(original, height * zoom)]
+        scale = row[0].shape[0] / original.shape[0]
+        boxes.append((left * scale, top * scale, width * scale, height * scale))
+        for method in methods:
+            pixels = read_rgb_u8(results.image(dataset, method, image))[
+                top : top + height, left : left + width
+            ]
+            row.append(_enlarge(pixels, zoom))
+        rows.append(row)
+    words = [f"{dataset}", *("original" if method == "HR" else method for method in methods)]
+    names = [common_name(dataset, image) for image in images]
+    figure = _strip(rows, words, row_words=names, boxes=boxes)
+    notes = [note for method in methods for note in attributed(metrics, dataset, method)]
+    notes.insert(0, _detail_note(results, dataset, methods))
+    return finish(
+        figure,
+        key="figure6",
+        title=title,
+        caption=f"{CROP} x {CROP} pixels of {', '.join(names)} ({dataset}), each shown {zoom} x {zoom}, "
+        "where the original varies most; the left column shows the place.",
+        notes=(*notes, *_absent(FIGURE6_METHODS, methods)),
+    )
+
+
+def figure8(runs: list[TrainingRun]) -> Drawing | Missing:
+    """One image as SRGAN's training goes on."""
+    title = "Figure 8: SRGAN's output as training goes on"
+    sampled = [run for run in runs if run.variant.startswith("SRGAN") and run.sample_images()]
+    if not sampled:
+        reason = (
+            "no SRGAN run with sample images under results/runs: make reproduce, or python -m repro train"
+        )
+        return Missing("figure8", title, reason)
+    # the paper's own variant first, then the longest series
+    run = max(sampled, key=lambda r: (r.variant == "SRGAN-VGG54", r.updates, len(r.samples), r.name))
+    images = run.sample_images()
+    image = "baboon" if "baboon" in images else min(images)
+    steps = list(run.samples)
+    chosen = sorted({steps[round(k)] for k in np.linspace(0, len(steps) - 1, min(6, len(steps)))})
+    panels = []
+    for step in chosen:
+        pixels = read_rgb_u8(run.samples[step] / f"{image}.png")
+        panels.append(_centre(pixels, 160))
+    notes = list(run.notes)
+    if image != "baboon":
+        notes.insert(0, f"the paper shows 'baboon'; this is '{image}', held out from training")
+    figure = _strip([[_enlarge(pixels, 2) for pixels in panels]], [f"{step:,} updates" for step in chosen])
+    return finish(
+        figure,
+        key="figure8",
+        title=title,
+        caption=f"Run {run.name}: '{image}', centre, after the stated number of updates.",
+        notes=tuple(notes),
+    )
+
+
+def detailed_crop(original: Pixels, size: int = CROP) -> tuple[int, int]:
+    """Top and left of the square of ``size`` whose luma varies most (found in steps of 8)."""
+    luma = original.astype(float).mean(axis=2)
+    height, width = luma.shape
+    best, place = -1.0, (0, 0)
+    for top in range(0, max(1, height - size + 1), 8):
+        for left in range(0, max(1, width - size + 1), 8):
+            spread = float(luma[top : top + size, left : left + size].std())
+            if spread > best:
+                best, place = spread, (top, left)
+    return place
+
+
+def detail(pixels: Pixels) -> float:
+    """How much fine detail an image has: the mean |Laplacian| (4 neighbours) of its luma, in grey levels."""
+    luma = pixels.astype(float).mean(axis=2)
+    inner = luma[1:-1, 1:-1]
+    around = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
+    return float(np.abs(4 * inner - around).mean())
+
+
+def _detail_note(results: Results, dataset: str, methods: list[str]) -> str:
+    """Detail of each method relative to the original, a mean over the images that all of them have."""
+    others = [method for method in methods if method != "HR"]
+    images = [image for image in _stored(results, dataset) if _has_all(results, dataset, image, methods)]
+    shares: dict[str, list[float]] = {method: [] for method in others}
+    for image in images:
+        original = detail(read_rgb_u8(results.image(dataset, "HR", image)))
+        for method in others:
+            ours = detail(read_rgb_u8(results.image(dataset, method, image)))
+            shares[method].append(ours / max(original, 1e-9))
+    words = ", ".join(f"{method} {np.mean(values):.2f}" for method, values in shares.items())
+    return f"fine detail (mean |Laplacian| of luma, {len(images)} images of {dataset}; original 1): {words}"
+
+
+def _choose(
+    results: Results, metrics: Metrics, methods: tuple[str, ...], preferred: list[tuple[str, str]]
+) -> tuple[str, str, list[str]] | None:
+    """Data set, image and the methods that the store has of it: the preferred image, else the fullest."""
+    candidates = list(preferred)
+    for dataset in ordered_datasets(metrics.datasets()):
+        candidates += [(dataset, image) for image in _stored(results, dataset)]
+    best: tuple[str, str, list[str]] | None = None
+    for dataset, image in candidates:
+        found = [name for method in methods if (name := stand_in(results, dataset, image, method))]
+        enough = [name for name in found if name != "HR"]
+        if len(found) >= 2 and enough and (best is None or len(found) > len(best[2])):
+            best = (dataset, image, found)
+    return best
+
+
+def _stored(results: Results, dataset: str) -> list[str]:
+    folder = results.method_folder(dataset, "HR")
+    return sorted(path.stem for path in folder.glob("*.png")) if folder.is_dir() else []
+
+
+def _has_all(results: Results, dataset: str, image: str, methods: list[str]) -> bool:
+    return all(results.image(dataset, method, image).is_file() for method in methods)
+
+
+def _absent(wanted: tuple[str, ...], found: list[str]) -> list[str]:
+    have = {base_and_origin(method)[0] for method in found}
+    missing = [method for method in wanted if method not in have]
+    return [f"not in the image store: {', '.join(missing)}"] if missing else []
+
+
+def _scores(metrics: Metrics, dataset: str, method: str, image: str) -> str:
+    psnr = metrics.values(dataset, method, "psnr_db").get(image)
+    ssim = metrics.values(dataset, method, "ssim").get(image)
+    if psnr is None or ssim is None:
+        return "(not scored)"
+    return f"({number(float(psnr), 2)} dB / {number(float(ssim), 4)})"
+
+
+def _enlarge(pixels: Pixels, zoom: int) -> Pixels:
+    return pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def _centre(pixels: Pixels, size: int) -> Pixels:
+    top, left = (max(0, (side - size) // 2) for side in pixels.shape[:2])
+    return pixels[top : top + size, left : left + size]
+
+
+def _thumbnail(pixels: Pixels, height: int) -> Pixels:
+    """The whole image, reduced (never enlarged) to at most ``height`` rows: for orientation only."""
+    if pixels.shape[0] <= height:
+        return pixels
+    width = max(1, round(pixels.shape[1] * height / pixels.shape[0]))
+    reduced = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(reduced, dtype=np.uint8)
+
+
+def _strip(
+    rows: list[list[Pixels]],
+    words: list[str],
+    *,
+    row_words: list[str] | None = None,
+    boxes: list[tuple[float, float, float, float]] | None = None,
+) -> Figure:
+    """Panels in rows, one figure pixel for one array pixel; words above the columns.
+
+    Args:
+        rows: panels, already enlarged.
+        words: above each column.
+        row_words: beside each row.
+        boxes: (left, top, width, height) drawn into the first panel of each row.
+    """
+    gap, left_margin = 12, 130 if row_words else 16
+    head = 30 + 32 * max(text.count("\n") + 1 for text in words)
+    widths = [max(row[column].shape[1] for row in rows) for column in range(len(rows[0]))]
+    heights = [max(panel.shape[0] for panel in row) for row in rows]
+    total_width = left_margin + sum(widths) + gap * len(widths) + 4
+    total_height = head + sum(heights) + gap * len(heights) + 4
+    figure = Figure(figsize=(total_width / DPI, total_height / DPI))
+    lefts = [left_margin + sum(widths[:column]) + gap * column for column in range(len(widths))]
+    y = head
+    for number_of_row, row in enumerate(rows):
+        for column, panel in enumerate(row):
+            height, width = panel.shape[:2]
+            bottom = total_height - y - height
+            axes = figure.add_axes(
+                (
+                    lefts[column] / total_width,
+                    bottom / total_height,
+                    width / total_width,
+                    height / total_height,
+                )
+            )
+            axes.imshow(panel, interpolation="none", aspect="auto", extent=(0, width, height, 0))
+            axes.set_axis_off()
+            if boxes is not None and column == 0:
+                left, top, w, h = boxes[number_of_row]
+                axes.add_patch(Rectangle((left, top), w, h, fill=False, edgecolor="white", linewidth=2.0))
+                axes.add_patch(Rectangle((left, top), w, h, fill=False, edgecolor=VERMILION, linewidth=1.0))
+        if row_words:
+            figure.text(
+                (left_margin - 14) / total_width,
+                1 - (y + heights[number_of_row] / 2) / total_height,
+                row_words[number_of_row],
+                fontsize=7.5,
+                ha="right",
+                va="center",
+            )
+        y += heights[number_of_row] + gap
+    for column, text in enumerate(words):
+        x = (lefts[column] + widths[column] / 2) / total_width
+        figure.text(x, 1 - (head - 10) / total_height, text, fontsize=7.5, ha="center", va="bottom")
+    return figure

@@ -1,0 +1,198 @@
+"""Figures from votes: Figure 5 and the supplement's versions, mean rank, PSNR and SSIM against MOS."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from scipy import stats
+
+from analysis.figures.drawing import BLACK, Drawing, Missing, finish, method_style, style
+from analysis.figures.images import attributed
+from analysis.io.methods import ordered_methods
+from analysis.io.metrics import Metrics
+from analysis.stats.votes import SCORE_WORDS, SCORES
+from analysis.study.results import Study, image_scores
+
+_NO_VOTES = "no ratings yet: make mos runs a study, python -m mos_app simulate makes a synthetic one"
+
+
+def opinion_figures(study: Study | None, metrics: Metrics) -> list[Drawing | Missing]:
+    """All figures that need votes."""
+    if study is None or not study.datasets:
+        return [
+            Missing("figure5", "Figure 5: distribution of opinion scores", _NO_VOTES),
+            Missing("rank", "Mean rank (supplement)", _NO_VOTES),
+            Missing("correlation", "PSNR and SSIM against MOS", _NO_VOTES),
+        ]
+    with style():
+        made: list[Drawing | Missing] = []
+        if "BSD100" not in study.datasets:
+            reason = f"BSD100 was not rated in study '{study.ratings.study}'"
+            made.append(Missing("figure5", "Figure 5: distribution of opinion scores on BSD100", reason))
+        made += [distribution(study, dataset) for dataset in study.datasets]
+        made.append(ranks(study))
+        made.append(against_mos(study, metrics))
+        return made
+
+
+def distribution(study: Study, dataset: str) -> Drawing:
+    """Shares of the five scores for each method, colour-coded, with the mean marked."""
+    result = study.datasets[dataset]
+    methods = list(result.methods)
+    shares = np.array(
+        [
+            [(result.ratings.of(method) == score).sum() / result.methods[method].votes for method in methods]
+            for score in SCORES
+        ]
+    )
+    width = 1.5 + 0.62 * len(methods)
+    figure = Figure(figsize=(width, 3.5))
+    left, bottom, right, top = 0.95 / width, 0.29, 1 - 0.75 / width, 0.83
+    axes = figure.add_axes((left, bottom, right - left, top - bottom))
+    picture = axes.imshow(shares, origin="lower", cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.005:
+            colour = "white" if share > 0.55 else "#222222"
+            axes.text(column - 0.2, row, f"{share:.0%}", ha="center", va="center", fontsize=6.5, color=colour)
+    for column, method in enumerate(methods):
+        mos, x = result.methods[method].mos, column + 0.24
+        if mos.low is not None and mos.high is not None:
+            axes.plot([x, x], [mos.low - 1, mos.high - 1], color=BLACK, linewidth=1.2, zorder=5)
+        axes.plot(
+            x, mos.mean - 1, marker="D", markersize=5.5, color="#FFD400", markeredgecolor=BLACK, zorder=4
+        )
+        axes.text(column, 4.62, f"{mos.mean:.2f}", fontsize=7, weight="bold", ha="center", va="bottom")
+    axes.text(-0.62, 4.62, "MOS", fontsize=7, ha="right", va="bottom")
+    axes.set_xticks(range(len(methods)), methods, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(5), [f"{score} {word}" for score, word in zip(SCORES, SCORE_WORDS, strict=True)])
+    axes.set_xticks(np.arange(0.5, len(methods) - 1), minor=True)
+    axes.grid(which="minor", axis="x", color="white", linewidth=1.5)
+    axes.tick_params(which="both", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    bar_axes = figure.add_axes((right + 0.12 / width, bottom, 0.13 / width, top - bottom))
+    bar = figure.colorbar(picture, cax=bar_axes, format=lambda value, _: f"{value:.0%}")
+    bar.set_label("share of votes", fontsize=7)
+    bar.outline.set_visible(False)
+    bar_axes.tick_params(labelsize=6.5, length=2)
+    votes = {found.votes for found in result.methods.values()}
+    counted = f"{min(votes):,}" if len(votes) == 1 else f"{min(votes):,} to {max(votes):,}"
+    figure.text(left, 0.93, f"Opinion scores on {dataset}", fontsize=9.5, weight="bold")
+    figure.text(right, 0.93, f"{counted} votes a method", fontsize=7.5, ha="right")
+    figures = {"BSD100": "Figure 5: ", "Set5": "Supplement: ", "Set14": "Supplement: "}
+    key = "figure5" if dataset == "BSD100" else f"scores_{dataset}"
+    return finish(
+        figure,
+        key=key,
+        title=f"{figures.get(dataset, '')}distribution of opinion scores on {dataset}",
+        caption="Share of votes by score and method; diamond: MOS with its 95 % interval.",
+        warnings=study.banner,
+        notes=(*study.notes_on(dataset), *_incomplete(study, dataset)),
+    )
+
+
+def ranks(study: Study) -> Drawing:
+    """Mean rank of each method with its interval, one panel per data set."""
+    datasets = list(study.datasets)
+    most = max(len(study.datasets[name].methods) for name in datasets)
+    width, height = 0.15 + 3.0 * len(datasets), 1.1 + 0.23 * most
+    figure = Figure(figsize=(width, height))
+    for number, name in enumerate(datasets):
+        result = study.datasets[name]
+        methods = [method for method, found in result.methods.items() if found.rank is not None]
+        box = ((number * 3.0 + 1.2) / width, 0.5 / height, 1.8 / width, (height - 0.85) / height)
+        axes = figure.add_axes(box)
+        for place, method in enumerate(methods):
+            rank = result.methods[method].rank
+            if rank is None:
+                continue
+            colour, marker = method_style(method)
+            if rank.low is not None and rank.high is not None:
+                axes.plot([rank.low, rank.high], [place, place], color=BLACK, linewidth=1.0, zorder=5)
+            axes.plot(rank.mean, place, marker=marker, color=colour, markersize=7, markeredgewidth=0)
+        axes.set_yticks(range(len(methods)), methods)
+        axes.set_ylim(len(methods) - 0.4, -0.6)
+        axes.set_xlim(0.7, len(result.methods) + 0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("mean rank (1 is best)")
+        axes.set_title(name, loc="left", weight="bold")
+    return finish(
+        figure,
+        key="rank",
+        title="Supplement: mean rank",
+        caption="Rank of each method among all versions of an image by one rater, ties averaged, mean with "
+        "its 95 % two-way bootstrap interval.",
+        warnings=study.banner,
+        notes=study.notes_on(),
+    )
+
+
+def against_mos(study: Study, metrics: Metrics) -> Drawing | Missing:
+    """PSNR and SSIM of every image and method against its MOS, with correlations."""
+    title = "PSNR and SSIM against MOS"
+    scores = image_scores(study, metrics)
+    scores = scores[scores["method"] != "HR"]
+    datasets = [name for name in study.datasets if (scores["dataset"] == name).any()]
+    if not datasets:
+        return Missing("correlation", title, "no image was both rated and scored: python -m repro evaluate")
+    width, height = 1.9 + 2.5 * len(datasets), 5.4
+    figure = Figure(figsize=(width, height))
+    seen: dict[str, Line2D] = {}
+    for row, (metric, label) in enumerate((("psnr_db", "PSNR [dB]"), ("ssim", "SSIM"))):
+        for column, name in enumerate(datasets):
+            frame = scores[scores["dataset"] == name]
+            axes = figure.add_axes(
+                ((0.55 + 2.5 * column) / width, (0.5 if row else 3.15) / height, 2.0 / width, 1.95 / height)
+            )
+            x, y = frame[metric].to_numpy(dtype=float), frame["mos"].to_numpy(dtype=float)
+            for method in ordered_methods(frame["method"]):
+                mine = frame[frame["method"] == method]
+                colour, marker = method_style(method)
+                axes.scatter(
+                    mine[metric], mine["mos"], s=5, color=colour, alpha=0.3, linewidths=0, marker="o"
+                )
+                (handle,) = axes.plot(
+                    mine[metric].mean(), mine["mos"].mean(), marker=marker, color=colour, markersize=8,
+                    markeredgecolor="black", markeredgewidth=0.5, linestyle="none", zorder=4,
+                )  # fmt: skip
+                seen.setdefault(method, handle)
+            if len(x) >= 3 and x.std() > 0 and y.std() > 0:
+                words = (
+                    f"r = {stats.pearsonr(x, y).statistic:+.2f}  ρ = {stats.spearmanr(x, y).statistic:+.2f}"
+                )
+                axes.set_title(words.replace("-", "−"), fontsize=7.5, loc="right")
+            axes.text(0.0, 1.045, name, transform=axes.transAxes, fontsize=9, weight="bold")
+            axes.set_xlabel(label)
+            axes.set_ylim(0.9, 5.1)
+            axes.set_yticks(SCORES)
+            if column == 0:
+                axes.set_ylabel("MOS")
+            axes.grid(color="#E5E5E5", linewidth=0.6)
+            axes.set_axisbelow(True)
+    names = ordered_methods(seen)
+    figure.legend(
+        [seen[name] for name in names],
+        names,
+        loc="upper left",
+        bbox_to_anchor=((0.6 + 2.5 * len(datasets) - 0.35) / width, 0.97),
+    )
+    notes = {note for name in datasets for m in names for note in attributed(metrics, name, m)}
+    return finish(
+        figure,
+        key="correlation",
+        title=title,
+        caption="Dots: an image by a method; large marks: means of methods. r Pearson, ρ Spearman over dots; "
+        "HR left out (infinite PSNR).",
+        warnings=study.banner,
+        notes=(*study.notes, *sorted(notes)),
+    )
+
+
+def _incomplete(study: Study, dataset: str) -> tuple[str, ...]:
+    missing = study.datasets[dataset].ratings.missing
+    return (f"{missing:,} votes of the full design are missing",) if missing else ()

@@ -1,0 +1,106 @@
+"""Figures from training: Figure 7 (depth and skip connections), and validation PSNR over updates."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.figures.drawing import BLUE, VERMILION, Drawing, Missing, finish, method_style, style
+from analysis.io.training_runs import TrainingRun
+from repro.papers.srgan import RESIDUAL_BLOCKS
+
+
+def training_figures(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> list[Drawing | Missing]:
+    """Figure 7 and the training curves."""
+    with style():
+        return [figure7(ablation, runs), curves(runs)]
+
+
+def figure7(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> Drawing | Missing:
+    """PSNR and forward time against the number of residual blocks, with and without the long skip."""
+    title = "Figure 7: network depth and skip connections"
+    if ablation is None or ablation.empty:
+        return Missing("figure7", title, "no results/ablation.csv: python -m repro ablation")
+    # one profile and one data set in one figure: the longest schedule, the paper's BSD100 where it is there
+    updates = int(ablation["updates"].max())
+    rows = ablation[ablation["updates"] == updates]
+    dataset = "BSD100" if (rows["dataset"] == "BSD100").any() else str(sorted(set(rows["dataset"]))[0])
+    rows = rows[rows["dataset"] == dataset]
+    profiles = sorted(set(rows["profile"]))
+    notes = [f"profile {', '.join(profiles)}: {updates:,} updates a network (paper: 1,000,000)"]
+    if dataset != "BSD100":
+        notes.append(f"data set {dataset}, where the paper has BSD100")
+    by_name = {run.name: run for run in runs}
+    for name in dict.fromkeys(rows["run"]):
+        notes += by_name[name].notes if name in by_name else ()
+    repeated = rows.duplicated(["blocks", "skip"]).any()
+    if repeated:
+        notes.append("several runs of one setting are shown as their mean")
+    figure = Figure(figsize=(6.6, 2.9))
+    panels = (("psnr_db", f"PSNR on {dataset} [dB]"), ("forward_ms", "forward time, 64 x 64 LR [ms]"))
+    settings = ((True, "with skip", BLUE, "o", "-"), (False, "without skip", VERMILION, "s", "--"))
+    for place, (metric, label) in enumerate(panels):
+        axes = figure.add_axes((0.09 + 0.5 * place, 0.17, 0.39, 0.7))
+        for skip, words, colour, marker, line in settings:
+            mine = rows[rows["skip"] == skip].groupby("blocks")[metric].mean().dropna()
+            if not mine.empty:
+                axes.plot(
+                    mine.index,
+                    mine.to_numpy(),
+                    color=colour,
+                    marker=marker,
+                    linestyle=line,
+                    label=words,
+                    markersize=5,
+                )
+        axes.axvline(RESIDUAL_BLOCKS, color="#BBBBBB", linewidth=0.8, zorder=0)
+        axes.set_xlabel("residual blocks B")
+        axes.set_ylabel(label)
+        axes.set_xticks(sorted(set(rows["blocks"])))
+        axes.grid(color="#E5E5E5", linewidth=0.6)
+        axes.set_axisbelow(True)
+        if metric == "forward_ms":
+            axes.set_ylim(bottom=0)
+        if axes.lines[:-1]:
+            axes.legend(loc="lower right")
+    return finish(
+        figure,
+        key="figure7",
+        title=title,
+        caption="Left: PSNR; right: mean time of a forward pass. The grey line marks the paper's B = 16.",
+        notes=tuple(notes),
+    )
+
+
+def curves(runs: list[TrainingRun]) -> Drawing | Missing:
+    """Validation PSNR of every run over its updates, ablations aside."""
+    title = "Training: validation PSNR"
+    shown = [run for run in runs if run.validation and not run.ablated]
+    if not shown:
+        return Missing("training", title, "no run with validation points under results/runs: make reproduce")
+    height = 0.9 + max(2.3, 0.17 * len(shown))
+    figure = Figure(figsize=(6.6, height))
+    axes = figure.add_axes((0.09, 0.45 / height, 0.64, (height - 0.65) / height))
+    for number, run in enumerate(shown):
+        colour, marker = method_style(run.variant)
+        x, y = zip(*run.validation, strict=True)
+        label = run.variant if sum(r.variant == run.variant for r in shown) == 1 else run.name
+        axes.plot(
+            x, y, color=colour, marker=marker, markersize=4, linewidth=1.0, label=label,
+            linestyle=("-", "--", ":", "-.")[number % 4], markevery=max(1, len(x) // 12),
+        )  # fmt: skip
+    axes.set_xlabel("updates")
+    axes.set_ylabel("PSNR on held-out training images [dB]")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.grid(color="#E5E5E5", linewidth=0.6)
+    figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.74, 0.97))
+    notes = dict.fromkeys(f"{run.variant}: {note}" for run in shown for note in run.notes)
+    return finish(
+        figure,
+        key="training",
+        title=title,
+        caption="On images held out from training, never a benchmark set. SRGANs start from SRResNet-MSE.",
+        notes=tuple(notes),
+    )

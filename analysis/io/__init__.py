@@ -1,0 +1,1 @@
+"""Files in and out: scores, votes, training runs; names and their order."""

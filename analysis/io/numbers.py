@@ -1,0 +1,35 @@
+"""How values are printed: decimals, signs, infinities, p-values."""
+
+from __future__ import annotations
+
+import math
+
+DECIMALS = {"psnr_db": 2, "ssim": 4, "mos": 2}
+"""As the paper prints them."""
+
+
+def number(value: float, digits: int) -> str:
+    """A value as printed; ``∞`` for infinity."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.{digits}f}"
+
+
+def signed(value: float, digits: int) -> str:
+    """A difference with its sign, a true minus, and no sign for zero."""
+    text = f"{abs(value):.{digits}f}"
+    if value == 0:
+        return text
+    return ("+" if value > 0 else "−") + text
+
+
+def p_text(p: float) -> str:
+    """A p-value: three decimals, or ``<0.001``."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def printed_difference(ours: float, paper: float, digits: int) -> float:
+    """The difference of two values as printed (0 for two infinities, infinite for one)."""
+    if math.isinf(ours) or math.isinf(paper):
+        return 0.0 if ours == paper else math.copysign(math.inf, ours if math.isinf(ours) else -paper)
+    return round(round(ours, digits) - paper, digits)

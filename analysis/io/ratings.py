@@ -1,0 +1,237 @@
+"""The votes of a study: found, checked, and arranged as arrays with named axes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.io.csvfile import read_text_csv
+from analysis.io.methods import ordered_datasets, ordered_methods
+from analysis.io.metrics import Metrics
+from analysis.stats.retest import Criteria
+from analysis.stats.votes import DatasetRatings
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.imaging.io import sha256_file
+
+COLUMNS = (
+    "study",
+    "rater",
+    "dataset",
+    "image",
+    "method",
+    "repeat",
+    "block",
+    "position",
+    "score",
+    "response_ms",
+    "excluded",
+    "flagged",
+    "synthetic",
+)
+DEFAULT_STUDIES = ("paper", "paper-synthetic")
+
+_KEY = ["rater", "dataset", "image", "method", "repeat"]
+_NUMBERS = ("repeat", "block", "position", "score", "response_ms", "excluded", "flagged", "synthetic")
+_AGAIN = "python -m mos_app export"
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """All votes that count (excluded raters are left out).
+
+    Attributes:
+        frame: one row per vote, numbers as numbers.
+        study: its name.
+        source: how to call the file in text, never an absolute path.
+        sha256: of the file.
+        excluded: raters left out.
+        flagged: raters that the study's quality control flagged, and that count.
+        criteria: of its pilot part, where its file has one.
+    """
+
+    frame: pd.DataFrame
+    study: str
+    source: str
+    sha256: str
+    excluded: tuple[str, ...]
+    flagged: tuple[str, ...]
+    synthetic: bool
+    criteria: Criteria = field(default_factory=Criteria)
+
+    @property
+    def banner(self) -> tuple[str, ...]:
+        """What every reader must see on everything made from these votes."""
+        if not self.synthetic:
+            return ()
+        return (
+            f"SYNTHETIC RATERS: the votes of study '{self.study}' were simulated, no person gave them. "
+            "They test the programs and say nothing about the methods.",
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Footnotes on the whole study."""
+        notes = []
+        if self.excluded:
+            notes.append(
+                f"{len(self.excluded)} of {len(self.excluded) + len(self.raters)} raters excluded by the "
+                f"study's leader ({', '.join(self.excluded)}); their votes do not count here"
+            )
+        if self.flagged:
+            notes.append(
+                f"{len(self.flagged)} raters are flagged by quality control and count "
+                f"({', '.join(self.flagged)})"
+            )
+        return tuple(notes)
+
+    @cached_property
+    def raters(self) -> tuple[str, ...]:
+        return tuple(sorted(set(self.frame["rater"])))
+
+    @cached_property
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(ordered_datasets(self.frame["dataset"]))
+
+    @cached_property
+    def by_dataset(self) -> dict[str, DatasetRatings]:
+        """First showings (``repeat`` 0) by data set."""
+        first = self.frame[self.frame["repeat"] == 0]
+        return {
+            name: _arrange(name, first[first["dataset"] == name])
+            for name in ordered_datasets(first["dataset"])
+        }
+
+    @property
+    def empty(self) -> bool:
+        return self.frame.empty
+
+
+def find_ratings(results: Results, given: Path | None) -> Path | None:
+    """The file to read: the given one, else the paper study's export, else the synthetic one's, else none."""
+    if given is not None:
+        return given / "ratings.csv" if given.is_dir() else given
+    for study in DEFAULT_STUDIES:
+        path = results.root / "studies" / study / "export" / "ratings.csv"
+        if path.is_file():
+            return path
+    return None
+
+
+def read_ratings(path: Path) -> Ratings:
+    """The votes in an export's ``ratings.csv``.
+
+    Raises:
+        UserError: no file, columns missing, a number that is none, a score outside 1..5, two votes of one
+            rater for one showing, more than one study.
+    """
+    frame = read_text_csv(path, COLUMNS, _AGAIN)
+    for column in _NUMBERS:
+        frame[column] = _integers(
+            path, frame[column], column, optional=column in {"block", "position", "response_ms"}
+        )
+    for column, (low, high) in {
+        "score": (1, 5),
+        "repeat": (0, 1),
+        "excluded": (0, 1),
+        "flagged": (0, 1),
+        "synthetic": (0, 1),
+    }.items():
+        _refuse(
+            path, frame, ~frame[column].between(low, high), column, f"a whole number from {low} to {high}"
+        )
+    for column in ("rater", "dataset", "image", "method"):
+        _refuse(path, frame, frame[column].str.strip() == "", column, "a name")
+    twice = frame[frame.duplicated(_KEY)]
+    if not twice.empty:
+        what = ", ".join(f"{column} {twice[column].iloc[0]}" for column in _KEY)
+        raise UserError(
+            f"{path}, line {int(twice.index[0]) + 2}: second vote ({what}); {len(twice)} such lines",
+            "one vote for each showing",
+            f"{_AGAIN} again: votes are unique in the database",
+        )
+    studies = sorted(set(frame["study"]))
+    if len(studies) > 1:
+        raise UserError(
+            f"{path}: votes of {len(studies)} studies ({', '.join(studies[:4])})",
+            "one study (rater names mean other people in each)",
+            "analyse each export by itself with --ratings",
+        )
+    excluded = tuple(sorted(set(frame.loc[frame["excluded"] == 1, "rater"])))
+    kept = frame[frame["excluded"] == 0].reset_index(drop=True)
+    return Ratings(
+        frame=kept,
+        study=studies[0] if studies else path.parent.parent.name,
+        source="/".join(path.parts[-3:]),
+        sha256=sha256_file(path),
+        excluded=excluded,
+        flagged=tuple(sorted(set(kept.loc[kept["flagged"] == 1, "rater"]))),
+        synthetic=bool((frame["synthetic"] == 1).any()),
+        criteria=_criteria(path.with_name("study.toml")),
+    )
+
+
+def _criteria(path: Path) -> Criteria:
+    """What the study's own file asks of its pilot; the defaults where it has no file or no pilot part."""
+    if not path.is_file():
+        return Criteria()
+    try:
+        part = tomllib.loads(path.read_text(encoding="utf-8")).get("pilot", {})
+        return Criteria(
+            float(part.get("equivalence_margin", Criteria.margin)),
+            float(part.get("within_one_at_least", Criteria.within_one_at_least)),
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: damaged ({error})", "the study's configuration", _AGAIN) from None
+
+
+def unscored_images(ratings: Ratings, metrics: Metrics) -> dict[str, tuple[str, ...]]:
+    """Rated images that metrics.csv does not know, by data set (absent where there are none)."""
+    found = {}
+    for dataset in ratings.datasets:
+        rated = set(ratings.frame.loc[ratings.frame["dataset"] == dataset, "image"])
+        strangers = rated.difference(metrics.images(dataset))
+        if strangers:
+            found[dataset] = tuple(sorted(strangers))
+    return found
+
+
+def _integers(path: Path, texts: pd.Series, column: str, *, optional: bool) -> pd.Series:
+    """Whole numbers; an empty cell is -1 in a column that may be empty."""
+    if optional:
+        texts = texts.where(texts != "", "-1")
+    numbers = pd.to_numeric(texts, errors="coerce").astype(float)
+    wrong = texts[numbers.isna() | (numbers != np.round(numbers)) | (np.abs(numbers) > 1e15)]
+    if not wrong.empty:
+        raise UserError(
+            f"{path}, line {int(wrong.index[0]) + 2}: {column} {wrong.iloc[0]!r}", "a whole number", _AGAIN
+        )
+    return numbers.astype(np.int64)
+
+
+def _refuse(path: Path, frame: pd.DataFrame, wrong: pd.Series, column: str, expected: str) -> None:
+    if wrong.any():
+        row = frame.index[wrong][0]
+        raise UserError(f"{path}, line {int(row) + 2}: {column} {frame.loc[row, column]!s}", expected, _AGAIN)
+
+
+def _arrange(dataset: str, votes: pd.DataFrame) -> DatasetRatings:
+    images, raters = (tuple(sorted(set(votes[column]))) for column in ("image", "rater"))
+    methods = tuple(ordered_methods(votes["method"]))
+    ratings_irv = np.full((len(images), len(raters), len(methods)), np.nan)
+    ratings_irv[
+        _places(votes["image"], images), _places(votes["rater"], raters), _places(votes["method"], methods)
+    ] = votes["score"].to_numpy(dtype=float)
+    return DatasetRatings(dataset, images, raters, methods, ratings_irv)
+
+
+def _places(names: Iterable[str], order: tuple[str, ...]) -> NDArray[np.intp]:
+    place = {name: number for number, name in enumerate(order)}
+    return np.array([place[name] for name in names], dtype=np.intp)

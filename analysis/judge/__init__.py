@@ -1,0 +1,1 @@
+"""What the results say of the paper: per printed value, per claim, and in one headline."""

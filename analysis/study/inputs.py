@@ -1,0 +1,85 @@
+"""What an analysis reads: scores, the study's votes, the pilot's votes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.io.metrics import Metrics, read_metrics
+from analysis.io.ratings import find_ratings, read_ratings
+from analysis.study.opinions import NoOpinions, Opinions
+from analysis.study.results import Study, analyse
+from repro.core.paths import Results
+
+PILOT_STUDIES = ("pilot", "pilot-synthetic")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that was read, analysed.
+
+    Attributes:
+        layout: the results folder.
+        study: None where there are no ratings.
+        pilot: the study in which images were shown twice; may be ``study`` itself.
+        hashes: input name -> SHA-256, for manifests.
+        told: one line that says which votes were used.
+    """
+
+    layout: Results
+    metrics: Metrics
+    study: Study | None
+    pilot: Study | None
+    hashes: dict[str, str]
+    told: str
+
+    @property
+    def opinions(self) -> Opinions:
+        return NoOpinions() if self.study is None else self.study
+
+    @property
+    def banner(self) -> tuple[str, ...]:
+        return () if self.study is None else self.study.banner
+
+
+def read_inputs(layout: Results, ratings: Path | None, pilot: Path | None, seed: int) -> Inputs:
+    """Reads and analyses.
+
+    Args:
+        layout: the results folder.
+        ratings, pilot: as given on the command line; None: looked for in ``studies``.
+        seed: of the bootstrap.
+
+    Raises:
+        UserError: a file that is there, or was named, is unusable.
+    """
+    metrics = read_metrics(layout)
+    hashes = {"metrics.csv": metrics.sha256}
+    study = twice = None
+    told = "Ratings: none found (looked for studies/paper and studies/paper-synthetic); MOS cells are dashes."
+    path = find_ratings(layout, ratings)
+    if path is not None:
+        votes = read_ratings(path)
+        study = analyse(votes, metrics, seed=seed)
+        hashes["ratings.csv"] = votes.sha256
+        made = "SYNTHETIC raters" if votes.synthetic else "raters"
+        told = f"Ratings: {votes.source}, {len(votes.frame):,} votes by {len(votes.raters)} {made}."
+        if study.retest is not None:
+            twice = study
+    place = _pilot_path(layout, pilot)
+    if place is not None and (twice is None or pilot is not None):
+        votes = read_ratings(place)
+        hashes["pilot ratings.csv"] = votes.sha256
+        twice = analyse(votes, None, seed=seed)
+        told += f" Pilot: {votes.source}."
+    return Inputs(layout, metrics, study, twice, hashes, told)
+
+
+def _pilot_path(layout: Results, given: Path | None) -> Path | None:
+    if given is not None:
+        return given / "ratings.csv" if given.is_dir() else given
+    for study in PILOT_STUDIES:
+        path = layout.root / "studies" / study / "export" / "ratings.csv"
+        if path.is_file():
+            return path
+    return None

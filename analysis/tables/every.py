@@ -1,0 +1,42 @@
+"""All tables, and their files."""
+
+from __future__ import annotations
+
+from analysis.judge.claims import Claim
+from analysis.judge.values import Judge
+from analysis.study.inputs import Inputs
+from analysis.tables.grid import Table, latex_document, to_csv, to_html, to_latex, to_markdown
+from analysis.tables.main import table1, table2
+from analysis.tables.opinions import claims_table, retest_table, study_tables
+from analysis.tables.scores import all_scores
+from analysis.tables.summary import summary_table
+
+
+def all_tables(inputs: Inputs, judge: Judge, claims: list[Claim]) -> list[Table]:
+    """Tables 1 and 2, the claims, and whatever the votes allow."""
+    metrics = inputs.metrics
+    banner = tuple(
+        dict.fromkeys(
+            sentence for study in (inputs.study, inputs.pilot) if study for sentence in study.banner
+        )
+    )
+    made = [
+        table1(judge),
+        table2(judge),
+        claims_table(claims, banner, metrics.notes_by_method),
+        all_scores(metrics),
+        summary_table(metrics),
+    ]
+    if inputs.study is not None and not inputs.study.ratings.empty:
+        made += study_tables(inputs.study, metrics)
+    if inputs.pilot is not None and inputs.pilot.retest is not None:
+        made.append(retest_table(inputs.pilot))
+    return made
+
+
+def rendered(made: list[Table]) -> dict[str, bytes]:
+    """Every table in its formats, and one LaTeX document with all of them: file name -> bytes."""
+    write = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_html}
+    files = {f"{table.key}.{kind}": write[kind](table).encode() for table in made for kind in table.formats}
+    files["all.tex"] = latex_document([name for name in files if name.endswith(".tex")]).encode()
+    return files

@@ -1,0 +1,46 @@
+"""Every metric under every protocol, and the figures of single images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from analysis.io.methods import ordered_datasets, ordered_methods
+from analysis.io.metrics import Metrics
+from analysis.io.numbers import DECIMALS, number
+from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+
+
+def all_scores(metrics: Metrics) -> Table:
+    """Every metric under every protocol: the figures to compare with other papers."""
+    grids = []
+    for dataset in ordered_datasets(metrics.datasets()):
+        rows = metrics.frame[metrics.frame["dataset"] == dataset]
+        pairs: Iterable[tuple[str, str]] = sorted(
+            set(zip(rows["protocol"], rows["metric"], strict=True)),
+            key=lambda pair: (pair[0] != "daala", pair[0], pair[1] not in DECIMALS, pair[1]),
+        )
+        pairs = list(pairs)
+        columns = [Column("method", "method", numeric=False)]
+        columns += [
+            Column(f"{protocol}_{metric}", f"{metric.replace('_db', ' [dB]')} ({protocol})")
+            for protocol, metric in pairs
+        ]
+        lines = []
+        for method in ordered_methods(metrics.methods(dataset)):
+            line = [Cell(method, method, metrics.notes.get((dataset, method), ()))]
+            for protocol, metric in pairs:
+                mean = metrics.mean(dataset, method, metric, protocol)
+                if mean is None:
+                    line.append(Cell(DASH, None, (f"{metric} ({protocol}) was not computed",)))
+                    continue
+                partial = () if mean.complete else (f"mean of {mean.images} of {mean.expected} images",)
+                line.append(Cell(number(mean.value, DECIMALS.get(metric, 4)), mean.value, partial))
+            lines.append(tuple(line))
+        grids.append(Grid(dataset, tuple(columns), tuple(lines)))
+    return Table(
+        "scores",
+        "All scores",
+        tuple(grids),
+        "Means over images. daala: the paper's protocol. wang: the community's (rgb2ycbcr luma, SSIM of Wang "
+        "et al. 2004), for comparison with other papers; the paper has no figures under it.",
+    )

@@ -1,0 +1,58 @@
+"""The first page's table: our figures, other people's images scored by us, and what the paper prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import fmean
+
+from analysis.io.methods import base_and_origin
+from analysis.io.metrics import Metrics
+from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from repro.papers.srgan import DATASETS, TABLE1, TABLE2, TABLE2_METHODS, VARIANTS
+
+KEY = "summary"
+_METHODS = (
+    *(name for name in TABLE2_METHODS if name not in {*VARIANTS, "HR", "ESPCN"}),
+    *VARIANTS,
+)
+
+
+def summary_table(metrics: Metrics) -> Table:
+    """One row a method; for each data set of the paper: ours, published images re-scored, the paper."""
+    columns = [Column("method", "PSNR [dB] / SSIM", numeric=False)]
+    for dataset in DATASETS:
+        columns += [Column(f"{dataset}_ours", f"{dataset}: ours"), Column(f"{dataset}_theirs", "re-scored")]
+        columns.append(Column(f"{dataset}_paper", "paper"))
+    rows = []
+    for method in _METHODS:
+        row = [Cell(method, method)]
+        for dataset in DATASETS:
+            printed = TABLE1.get((dataset, method)) or TABLE2.get((dataset, method))
+            paper = _text(printed.psnr_db, printed.ssim) if printed else DASH
+            imported = sorted(
+                name for name in metrics.methods(dataset) if base_and_origin(name)[0] == method != name
+            )
+            cells = [_scored(metrics, dataset, [method]), _scored(metrics, dataset, imported), paper]
+            row += [Cell(text, bold=text == paper != DASH and place < 2) for place, text in enumerate(cells)]
+        rows.append(tuple(row))
+    return Table(
+        KEY,
+        "Ours beside the paper",
+        (Grid("", tuple(columns), tuple(rows)),),
+        "PSNR on daala's luma and SSIM, 4 pixels shaved. Re-scored: the result images that the authors (of "
+        "SRResNet and SRGAN) and others published, measured here. Bold: the paper's figures to the printed "
+        "digit.",
+        formats=("md",),
+    )
+
+
+def _scored(metrics: Metrics, dataset: str, names: Iterable[str]) -> str:
+    for name in names:
+        psnr, ssim = (metrics.values(dataset, name, metric) for metric in ("psnr_db", "ssim"))
+        if len(psnr) and len(ssim):
+            return _text(fmean(psnr), fmean(ssim))
+    return DASH
+
+
+def _text(psnr_db: float, ssim: float) -> str:
+    return f"{psnr_db:.2f} / {ssim:.4f}".replace(" 0.", " .")

@@ -1,0 +1,1 @@
+"""A study on disk: its folder, its stimuli, exports, backups, and synthetic studies."""

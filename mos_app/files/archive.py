@@ -1,0 +1,426 @@
+"""Export and import: one zip with everything a re-analysis needs, and back again to the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sqlalchemy.exc import SQLAlchemyError
+
+from mos_app.db.engine import Database
+from mos_app.db.models import PHASES
+from mos_app.db.studies import ImageVersions, OpenStudy
+from mos_app.db.tables import (
+    ANSWER_FIELDS,
+    PLACE_FIELDS,
+    RATER_FIELDS,
+    insert_answers,
+    read_answers,
+    read_events,
+    read_presentations,
+    read_raters,
+    read_stimuli,
+    restore_events,
+    restore_raters,
+)
+from mos_app.files.workspace import Workspace, make_study, open_workspace, studies_root, study_folder
+from mos_app.study.definition import parse_study
+from mos_app.study.order import ORDER_ALGORITHM
+from mos_app.study.progress import Phase
+from repro.core.atomic import write_bytes
+from repro.core.errors import UserError
+from repro.core.manifest import make_manifest
+from repro.core.paths import Results
+
+FORMAT = 1
+_ZIP_DATE = (2000, 1, 1, 0, 0, 0)
+_MAX_FILE = 500_000_000
+_MAX_TOTAL = 2_000_000_000
+
+_STIMULUS = ("dataset", "image", "method")
+RATINGS_COLUMNS = (
+    *("study", "rater", "dataset", "image", "method", "repeat", "block", "position", "score", "response_ms"),
+    *("excluded", "flagged", "synthetic"),
+)
+_PRACTICE_COLUMNS = (
+    *("study", "rater", "phase", "attempt", "position", "dataset", "image", "method", "score"),
+    *("response_ms", "excluded", "flagged", "synthetic"),
+)
+_ANSWER_COLUMNS = (*PLACE_FIELDS, *ANSWER_FIELDS)
+_PRESENTATION_COLUMNS = (*PLACE_FIELDS, "block", "repeat", "showing", *_STIMULUS)
+
+RAW_FILES = ("raters.csv", "stimuli.csv", "presentations.csv", "answers.csv", "withdrawn.csv", "events.csv")
+"""What an import reads; everything else is made from these and the study file."""
+
+FILES = (
+    *("ratings.csv", "ratings_wide.csv", "calibration.csv", "sureal.json"),
+    *RAW_FILES,
+    *("study.toml", "study.json", "simulation.json", "codebook.md", "manifest.json"),
+)
+
+
+def export_files(database: Database, study: OpenStudy, simulation: bytes | None = None) -> dict[str, bytes]:
+    """Name -> bytes of every file of the export. The same database gives the same bytes.
+
+    Invites, their hashes and the study's secret are not exported.
+    """
+    answers = read_answers(database)
+    answers.insert(0, "study", study.name)
+    rating = answers["phase"] == Phase.RATING.value
+    ratings = answers[rating]
+    files: dict[str, bytes] = {
+        "ratings.csv": _csv(ratings, RATINGS_COLUMNS),
+        "ratings_wide.csv": _wide(ratings),
+        "calibration.csv": _csv(answers[~rating], _PRACTICE_COLUMNS),
+        "sureal.json": _sureal(ratings, study),
+        "raters.csv": _csv(read_raters(database), RATER_FIELDS),
+        "stimuli.csv": _csv(read_stimuli(database)),
+        "presentations.csv": _csv(read_presentations(database), _PRESENTATION_COLUMNS),
+        "answers.csv": _csv(answers, _ANSWER_COLUMNS),
+        "withdrawn.csv": _csv(read_answers(database, withdrawn=True), (*_ANSWER_COLUMNS, "withdrawn_ms")),
+        "events.csv": _csv(read_events(database)),
+        "study.toml": study.config_toml.encode(),
+        "study.json": _json(
+            {
+                "format": FORMAT,
+                "name": study.name,
+                "seed": study.config.seed,
+                "order_algorithm": ORDER_ALGORITHM,
+                "left_out": study.left_out,
+                "synthetic": study.synthetic,
+            }
+        ),
+    }
+    if simulation is not None:
+        files["simulation.json"] = simulation
+    files["codebook.md"] = _codebook(study, len(ratings)).encode()
+    notes = ["synthetic ratings: drawn by a program, not given by people"] if study.synthetic else []
+    manifest = make_manifest(
+        kind="ratings of a study",
+        config=json.loads(study.config.model_dump_json()),
+        seed=study.config.seed,
+        inputs={"study.toml": hashlib.sha256(files["study.toml"]).hexdigest()},
+        outputs={name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
+        notes=notes,
+        # the command line differs between an export and the export of its import; the data do not
+        command=["mos_app", "export"],
+        ratings=len(ratings),
+    )
+    files["manifest.json"] = _json(manifest)
+    return files
+
+
+def zip_bytes(files: dict[str, bytes]) -> bytes:
+    """A zip of these files, the same bytes every time."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, _ZIP_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, files[name])
+    return buffer.getvalue()
+
+
+def export_study(workspace: Workspace) -> Path:
+    """Writes ``export/`` and ``export.zip`` into the study's folder; returns the zip's path."""
+    folder = workspace.folder
+    simulation = folder.path / "simulation.json"
+    files = export_files(
+        workspace.database, workspace.study, simulation.read_bytes() if simulation.is_file() else None
+    )
+    for name, data in files.items():
+        write_bytes(folder.export / name, data)
+    for stale in set(FILES) - set(files):
+        (folder.export / stale).unlink(missing_ok=True)
+    write_bytes(folder.export_zip, zip_bytes(files))
+    return folder.export_zip
+
+
+_INTEGERS = frozenset(
+    {"consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms"}
+    | {"window_width", "window_height", "screen_width", "screen_height"}
+)
+"""Columns of whole numbers that may be empty (pandas would write them as floats)."""
+
+_FLAGS = frozenset({"hidden", "excluded", "flagged", "synthetic"})
+
+
+def _csv(frame: pd.DataFrame, columns: tuple[str, ...] | None = None) -> bytes:
+    table = frame[list(columns)].copy() if columns is not None else frame.copy()
+    for name in table.columns:
+        if name in _INTEGERS:
+            table[name] = table[name].astype("Int64")
+        elif name in _FLAGS:
+            # 0, 1 or, where it was not measured, nothing
+            table[name] = table[name].astype("boolean").astype("Int64")
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _wide(ratings: pd.DataFrame) -> bytes:
+    """One row per stimulus and repeat, one column per rater."""
+    if ratings.empty:
+        return b"dataset,image,method,repeat\n"
+    table = ratings.pivot(index=[*_STIMULUS, "repeat"], columns="rater", values="score").astype("Int64")
+    return table.reset_index().to_csv(index=False, lineterminator="\n").encode()
+
+
+def _sureal(ratings: pd.DataFrame, study: OpenStudy) -> bytes:
+    """The data set format of sureal: contents, and versions with each rater's score.
+
+    Excluded raters and repeated showings are left out. ``path`` holds the stimulus's name.
+    """
+    kept = ratings[(~ratings["excluded"].astype(bool)) & (ratings["repeat"] == 0)]
+    contents = sorted(
+        {(dataset, image) for dataset, image in zip(kept["dataset"], kept["image"], strict=True)}
+    )
+    numbers = {content: number for number, content in enumerate(contents)}
+    reference = study.config.calibration.high
+    versions = []
+    for asset, ((dataset, image, method), votes) in enumerate(kept.groupby(list(_STIMULUS), sort=True)):
+        versions.append(
+            {
+                "asset_id": asset,
+                "content_id": numbers[dataset, image],
+                "path": f"{dataset}/{image}/{method}",
+                "os": {str(r): int(s) for r, s in zip(votes["rater"], votes["score"], strict=True)},
+            }
+        )
+    return _json(
+        {
+            "dataset_name": study.name,
+            "ref_score": 5.0,
+            "ref_videos": [
+                {
+                    "content_id": number,
+                    "content_name": f"{dataset}/{image}",
+                    "path": f"{dataset}/{image}/{reference}",
+                }
+                for (dataset, image), number in numbers.items()
+            ],
+            "dis_videos": versions,
+        }
+    )
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def _codebook(study: OpenStudy, votes: int) -> str:
+    told = "**Synthetic: these ratings were drawn by a program.**\n\n" if study.synthetic else ""
+    words = "1 bad, 2 poor, 3 fair, 4 good, 5 excellent"
+    return f"""# Codebook of the study {study.name}
+
+{told}{votes} ratings. Times are milliseconds since 1970-01-01 UTC; lengths of time are milliseconds.
+
+| file | one row per | holds |
+| --- | --- | --- |
+| ratings.csv | valid vote | what tables and tests read |
+| ratings_wide.csv | stimulus and showing | one column per rater |
+| sureal.json | stimulus | the same without excluded raters and repeats, in sureal's format |
+| calibration.csv | practice answer | labelled examples, scored checks, warm-ups; never analysed as votes |
+| raters.csv | rater | pseudonym, answers to the questions, viewing check, marks |
+| stimuli.csv | stimulus | size, SHA-256 of the PNG that was shown and of the one it was made from |
+| presentations.csv | planned showing | every rater's order, answered or not |
+| answers.csv | valid answer of any phase | score, times, and the display record |
+| withdrawn.csv | answer taken back by its rater | the same, and when |
+| events.csv | event | the audit log |
+| study.toml, study.json | | the study's configuration, its name, seed and order algorithm |
+| manifest.json | | versions, commit, configuration, SHA-256 of every file |
+
+| column | meaning |
+| --- | --- |
+| rater | pseudonym |
+| dataset, image, method | the stimulus; HR is the original |
+| repeat | 0, or 1 for the second showing of the same stimulus (pilot) |
+| phase | {", ".join(PHASES)} |
+| attempt | of the check (1, 2), or the number of the warm-up |
+| block, position | block from 1; position from 1 in the rater's whole order |
+| score | {words} |
+| response_ms | from the picture's second frame on the screen to the answer |
+| answered_ms | when the server received the answer |
+| showing | 1, or more where the rater took an earlier answer back |
+| nonce | random name of the key press; the same in every delivery of it |
+| excluded | 1: an admin excluded the rater (reversible; see events.csv) |
+| flagged | 1: the rater failed the last attempt at the calibration check |
+| synthetic | 1: the rater is a program |
+| surface | stage; plain (fallback page); synthetic |
+| pixel_ratio | device pixels per CSS pixel |
+| rect_left, rect_top, rect_width, rect_height | the picture on the screen, in device pixels |
+| zoom | pinch zoom, 1 is none |
+| window_*, screen_* | sizes in CSS pixels |
+| hidden | 1: the page was out of sight at some time while the picture was on it |
+| deviations | empty, or: unmeasured, scaled, offgrid, zoomed, hidden, cropped |
+| sha256, source_sha256 | of the PNG shown, and of its source in the image store |
+"""
+
+
+# --- import ------------------------------------------------------------------------------------------------
+
+
+def import_study(results: Results, path: Path, *, name: str = "", url: str | None = None) -> str:
+    """Makes a study from an export's zip; exporting it again gives the same bytes. Returns its name.
+
+    The study can be analysed, not served: an export holds no pictures.
+
+    Raises:
+        UserError: not an export, hashes that do not match, or a study of that name exists.
+    """
+    files = read_export(path)
+    config_toml = files["study.toml"].decode()
+    config = parse_study(config_toml, f"{path}: study.toml")
+    try:
+        told = json.loads(files["study.json"])
+        left_out = [(str(dataset), str(method)) for dataset, method in told["left_out"]]
+        images = _image_versions(files["stimuli.csv"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: malformed ({type(error).__name__})", "an export", "export again") from None
+    study = name or str(told["name"])
+    folder = study_folder(results, study)
+    if folder.path.exists():
+        raise UserError(f"{folder.path} exists already", "a new name", "pass --name, or remove the study")
+    studies_root(results).mkdir(parents=True, exist_ok=True)
+    # built aside and moved when it is whole (a PostgreSQL database is left as it is when this fails)
+    with tempfile.TemporaryDirectory(prefix=f".{study}.", dir=studies_root(results)) as aside:
+        part = Results(Path(aside))
+        make_study(
+            part,
+            config.without_methods(set(left_out)),
+            config_toml,
+            name=study,
+            url=url,
+            left_out=left_out,
+            images=images,
+            synthetic=bool(told["synthetic"]),
+            recorded_name=str(told["name"]),
+            log_creation=False,
+        )
+        workspace = open_workspace(part, study, url)
+        try:
+            _restore_rows(workspace, files, path)
+        finally:
+            workspace.close()
+        study_folder(part, study).path.rename(folder.path)
+    return study
+
+
+def _image_versions(stimuli: bytes) -> list[ImageVersions]:
+    return [
+        ImageVersions(
+            str(dataset),
+            str(image),
+            int(versions["width"].iloc[0]),
+            int(versions["height"].iloc[0]),
+            {row["method"]: (row["sha256"], row["source_sha256"]) for row in versions.to_dict("records")},
+        )
+        for (dataset, image), versions in _frame(stimuli).groupby(["dataset", "image"], sort=False)
+    ]
+
+
+def _restore_rows(workspace: Workspace, files: dict[str, bytes], path: Path) -> None:
+    try:
+        restore_raters(
+            workspace.database,
+            _records(files["raters.csv"], _RATER_TYPES),
+            _records(files["presentations.csv"], _PLACE_TYPES),
+        )
+        insert_answers(workspace.database, _records(files["answers.csv"], _ANSWER_TYPES))
+        insert_answers(workspace.database, _records(files["withdrawn.csv"], _ANSWER_TYPES), withdrawn=True)
+        restore_events(workspace.database, _records(files["events.csv"], {"at_ms": int}))
+    except (KeyError, ValueError, TypeError, SQLAlchemyError) as error:
+        raise UserError(
+            f"{path}: its tables contradict each other ({type(error).__name__})", "an export", "export again"
+        ) from None
+    if "simulation.json" in files:
+        write_bytes(workspace.folder.path / "simulation.json", files["simulation.json"])
+    again = export_files(workspace.database, workspace.study, files.get("simulation.json"))
+    differing = [name for name in files if name != "manifest.json" and again[name] != files[name]]
+    if differing:
+        raise UserError(f"{path}: {', '.join(differing)} did not come back as they were", "an export")
+
+
+def read_export(path: Path) -> dict[str, bytes]:
+    """The files of an export's zip, after its names, sizes and hashes were checked.
+
+    Raises:
+        UserError: no zip, foreign or oversized entries, missing files, or another hash than the manifest's.
+    """
+    hint = "the export.zip of a study"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            names = [entry.filename for entry in entries]
+            if len(set(names)) != len(names) or not set(names) <= set(FILES):
+                foreign = sorted(set(names) - set(FILES))[:3]
+                raise UserError(f"{path}: foreign files in the zip {foreign}", hint, "export again")
+            if any(entry.file_size > _MAX_FILE for entry in entries) or (
+                sum(entry.file_size for entry in entries) > _MAX_TOTAL
+            ):
+                raise UserError(f"{path}: too large", f"at most {_MAX_TOTAL:,} bytes", "check the file")
+            files = {entry.filename: archive.read(entry) for entry in entries}
+        manifest = json.loads(files["manifest.json"])
+        hashes = dict(manifest["outputs"])
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, RuntimeError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: not an export ({type(error).__name__})", hint, "export again") from None
+    missing = sorted({*RAW_FILES, "study.toml", "study.json"} - set(files))
+    wrong = [
+        name
+        for name, data in files.items()
+        if name != "manifest.json" and hashlib.sha256(data).hexdigest() != hashes.get(name)
+    ]
+    if missing or wrong:
+        raise UserError(
+            f"{path}: missing {missing or 'nothing'}, changed {wrong or 'nothing'}", hint, "export again"
+        )
+    return files
+
+
+def _flag(text: str) -> bool:
+    return {"0": False, "1": True}[text]
+
+
+_RATER_TYPES: dict[str, Callable[[str], Any]] = {
+    "number": int,
+    "synthetic": _flag,
+    "consent_ms": int,
+    "viewing_ms": int,
+    "instructed_ms": int,
+    "sitting_started_ms": int,
+    "check_attempt": int,
+    "flagged": _flag,
+    "excluded": _flag,
+}
+_PLACE_TYPES: dict[str, Callable[[str], Any]] = dict.fromkeys(
+    ("attempt", "position", "block", "repeat", "showing"), int
+)
+_ANSWER_TYPES: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("attempt", "position", "score", "showing", "response_ms", "answered_ms"), int),
+    **dict.fromkeys(("withdrawn_ms", "window_width", "window_height", "screen_width", "screen_height"), int),
+    **dict.fromkeys(("pixel_ratio", "rect_left", "rect_top", "rect_width", "rect_height", "zoom"), float),
+    "hidden": _flag,
+}
+
+
+def _frame(data: bytes) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+
+
+def _records(data: bytes, types: dict[str, Callable[[str], Any]]) -> list[dict[str, Any]]:
+    """Rows with their types; what is empty and not text is None."""
+    return [
+        {
+            str(name): (types[name](value) if value != "" else None) if name in types else value
+            for name, value in row.items()
+        }
+        for row in _frame(data).to_dict("records")
+    ]

@@ -1,0 +1,125 @@
+"""Stimuli: PNGs from the image store, re-encoded alike, stored under their hashes in the study's folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mos_app.db.studies import ImageVersions
+from mos_app.study.definition import StudyConfig
+from repro.core.atomic import write_bytes
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.imaging.io import png_bytes, read_rgb_u8, sha256_file
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A version of a data set's images that the study shows."""
+
+    dataset: str
+    method: str
+    images: tuple[str, ...]
+
+
+def wanted_versions(config: StudyConfig, results: Results) -> list[Wanted]:
+    """Every (data set, method) of the study with its image names.
+
+    Images that the study does not name are all originals (method ``HR``) in the store.
+
+    Raises:
+        UserError: a data set has no originals, or another number of them than the study says.
+    """
+    wanted = []
+    for part in config.datasets:
+        names = tuple(sorted(part.images)) or _stored(results, part.name)
+        if len(names) != part.count:
+            raise UserError(
+                f"{part.name}: the image store has {len(names)} originals",
+                f"{part.count}",
+                f"python -m repro upscale, then look into {results.images / part.name / 'HR'}",
+            )
+        wanted += [Wanted(part.name, method, names) for method in part.methods]
+    calibration = config.calibration
+    names = _stored(results, calibration.dataset)[: calibration.images]
+    if len(names) != calibration.images:
+        raise UserError(
+            f"{calibration.dataset}: the image store has {len(names)} originals",
+            f"{calibration.images} calibration images",
+            "python -m repro upscale",
+        )
+    wanted += [Wanted(calibration.dataset, method, names) for method in (calibration.low, calibration.high)]
+    return wanted
+
+
+def _stored(results: Results, dataset: str) -> tuple[str, ...]:
+    folder = results.method_folder(dataset, "HR")
+    return tuple(sorted(path.stem for path in folder.glob("*.png") if not path.name.startswith(".")))
+
+
+def missing_methods(config: StudyConfig, results: Results) -> dict[tuple[str, str], list[str]]:
+    """(data set, method) -> names of the images that the store lacks; empty when nothing is missing."""
+    missing = {}
+    for want in wanted_versions(config, results):
+        lacking = [
+            name for name in want.images if not results.image(want.dataset, want.method, name).is_file()
+        ]
+        if lacking:
+            missing[want.dataset, want.method] = lacking
+    return missing
+
+
+def copy_stimuli(config: StudyConfig, results: Results, folder: Path) -> Iterable[ImageVersions]:
+    """Copies every stimulus into ``folder``; yields image after image with the hashes of its versions.
+
+    Each PNG is decoded and encoded again, in RGB, by one encoder: no metadata is left, and neither the
+    file's structure nor its colour type tells the methods apart. The pixels are the store's, bit for bit.
+
+    Raises:
+        UserError: versions of one image differ in size, or a file is no proper image.
+    """
+    by_image: dict[tuple[str, str], list[str]] = {}
+    for want in wanted_versions(config, results):
+        for name in want.images:
+            by_image.setdefault((want.dataset, name), []).append(want.method)
+    for (dataset, name), methods in by_image.items():
+        sizes: dict[str, tuple[int, int]] = {}
+        versions: dict[str, tuple[str, str]] = {}
+        for method in methods:
+            path = results.image(dataset, method, name)
+            pixels_u8 = read_rgb_u8(path)
+            data = png_bytes(pixels_u8)
+            served = hashlib.sha256(data).hexdigest()
+            target = stimulus_path(folder, served)
+            if not target.is_file():
+                write_bytes(target, data)
+            versions[method] = (served, sha256_file(path))
+            sizes[method] = (pixels_u8.shape[1], pixels_u8.shape[0])
+        if len(set(sizes.values())) != 1:
+            told = ", ".join(f"{method} {w} x {h}" for method, (w, h) in sizes.items())
+            raise UserError(
+                f"{dataset}/{name}: versions differ in size ({told})",
+                "the same size for every version of an image",
+                "make the wrong ones again with python -m repro upscale",
+            )
+        width, height = next(iter(sizes.values()))
+        yield ImageVersions(dataset, name, width, height, versions)
+
+
+def stimulus_path(folder: Path, sha256: str) -> Path:
+    """Where the stimulus with this hash lies; the hash is a path only if it is one."""
+    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+        raise UserError(f"stimulus hash {sha256!r}", "64 hexadecimal digits")
+    return folder / f"{sha256}.png"
+
+
+def damaged_stimuli(folder: Path, hashes: Iterable[str]) -> list[str]:
+    """Hashes whose file is missing or has other bytes."""
+    damaged = []
+    for sha256 in sorted(set(hashes)):
+        path = stimulus_path(folder, sha256)
+        if not path.is_file() or sha256_file(path) != sha256:
+            damaged.append(sha256)
+    return damaged

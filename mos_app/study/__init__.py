@@ -1,0 +1,1 @@
+"""A study as plain values and pure functions: its file, orders, progress, viewing conditions, texts."""

@@ -1,0 +1,269 @@
+"""The order in which one rater sees the whole design, a pure function of the seed and the rater's number.
+
+A plain shuffle of the paper's 1128 items puts 8.6 pairs of versions of one image side by side. This one
+guarantees, for every rater:
+
+* every item exactly once;
+* blocks of equal length (within one), and within each block every method equally often (within one);
+* at least ``minimum_distance`` places between two versions of one image, also across blocks;
+* at least ``repeat_distance`` places between the two showings of a repeated stimulus.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mos_app.study.definition import StudyConfig
+from repro.core.errors import UserError
+from repro.core.streams import stream
+
+ORDER_ALGORITHM = "deal-and-arrange-1"
+"""Stored with every study; change it with any change that can move an item."""
+
+_TRIES = 500
+
+
+@dataclass(frozen=True, order=True)
+class Item:
+    """One rating to be given: this version of this image, for the first (0) or second (1) time."""
+
+    dataset: str
+    image: str
+    method: str
+    repeat: int = 0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An item in its place: block from 1, position from 1 within the rater's whole order."""
+
+    item: Item
+    block: int
+    position: int
+
+
+def design_items(config: StudyConfig, images: dict[str, list[str]]) -> list[Item]:
+    """Every item of the study's design, in canonical order.
+
+    Args:
+        config: the study.
+        images: names of the rated images of each data set.
+    """
+    items = [
+        Item(dataset.name, image, method)
+        for dataset in config.datasets
+        for image in sorted(images[dataset.name])
+        for method in dataset.methods
+    ]
+    if config.pilot is not None:
+        items += [
+            Item(config.pilot.dataset, image, config.pilot.method, repeat=1)
+            for image in sorted(images[config.pilot.dataset])
+        ]
+    return items
+
+
+def block_sizes(items: int, blocks: int) -> tuple[int, ...]:
+    """Lengths of the blocks; where they differ (by one), the first ones are longer."""
+    return tuple(items // blocks + (block < items % blocks) for block in range(blocks))
+
+
+def make_order(
+    items: Sequence[Item],
+    *,
+    seed: int,
+    rater: int,
+    blocks: int,
+    minimum_distance: int,
+    repeat_distance: int = 0,
+) -> list[Placed]:
+    """One rater's order, with the guarantees of this module.
+
+    Args:
+        items: the design in canonical order (:func:`design_items`).
+        seed: the study's seed.
+        rater: the rater's number, from 1.
+        blocks: how many blocks.
+        minimum_distance: places between two versions of one image.
+        repeat_distance: places between the two showings of a repeated item.
+
+    Raises:
+        UserError: no such order was found (too few images for the distance).
+    """
+    for attempt in range(_TRIES):
+        rng = stream(seed, "order", ORDER_ALGORITHM, rater, attempt)
+        placed = _try_order(items, rng, blocks, minimum_distance, repeat_distance)
+        if placed is not None:
+            return placed
+    raise UserError(
+        f"no order of {len(items)} items with distance {minimum_distance} was found in {_TRIES} tries",
+        "more images than the distance between versions of one image",
+        "lower order.minimum_distance (or pilot.minimum_distance) in the study file",
+    )
+
+
+def study_order(config: StudyConfig, items: Sequence[Item], rater: int) -> list[Placed]:
+    """:func:`make_order` with the distances, blocks and seed of a study."""
+    return make_order(
+        items,
+        seed=config.seed,
+        rater=rater,
+        blocks=config.order.blocks,
+        minimum_distance=config.order.minimum_distance,
+        repeat_distance=config.pilot.minimum_distance if config.pilot else 0,
+    )
+
+
+def _try_order(
+    items: Sequence[Item], rng: np.random.Generator, blocks: int, distance: int, repeat_distance: int
+) -> list[Placed] | None:
+    placed: list[Placed] = []
+    image_seen: dict[tuple[str, str], int] = {}
+    shown: dict[Item, int] = {}
+    for block, members in enumerate(_deal(items, rng, blocks), start=1):
+        start = len(placed) + 1
+        arranged = _arrange(members, rng, start, image_seen, shown, distance, repeat_distance)
+        if arranged is None:
+            return None
+        placed += [Placed(item, block, start + offset) for offset, item in enumerate(arranged)]
+    return placed
+
+
+def _deal(items: Sequence[Item], rng: np.random.Generator, blocks: int) -> list[list[Item]]:
+    """The items of each block.
+
+    Like cards: method after method is dealt round the blocks without starting over, so that blocks and
+    the methods within them differ by at most one. Of a method that is shown twice, first showings go to
+    the early blocks.
+    """
+    by_method: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        by_method[item.method].append(item)
+    methods = sorted(by_method)
+    longer = len(items) % blocks  # the first blocks are the longer ones, for every rater alike
+    seats = np.concatenate([rng.permutation(longer), longer + rng.permutation(blocks - longer)])
+    dealt: list[list[Item]] = [[] for _ in range(blocks)]
+    card = 0
+    for index in rng.permutation(len(methods)):
+        members = by_method[methods[index]]
+        shuffled = [members[k] for k in rng.permutation(len(members))]
+        shuffled.sort(key=lambda item: item.repeat)  # stable: random within each showing
+        quota = Counter(int(seats[(card + k) % blocks]) for k in range(len(shuffled)))
+        card += len(shuffled)
+        begin = 0
+        for block in range(blocks):
+            dealt[block] += shuffled[begin : begin + quota[block]]
+            begin += quota[block]
+    return dealt
+
+
+def _arrange(
+    members: list[Item],
+    rng: np.random.Generator,
+    start: int,
+    image_seen: dict[tuple[str, str], int],
+    shown: dict[Item, int],
+    distance: int,
+    repeat_distance: int,
+) -> list[Item] | None:
+    """The block's items in a random order that keeps the distances, or None at a dead end.
+
+    Takes the first item of a shuffle that fits. Where an image has only just room for its remaining
+    versions, or a first showing for its repetition, that one is taken first.
+    """
+    remaining = [members[k] for k in rng.permutation(len(members))]
+    versions = Counter((item.dataset, item.image) for item in remaining)
+    here = set(remaining)
+    awaited = {
+        item
+        for item in remaining
+        if item.repeat == 0 and Item(item.dataset, item.image, item.method, 1) in here
+    }
+    end = start + len(members)
+    deadline = end - repeat_distance - len(awaited)
+    arranged: list[Item] = []
+
+    def fits(item: Item, position: int) -> bool:
+        seen = image_seen.get((item.dataset, item.image))
+        if seen is not None and position - seen < distance:
+            return False
+        if item.repeat:
+            first = shown.get(Item(item.dataset, item.image, item.method, 0))
+            return first is not None and position - first >= repeat_distance
+        return True
+
+    for position in range(start, end):
+        left = end - position
+        urgent: set[Item] | None = None
+        if awaited and deadline - position <= len(awaited):
+            urgent = awaited
+        elif (max(versions.values()) - 1) * distance + 1 >= left:
+            tight = {image for image, count in versions.items() if (count - 1) * distance + 1 >= left}
+            urgent = {item for item in remaining if (item.dataset, item.image) in tight}
+        chosen = _first(remaining, position, fits, urgent)
+        if chosen is None:
+            return None
+        item = remaining.pop(chosen)
+        awaited.discard(item)
+        versions[(item.dataset, item.image)] -= 1
+        image_seen[(item.dataset, item.image)] = position
+        shown[item] = position
+        arranged.append(item)
+    return arranged
+
+
+def _first(
+    remaining: list[Item], position: int, fits: Callable[[Item, int], bool], urgent: set[Item] | None
+) -> int | None:
+    if urgent is not None:
+        for index, item in enumerate(remaining):
+            if item in urgent and fits(item, position):
+                return index
+    for index, item in enumerate(remaining):
+        if fits(item, position):
+            return index
+    return None
+
+
+def violations(
+    placed: Sequence[Placed],
+    items: Sequence[Item],
+    *,
+    blocks: int,
+    minimum_distance: int,
+    repeat_distance: int = 0,
+) -> list[str]:
+    """What an order does wrong, in words; empty when all guarantees hold."""
+    wrong = []
+    if Counter(place.item for place in placed) != Counter(items):
+        wrong.append("not every item exactly once")
+    if [place.position for place in placed] != list(range(1, len(items) + 1)):
+        wrong.append("positions are not 1..n")
+    if [place.block for place in placed] != sorted(place.block for place in placed):
+        wrong.append("blocks are mixed")
+    sizes = Counter(place.block for place in placed)
+    if tuple(sizes[block] for block in range(1, blocks + 1)) != block_sizes(len(items), blocks):
+        wrong.append(f"block sizes {dict(sizes)}")
+    per_block = Counter((place.item.method, place.block) for place in placed)
+    for method in {item.method for item in items}:
+        counts = [per_block[method, block] for block in range(1, blocks + 1)]
+        if max(counts) - min(counts) > 1:
+            wrong.append(f"{method} appears {counts} times in the blocks")
+    last: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, str, str], int] = {}
+    for place in placed:
+        image = (place.item.dataset, place.item.image)
+        if image in last and place.position - last[image] < minimum_distance:
+            wrong.append(f"{image} again after {place.position - last[image]}")
+        last[image] = place.position
+        stimulus = (*image, place.item.method)
+        if stimulus in first and place.position - first[stimulus] < repeat_distance:
+            wrong.append(f"{stimulus} repeated after {place.position - first[stimulus]}")
+        if (place.item.repeat == 1) != (stimulus in first):
+            wrong.append(f"{stimulus}: showings out of order")
+        first.setdefault(stimulus, place.position)
+    return wrong

@@ -1,0 +1,103 @@
+"""Live quality control: what the admin sees of each rater, and the MOS so far. Pure functions on frames.
+
+The formulas are those of ``analysis.stats``; here they meet the study's thresholds.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from analysis.stats.intervals import interval, two_way_draws
+from analysis.stats.rater_models import ROUNDING, p910
+from analysis.stats.rater_quality import rater_rows
+from mos_app.study.definition import StudyConfig
+from repro.core.streams import stream
+
+_BOOTSTRAP = 1000
+
+
+def rater_quality(answers: pd.DataFrame, total: int, config: StudyConfig) -> pd.DataFrame:
+    """One row per rater who has voted: how far, how fast, how consistent, and what is out of bounds.
+
+    Args:
+        answers: rating votes (phase ``rating``) as :func:`mos_app.db.tables.read_answers` gives them.
+        total: ratings that one rater gives in all.
+        config: the study, for the thresholds and the calibration's low and high methods.
+
+    Returns:
+        rater, done (share), median_ms, fast (share under ``quality.fast_ms``), run, low_mean, high_mean,
+        correlation (with the mean of the others over the same stimuli), bias, inconsistency (P.910),
+        deviations (share), warnings (in words).
+    """
+    columns = [
+        *("rater", "done", "median_ms", "fast", "run", "low_mean", "high_mean", "correlation"),
+        *("bias", "inconsistency", "deviations", "warnings"),
+    ]
+    if answers.empty:
+        return pd.DataFrame(columns=columns)
+    limits, calibration = config.quality, config.calibration
+    table = answers.pivot_table(
+        index=["dataset", "image", "method", "repeat"], columns="rater", values="score", aggfunc="first"
+    ).astype(float)
+    raters = tuple(str(rater) for rater in table.columns)
+    models = {"P.910": p910(table.to_numpy(), floor=ROUNDING)}
+    rows = []
+    for row in rater_rows(
+        answers, raters, models, low=calibration.low, high=calibration.high, fast_ms=limits.fast_ms
+    ):
+        votes = answers[answers["rater"] == row.rater]
+        deviations = float((votes["deviations"] != "").mean())
+        bounds = {
+            "fast": row.fast_share > limits.fast_share,
+            "long run": row.longest_run > limits.longest_run,
+            f"{calibration.low} rated high": row.low_mean > limits.low_mean_at_most,
+            f"{calibration.high} rated low": row.high_mean < limits.high_mean_at_least,
+            "unlike the others": row.correlation < limits.correlation_at_least,
+            "display": deviations > limits.deviation_share,
+            "calibration failed": bool(votes["flagged"].iloc[0]),
+        }
+        rows.append(
+            {
+                "rater": row.rater,
+                "done": row.votes / total,
+                "median_ms": row.median_ms,
+                "fast": row.fast_share,
+                "run": row.longest_run,
+                "low_mean": row.low_mean,
+                "high_mean": row.high_mean,
+                "correlation": row.correlation,
+                "bias": row.bias,
+                "inconsistency": row.inconsistency,
+                "deviations": deviations,
+                "warnings": ", ".join(name for name, wrong in bounds.items() if wrong),
+            }
+        )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def live_mos(answers: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Mean opinion scores so far, per data set and method, with 95 % intervals.
+
+    The intervals are the analysis's own (raters and images drawn at once), from fewer draws. Excluded raters
+    are left out, repeats too.
+
+    Returns:
+        dataset, method, mos, low, high, votes, images, raters; low and high are NaN where there are fewer
+        than two raters or images.
+    """
+    columns = ["dataset", "method", "mos", "low", "high", "votes", "images", "raters"]
+    kept = (
+        answers[(~answers["excluded"].astype(bool)) & (answers["repeat"] == 0)] if len(answers) else answers
+    )
+    rows = []
+    for (dataset, method), votes in kept.groupby(["dataset", "method"], sort=True):
+        table = votes.pivot_table(index="image", columns="rater", values="score", aggfunc="first")
+        images, raters = table.shape
+        rng = stream(seed, "live MOS", str(dataset), str(method))
+        draws = two_way_draws(images, raters, rng, _BOOTSTRAP)
+        found = interval(table.to_numpy(dtype=float), draws, bounds=(1.0, 5.0))
+        low, high = (math.nan if bound is None else bound for bound in (found.low, found.high))
+        rows.append((dataset, method, found.mean, low, high, len(votes), images, raters))
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,1 @@
+"""The web server: routes for votes and pictures beside Streamlit's pages."""

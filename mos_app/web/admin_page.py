@@ -1,0 +1,208 @@
+"""The admin's page: progress, quality control, MOS so far, exclusions, invites, export, log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from mos_app.db.tables import read_answers, read_events, read_progress, read_raters
+from mos_app.files.archive import export_files, zip_bytes
+from mos_app.study.pilot import pilot_report
+from mos_app.study.progress import Phase
+from mos_app.study.quality import live_mos, rater_quality
+from mos_app.web.service import Service, client_address, current_service
+from repro.core.errors import UserError
+
+_SYNTHETIC = "Synthetic raters: drawn by a program, not given by people."
+
+
+def show_admin() -> None:
+    """Shows the log-in, and to the admin everything else."""
+    service = current_service()
+    if not st.session_state.get("is_admin", False):
+        _show_login(service)
+        return
+    st.html("<style>.stMainBlockContainer { max-width: 1200px; }</style>")
+    study = service.study
+    left, middle, right = st.columns([4, 1, 1], vertical_alignment="bottom")
+    left.header(f"Study {study.name}")
+    if middle.button("Refresh", width="stretch"):
+        st.rerun()
+    if right.button("Log out", width="stretch"):
+        st.session_state["is_admin"] = False
+        st.rerun()
+    if study.synthetic:
+        st.warning(_SYNTHETIC)
+    if study.left_out:
+        st.info("Without: " + ", ".join(f"{dataset}/{method}" for dataset, method in study.left_out))
+    answers = read_answers(service.workspace.database)
+    votes = answers[answers["phase"] == Phase.RATING.value]
+    raters = read_raters(service.workspace.database)
+    _show_progress(service, votes, raters)
+    quality, mos, people, data, events = st.tabs(
+        ["Raters", "MOS so far", "Exclude and invite", "Export", "Log"]
+    )
+    with quality:
+        _show_quality(service, votes, raters)
+    with mos:
+        _show_mos(service, votes)
+    with people:
+        _show_people(service, raters)
+    with data:
+        _show_export(service)
+    with events:
+        _show_log(service)
+
+
+def _show_login(service: Service) -> None:
+    st.header("Administration")
+    if not service.door.configured:
+        st.write("Closed: no password is set on the server (MOS_ADMIN_PASSWORD_HASH).")
+        return
+    with st.form("login"):
+        password = st.text_input("Password", type="password")
+        sent = st.form_submit_button("Log in", type="primary")
+    if not sent:
+        return
+    opened = service.door.opens(password, client_address())
+    if opened:
+        st.session_state["is_admin"] = True
+        st.rerun()
+    elif opened is None:
+        st.error("Too many attempts. Try again in 15 minutes.")
+    else:
+        st.error("That is not the password.")
+
+
+def _show_progress(service: Service, votes: pd.DataFrame, raters: pd.DataFrame) -> None:
+    total = len(service.study.items) * len(raters)
+    finished = int((votes.groupby("rater").size() == len(service.study.items)).sum()) if len(votes) else 0
+    begun = int(raters["consent_ms"].notna().sum())
+    cells = st.columns(4)
+    cells[0].metric("Ratings", f"{len(votes):,} of {total:,}")
+    cells[1].metric("Raters finished", f"{finished} of {len(raters)}")
+    cells[2].metric("Raters begun", f"{begun}")
+    cells[3].metric("Flagged or excluded", f"{int((raters['flagged'] | raters['excluded']).sum())}")
+    st.progress(len(votes) / max(1, total))
+
+
+def _show_quality(service: Service, votes: pd.DataFrame, raters: pd.DataFrame) -> None:
+    table = rater_quality(votes, len(service.study.items), service.study.config)
+    progress = read_progress(service.workspace.database)
+    last = pd.to_datetime(progress.set_index("rater")["last_ms"], unit="ms", utc=True)
+    excluded = raters.set_index("code")["excluded"]
+    table.insert(1, "warnings", table.pop("warnings"))
+    table.insert(3, "last vote", table["rater"].map(last))
+    table.insert(1, "excluded", table["rater"].map(excluded))
+    low, high = service.study.config.calibration.low, service.study.config.calibration.high
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "warnings": st.column_config.TextColumn("warnings", width="medium"),
+            "done": st.column_config.ProgressColumn("done", min_value=0, max_value=1, format="percent"),
+            "last vote": st.column_config.DatetimeColumn("last vote (UTC)", format="YYYY-MM-DD HH:mm"),
+            "median_ms": st.column_config.NumberColumn("median ms", format="%d"),
+            "fast": st.column_config.NumberColumn(
+                f"under {service.study.config.quality.fast_ms} ms", format="percent"
+            ),
+            "run": st.column_config.NumberColumn("longest run"),
+            "low_mean": st.column_config.NumberColumn(f"mean {low}", format="%.2f"),
+            "high_mean": st.column_config.NumberColumn(f"mean {high}", format="%.2f"),
+            "correlation": st.column_config.NumberColumn("corr. with others", format="%.2f"),
+            "bias": st.column_config.NumberColumn("bias (P.910)", format="%.2f"),
+            "inconsistency": st.column_config.NumberColumn("inconsistency (P.910)", format="%.2f"),
+            "deviations": st.column_config.NumberColumn("display deviations", format="percent"),
+        },
+    )
+    waiting = [code for code in raters["code"] if code not in set(table["rater"])]
+    if waiting:
+        st.caption(f"Not one rating yet: {', '.join(waiting)}")
+    st.caption(
+        "The thresholds behind the warnings are in the study file, under [quality]. They exclude nobody."
+    )
+    deviating = votes[votes["deviations"] != ""]
+    kinds = sorted({kind for text in deviating["deviations"] for kind in text.split()})
+    chosen = st.multiselect("Show votes with display deviations", kinds)
+    if chosen:
+        shown = deviating[deviating["deviations"].map(lambda text: bool(set(text.split()) & set(chosen)))]
+        columns = ["rater", "position", "dataset", "image", "score", "pixel_ratio", "zoom", "deviations"]
+        st.dataframe(shown[columns], hide_index=True)
+
+
+def _show_mos(service: Service, votes: pd.DataFrame) -> None:
+    table = live_mos(votes, service.study.config.seed)
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "mos": st.column_config.NumberColumn("MOS", format="%.2f"),
+            "low": st.column_config.NumberColumn("95 % from", format="%.2f"),
+            "high": st.column_config.NumberColumn("to", format="%.2f"),
+        },
+    )
+    st.caption(
+        "Intervals: bootstrap over raters and images at once. Excluded raters and repeated showings are left "
+        "out. Looking at these figures while a study runs and stopping when they please is not a test."
+    )
+    part = service.study.config.pilot
+    if part is not None:
+        st.subheader("Pilot")
+        try:
+            st.text("\n".join(pilot_report(votes, part).lines()))
+        except UserError as error:
+            st.caption(error.got)
+
+
+def _show_people(service: Service, raters: pd.DataFrame) -> None:
+    with st.form("decide", clear_on_submit=True):
+        st.subheader("Exclude or include")
+        code = st.selectbox("Rater", list(raters["code"]), index=None, key="decide_rater")
+        exclude = st.radio("Decision", ["exclude", "include"], horizontal=True) == "exclude"
+        reason = st.text_input("Reason (goes into the log)", max_chars=500)
+        if st.form_submit_button("Decide"):
+            try:
+                (service.registry.exclude if exclude else service.registry.include)(
+                    code or "", reason, "admin"
+                )
+                st.rerun()
+            except UserError as error:
+                st.error(error.got)
+    st.subheader("Invite")
+    code = st.selectbox("Rater", list(raters["code"]), index=None, key="invite_rater")
+    new, end = st.columns(2)
+    if new.button("New link", disabled=code is None, width="stretch"):
+        base = (st.context.url or "").partition("/admin")[0].rstrip("/")
+        st.code(f"{base}/?invite={service.registry.invite(code or '', 'admin')}", language=None)
+        st.caption("Shown once: only its hash is stored. Earlier links stay valid.")
+    if end.button("End this rater's links", disabled=code is None, width="stretch"):
+        st.write(f"{service.registry.revoke(code or '', 'admin')} links ended")
+
+
+def _show_export(service: Service) -> None:
+    st.write("Ratings (long and wide), sureal JSON, codebook, orders, display records, log and hashes.")
+    if st.button("Prepare the zip"):
+        simulation = service.workspace.folder.path / "simulation.json"
+        data = zip_bytes(
+            export_files(
+                service.workspace.database,
+                service.study,
+                simulation.read_bytes() if simulation.is_file() else None,
+            )
+        )
+        service.registry.note("admin", "exported", bytes=len(data))
+        name = f"{service.study.name}-export.zip"
+        st.download_button("Download", data, file_name=name, mime="application/zip", type="primary")
+
+
+def _show_log(service: Service) -> None:
+    events = read_events(service.workspace.database).iloc[::-1].head(500)
+    times = [datetime.fromtimestamp(at / 1000, UTC) for at in events["at_ms"]]
+    events = events.assign(at=times)[["at", "actor", "rater", "kind", "detail"]]
+    st.dataframe(
+        events,
+        hide_index=True,
+        column_config={"at": st.column_config.DatetimeColumn("UTC", format="YYYY-MM-DD HH:mm:ss")},
+    )

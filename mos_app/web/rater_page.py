@@ -1,0 +1,361 @@
+"""The rater's page, a thin view of :func:`mos_app.study.progress.decide`; it keeps only what was clicked."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from mos_app.db.credentials import UnknownInviteError
+from mos_app.db.journal import now_ms
+from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
+from mos_app.db.votes import State
+from mos_app.stage import BAR_HEIGHT, GREY_STEPS, component
+from mos_app.study.definition import LANGUAGES
+from mos_app.study.display import Ballot, DisplayRecord
+from mos_app.study.progress import Kind, Phase
+from mos_app.study.texts import load_texts
+from mos_app.web.routes import PREFIX
+from mos_app.web.service import Service, client_address, current_service
+
+_RECENT_MS = 10 * 60_000
+"""A rater who comes back sooner than this goes straight on within a stretch."""
+
+
+def show_rater() -> None:
+    """Shows the screen that the rater with the link's invite is on."""
+    service = current_service()
+    invite = st.query_params.get("invite", "")
+    if not invite:
+        _message("welcome", "no_invite")
+        return
+    try:
+        state = service.votes.state(invite)
+        language = _language(service, invite)
+        st.session_state["language"] = language
+        _SCREENS[state.screen.kind](_Visit(service, invite, state, language))
+    except UnknownInviteError:
+        if not service.by_client.allows(client_address()):
+            time.sleep(1)
+        _message("invalid_title", "invalid")
+
+
+class _Visit:
+    """One run of the page for one rater."""
+
+    def __init__(self, service: Service, invite: str, state: State, language: str) -> None:
+        self.service = service
+        self.invite = invite
+        self.state = state
+        self.language = language
+        self.texts = load_texts(language)
+
+    def say(self, name: str, **values: Any) -> str:
+        """A text of the page, with values put in."""
+        text: str = self.texts["pages"][name]
+        return text.format(**values) if values else text
+
+
+def _message(title: str, text: str) -> None:
+    """For visitors whose language is not known: every language."""
+    for language in LANGUAGES:
+        pages = load_texts(language)["pages"]
+        st.header(pages[title])
+        st.write(pages[text])
+
+
+def _language(service: Service, invite: str) -> str:
+    languages = service.study.config.languages
+    chosen = service.registry.language(invite) or st.session_state.get("language_choice", "")
+    if chosen in languages:
+        return str(chosen)
+    browser = (st.context.locale or "").partition("-")[0]
+    return browser if browser in languages else languages[0]
+
+
+def _show_consent(visit: _Visit) -> None:
+    config = visit.service.study.config
+    languages = config.languages
+    if len(languages) > 1:
+        st.segmented_control(
+            "Language / Sprache",
+            languages,
+            default=visit.language,
+            format_func=lambda code: load_texts(code)["name"],
+            key="language_choice",
+            label_visibility="collapsed",
+        )
+    st.header(config.title[visit.language])  # type: ignore[index]
+    st.markdown(config.consent.text[visit.language])  # type: ignore[index]
+    agreed = st.checkbox(visit.say("consent_agree"), key="agreed")
+    if st.button(visit.say("continue"), type="primary", disabled=not agreed, key="consent"):
+        visit.service.registry.consent(visit.invite, visit.language)
+        st.rerun()
+
+
+def _show_questions(visit: _Visit) -> None:
+    st.header(visit.say("questions_title"))
+    answers = visit.texts["answers"]
+    chosen = [
+        st.radio(
+            visit.say(name), options, index=None, format_func=answers.__getitem__, key=name, horizontal=True
+        )
+        for name, options in (("age", AGE_BANDS), ("vision", VISIONS), ("display", DISPLAYS))
+    ]
+    complete = all(chosen)
+    if st.button(visit.say("continue"), type="primary", disabled=not complete, key="questions"):
+        age, vision, display = (str(choice) for choice in chosen)
+        visit.service.registry.answer_questions(visit.invite, age, vision, display)
+        st.rerun()
+
+
+def _show_viewing(visit: _Visit) -> None:
+    st.header(visit.say("viewing_title"))
+    st.write(visit.say("viewing_text"))
+    width, height = visit.service.registry.largest_image()
+    result = component("viewing")(
+        key="viewing",
+        data={
+            "steps": [list(step) for step in GREY_STEPS],
+            "width": width,
+            "height": height,
+            "bar": BAR_HEIGHT,
+            "texts": {
+                "patches": visit.say("viewing_patches"),
+                "fits": visit.say("viewing_fits"),
+                "too_small": visit.say("viewing_too_small"),
+            },
+        },
+        default={"measured": None},
+        on_measured_change=lambda: None,
+    )
+    seen = st.segmented_control(visit.say("viewing_question"), list(range(9)), key="patches")
+    if st.button(visit.say("continue"), type="primary", disabled=seen is None, key="viewing_done"):
+        measured = result.measured if isinstance(result.measured, dict) else {}
+        allowed = {
+            name: value
+            for name, value in measured.items()
+            if name in _MEASURED and isinstance(value, (int, float, bool))
+        }
+        visit.service.registry.check_viewing(visit.invite, {**allowed, "patches": int(seen or 0)})
+        st.rerun()
+
+
+_MEASURED = frozenset(
+    {
+        "fits",
+        "pixel_ratio",
+        "window_width",
+        "window_height",
+        "screen_width",
+        "screen_height",
+        "zoom",
+        "colour_depth",
+        "touch",
+    }
+)
+
+
+def _show_instructions(visit: _Visit) -> None:
+    again = visit.state.done > 0
+    st.header(visit.say("instructions_title"))
+    if again:
+        st.info(visit.say("instructions_again"))
+    st.markdown(visit.say("instructions"))
+    if not again:
+        calibration = visit.service.study.config.calibration
+        st.markdown(
+            visit.say("calibration_note", examples=2 * calibration.images, checks=calibration.check_items)
+        )
+    if st.button(visit.say("start"), type="primary", key="instructed"):
+        visit.service.registry.instructed(visit.invite)
+        after = visit.service.votes.state(visit.invite)
+        if after.screen.phase == Phase.EXAMPLE:
+            st.session_state["begun"] = after.key
+        st.rerun()
+    _offer_plain(visit)
+
+
+def _offer_plain(visit: _Visit) -> None:
+    if "plain" not in st.query_params and st.button(visit.say("plain_link"), type="tertiary", key="plain"):
+        st.query_params["plain"] = "1"
+        st.rerun()
+
+
+def _show_retry(visit: _Visit) -> None:
+    st.header(visit.say("retry_title"))
+    st.write(visit.say("retry"))
+    if st.button(visit.say("start"), type="primary", key="retry"):
+        visit.service.registry.retry_check(visit.invite)
+        st.session_state["begun"] = visit.service.votes.state(visit.invite).key
+        st.rerun()
+
+
+def _show_break(visit: _Visit) -> None:
+    @st.fragment(run_every=1)
+    def countdown() -> None:
+        left = max(0, -(-((visit.state.screen.until_ms or 0) - now_ms()) // 1000))
+        if left == 0:
+            st.rerun()
+        after = round(visit.service.study.config.breaks.after_minutes)
+        st.write(visit.say("break", after=after, minutes=left // 60, seconds=f"{left % 60:02d}"))
+
+    st.header(visit.say("break_title"))
+    st.progress(visit.state.done / max(1, visit.state.total), _progress(visit))
+    countdown()
+
+
+def _progress(visit: _Visit) -> str:
+    return visit.say("progress", done=visit.state.done, total=visit.state.total)
+
+
+def _show_stage(visit: _Visit) -> None:
+    state = visit.state
+    under_way = state.place > 1 and now_ms() - (state.last_answer_ms or 0) < _RECENT_MS
+    if st.session_state.get("begun") != state.key and not under_way:
+        _show_card(visit)
+        return
+    if "plain" in st.query_params:
+        _show_plain(visit)
+        return
+    stage = visit.service.study.config.stage
+    component("stage")(
+        key=f"stage-{state.key}",
+        data={
+            "api": PREFIX,
+            "token": visit.invite,
+            "key": state.key,
+            "phase": state.screen.phase.value if state.screen.phase else "",
+            "language": visit.language,
+            "minimum_exposure_ms": stage.minimum_exposure_ms,
+            "gap_ms": stage.gap_ms,
+            "texts": {
+                **visit.texts["stage"],
+                "scores": visit.texts["scale"]["words"],
+                "question": visit.texts["scale"]["question"],
+            },
+        },
+        on_done_change=lambda: None,
+    )
+
+
+def _show_card(visit: _Visit) -> None:
+    """Says what comes next; the stage opens with the button."""
+    state, config = visit.state, visit.service.study.config
+    values = {
+        "block": state.block,
+        "blocks": config.order.blocks,
+        "done": state.done,
+        "total": state.total,
+        "place": state.place,
+        "stretch": state.stretch,
+        "minutes": state.minutes_left,
+    }
+    if state.screen.phase == Phase.RATING:
+        st.header(visit.say("block_title", **values))
+        name = "block_resume" if state.place > 1 else "block_next" if state.done else "block_first"
+        st.write(visit.say(name, **values))
+        st.progress(state.done / max(1, state.total), _progress(visit))
+    elif state.screen.phase == Phase.CHECK:
+        st.header(visit.say("check_title"))
+        st.write(visit.say("check", count=state.stretch))
+    elif state.screen.phase == Phase.WARMUP:
+        st.header(visit.say("warmup_title"))
+        st.write(visit.say("warmup", count=state.stretch))
+    else:
+        calibration = config.calibration
+        st.header(visit.say("instructions_title"))
+        st.markdown(
+            visit.say("calibration_note", examples=2 * calibration.images, checks=calibration.check_items)
+        )
+    begin = "continue" if state.place > 1 else "start"
+    if st.button(visit.say(begin), type="primary", key=f"begin-{state.key}"):
+        st.session_state["begun"] = state.key
+        st.rerun()
+
+
+def _show_plain(visit: _Visit) -> None:
+    """The fallback: an image and five buttons, no bundle. Every vote is marked as unmeasured."""
+    state, item = visit.state, visit.state.current
+    if item is None:
+        return
+    shown = st.session_state.get("plain_item")
+    if shown is None or shown["item"] != item.item:
+        shown = {"item": item.item, "nonce": secrets.token_urlsafe(16), "at": now_ms()}
+        st.session_state["plain_item"] = shown
+    place = visit.texts["stage"]["place"][state.screen.phase.value if state.screen.phase else "rating"]
+    values = {
+        "block": state.block,
+        "place": state.place,
+        "stretch": state.stretch,
+        "minutes": state.minutes_left,
+    }
+    words = visit.texts["scale"]["words"]
+    if item.label is not None:
+        place = visit.texts["stage"]["example"]
+        values |= {"score": item.label, "word": words[item.label - 1]}
+    st.caption(place.format(**values))
+    source = f"{PREFIX}/s/{item.image}.png?invite={visit.invite}"
+    st.html(
+        f'<div style="background:#808080;padding:8px"><img src="{source}" width="{item.width}" '
+        f'height="{item.height}" alt="{visit.texts["stage"]["picture"]}" '
+        'style="image-rendering:pixelated;display:block;margin:auto;max-width:none"></div>'
+    )
+    st.write(visit.texts["scale"]["question"])
+    columns = st.columns(5)
+    for score, (column, word) in enumerate(zip(columns, words, strict=True), start=1):
+        column.button(
+            f"{score} {word}",
+            key=f"{item.item}-{score}",
+            disabled=item.label not in (None, score),
+            on_click=_plain_vote,
+            args=(visit, dict(shown), score),
+            width="stretch",
+        )
+    if state.can_undo:
+        st.button(
+            visit.texts["stage"]["undo"],
+            key=f"undo-{item.item}",
+            on_click=_plain_undo,
+            args=(visit, item.item),
+        )
+    said = st.session_state.pop("plain_said", "")
+    if said:
+        st.caption(visit.say(said))
+
+
+def _plain_vote(visit: _Visit, shown: dict[str, Any], score: int) -> None:
+    ballot = Ballot(
+        item=shown["item"],
+        nonce=shown["nonce"],
+        score=score,
+        response_ms=min(now_ms() - shown["at"], 86_400_000),
+        display=DisplayRecord(surface="plain"),
+    )
+    outcome = visit.service.votes.vote(visit.invite, ballot)
+    said = {"saved": "plain_saved", "repeated": "plain_saved", "early": "plain_early"}
+    st.session_state["plain_said"] = said.get(outcome.verdict, "plain_conflict")
+
+
+def _plain_undo(visit: _Visit, item: str) -> None:
+    visit.service.votes.undo(visit.invite, item)
+
+
+def _show_thanks(visit: _Visit) -> None:
+    st.header(visit.say("thanks_title"))
+    st.write(visit.say("thanks", total=visit.state.total))
+
+
+_SCREENS: dict[Kind, Callable[[_Visit], None]] = {
+    Kind.CONSENT: _show_consent,
+    Kind.QUESTIONS: _show_questions,
+    Kind.VIEWING: _show_viewing,
+    Kind.INSTRUCTIONS: _show_instructions,
+    Kind.RETRY: _show_retry,
+    Kind.BREAK: _show_break,
+    Kind.STAGE: _show_stage,
+    Kind.THANKS: _show_thanks,
+}

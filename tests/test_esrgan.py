@@ -1,0 +1,252 @@
+"""ESRGAN's networks and losses against the authors' own code, and the method on the suite's contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from systems_golden import Case, case, facts, fill, fill_module, relative_error
+from torch import Tensor, nn
+
+from repro.core.errors import UserError
+from repro.core.torchfile import read_state_dict
+from repro.methods.layouts import recognise
+from repro.nn.discriminators import VGGStyleDiscriminator
+from repro.nn.losses import adversarial, discriminator
+from repro.nn.losses_relative import Relativistic, l1, relativistic_discriminator, relativistic_generator
+from repro.nn.plain_residual import MSRResNet, RankSRGANGenerator
+from repro.nn.rrdb import RRDBNet
+
+TOLERANCES = ((torch.float64, 1e-6), (torch.float32, 1e-5))
+
+
+def rrdbnet(settings: dict[str, int]) -> RRDBNet:
+    return RRDBNet(
+        settings["num_block"], settings["num_feat"], settings["num_grow_ch"], settings["scale"]
+    ).eval()
+
+
+def msrresnet(settings: dict[str, int]) -> MSRResNet:
+    return MSRResNet(settings["num_block"], settings["num_feat"], settings["upscale"]).eval()
+
+
+def agree(network: nn.Module, golden: Case, gain: float = 1.0) -> None:
+    assert sum(p.numel() for p in network.parameters()) == golden.facts["parameters"]
+    for dtype, tolerance in TOLERANCES:
+        golden.check_weights(fill_module(network.to(dtype), gain=gain))
+        with torch.no_grad():
+            y = network(golden.given().to(dtype))
+        assert relative_error(y, golden.expected()) < tolerance, dtype
+
+
+@pytest.mark.parametrize("name", ["full_x4", "small_x4_0", "small_x4_1", "small_x2", "small_x1"])
+def test_rrdbnet_is_the_authors(name: str) -> None:
+    golden = case("rrdbnet", name)
+    agree(rrdbnet(golden.settings), golden)
+
+
+@pytest.mark.parametrize("name", ["full_x4", "small_x4_0", "small_x4_1", "small_x3", "small_x2"])
+def test_msrresnet_is_the_authors(name: str) -> None:
+    golden = case("msrresnet", name)
+    agree(msrresnet(golden.settings), golden)
+
+
+@pytest.mark.parametrize("name", ["full128", "small128", "small128_train", "small256"])
+def test_the_discriminator_and_its_gradient_are_the_authors(name: str) -> None:
+    golden = case("vggdisc", name)
+    network = VGGStyleDiscriminator(golden.settings["input_size"], golden.settings["num_feat"])
+    assert sum(p.numel() for p in network.parameters()) == golden.facts["parameters"]
+    network.double().train("train" in golden.facts["mode"])
+    golden.check_weights(fill_module(network, gain=1.5))
+    x = golden.given().requires_grad_()
+    y = network(2 * x - 1)
+    assert relative_error(y, golden.expected()) < 1e-6
+    if network.training:
+        state = network.state_dict()
+        for key in golden.facts["outputs"].keys() - {"y"}:
+            assert relative_error(state[key], golden.expected(key)) < 1e-6, key
+    else:
+        (gradient,) = torch.autograd.grad(y.sum(), x)
+        assert relative_error(gradient[..., :9, :9], golden.expected("dsumy_dx_corner")) < 1e-6
+        with torch.no_grad():
+            y = network.float()(2 * x.float() - 1)
+        assert relative_error(y, golden.expected()) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["ragan", "ragan_weight1", "ragan_pix", "vanilla"])
+def test_gan_losses_and_their_gradients_are_basicsrs(name: str) -> None:
+    golden = case("gan_losses_basicsr", name)
+    r, f = golden.given("r").requires_grad_(), golden.given("f").requires_grad_()
+    weight, pixel = golden.facts["gan_weight"], golden.facts["pixel_l1_weight"]
+    vanilla = name == "vanilla"
+    of_g = weight * (adversarial(f) if vanilla else relativistic_generator(r, f, "basicsr"))
+    assert relative_error(of_g, golden.expected("l_g_gan")) < 1e-6
+    of_g = of_g + (pixel * l1(f, r.detach()) if pixel else 0)
+    (gradient,) = torch.autograd.grad(of_g, f)
+    assert relative_error(gradient, golden.expected("g_of_G_wrt_f")) < 1e-6
+    of_d = discriminator(r, f) if vanilla else relativistic_discriminator(r, f, "basicsr")
+    expected = golden.expected("l_d_real") + golden.expected("l_d_fake")
+    assert relative_error(of_d, expected) < 1e-6
+    wrt_r, wrt_f = torch.autograd.grad(of_d, (r, f))
+    assert relative_error(wrt_r, golden.expected("g_of_D_wrt_r")) < 1e-6
+    assert relative_error(wrt_f, golden.expected("g_of_D_wrt_f")) < 1e-6
+
+
+def test_the_papers_relativistic_losses_are_its_formulas() -> None:
+    r, f = torch.randn(6, 1, dtype=torch.float64), torch.randn(6, 1, dtype=torch.float64)
+    real, fake = torch.sigmoid(r - f.mean()), torch.sigmoid(f - r.mean())  # D_Ra(x_r, x_f), D_Ra(x_f, x_r)
+    of_d = -real.log().mean() - (1 - fake).log().mean()
+    of_g = -(1 - real).log().mean() - fake.log().mean()
+    torch.testing.assert_close(relativistic_discriminator(r, f), of_d)
+    torch.testing.assert_close(relativistic_generator(r, f), of_g)
+    torch.testing.assert_close(relativistic_generator(r, f, "basicsr"), of_g / 2)
+
+
+def test_paper_and_basicsr_differ_in_ds_gradient_by_the_means() -> None:
+    def gradients(form: Relativistic) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(1)
+        r, f = (torch.randn(5, 1, dtype=torch.float64, generator=generator).requires_grad_() for _ in "rf")
+        return list(torch.autograd.grad(relativistic_discriminator(r, f, form), (r, f)))
+
+    paper, basicsr, mmsr = gradients("paper"), gradients("basicsr"), gradients("mmsr")
+    for ours, theirs in zip(paper, mmsr, strict=True):
+        torch.testing.assert_close(ours, 2 * theirs)
+    assert not torch.allclose(paper[0], 2 * basicsr[0], rtol=1e-3)
+
+
+def test_the_dense_blocks_start_at_a_tenth_of_hes() -> None:
+    network = RRDBNet(blocks=2)
+    network.initialise(0, "generator")
+    weight = network.body[1].rdb2.conv3.weight  # type: ignore[union-attr]
+    assert isinstance(weight, Tensor)
+    assert float(weight.detach().std()) == pytest.approx(0.1 * (2 / (128 * 9)) ** 0.5, rel=0.02)
+    assert float(network.conv_body.weight.detach().abs().max()) <= 1 / (64 * 9) ** 0.5
+    again = RRDBNet(blocks=2)
+    again.initialise(0, "generator")
+    for one, other in zip(network.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("network", [RRDBNet(1, 6, 4), RRDBNet(1, 6, 4, 2), MSRResNet(2, 6)])
+def test_no_pixel_beyond_the_radius_is_looked_at(network: RRDBNet | MSRResNet) -> None:
+    network.initialise(0, "generator")
+    for p in network.parameters():
+        p.data.mul_(3)  # dense blocks start small: what lies far would else drown in rounding
+    radius, scale = network.radius, 2 if getattr(network, "unshuffle", 1) == 2 else 4
+    side = 2 * radius + 8 - (2 * radius) % 4
+    x = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
+    centre = network.double()(x)[..., scale * (side // 2), scale * (side // 2)].abs().sum()
+    (gradient,) = torch.autograd.grad(centre, x)
+    rows = gradient.abs().amax((0, 1, 3)).nonzero()
+    assert side // 2 - radius <= int(rows.min()) <= side // 2 - radius + 2 * (5 - scale)
+    assert int(rows.max()) <= side // 2 + radius
+
+
+def test_every_layout_gives_the_authors_picture_and_settings(tmp_path: Path) -> None:
+    told = facts("esrgan_layouts")
+    for name, column in (("A_model_sub", 0), ("B_RRDB_trunk", 1)):
+        golden = case("esrgan_layouts", name)
+        state = {
+            row[column]: torch.from_numpy(
+                fill(row[column], tuple(row[3]), "weight" if len(row[3]) > 1 else "bias")
+            )
+            for row in told["keys_full_size_A_B_C_shape"]
+        }
+        found = recognise(state)
+        assert found is not None
+        assert (found.network, found.blocks, found.channels, found.growth, found.scale) == (
+            "rrdb",
+            23,
+            64,
+            32,
+            4,
+        )
+        network = RRDBNet().eval()
+        network.load_state_dict(found.tensors)
+        with torch.no_grad():
+            y = network.double()(golden.given())
+        assert relative_error(y, golden.expected()) < 1e-6
+        assert set(found.tensors) == {row[2] for row in told["keys_full_size_A_B_C_shape"]}
+
+
+@pytest.mark.parametrize(("scale", "channels", "growth"), [(4, 6, 4), (2, 5, 3), (1, 4, 2)])
+def test_settings_are_read_from_shapes(scale: int, channels: int, growth: int) -> None:
+    found = recognise(RRDBNet(2, channels, growth, scale).state_dict())
+    assert found is not None
+    assert (found.blocks, found.channels, found.growth, found.scale) == (2, channels, growth, scale)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_msrresnet_and_ranksrgans_generator_are_told_by_their_names(scale: int) -> None:
+    for network, name in (
+        (MSRResNet(2, 6, scale), "msrresnet"),
+        (RankSRGANGenerator(2, 6, scale), "ranksrgan"),
+    ):
+        ours = network.state_dict()
+        theirs = {
+            key.replace("body.", "recon_trunk.", 1) if key.startswith("body.") else
+            key.replace("conv_body", "LRconv").replace("conv_hr", "HRconv"): value
+            for key, value in ours.items()
+        }  # fmt: skip
+        for state in (ours, theirs):
+            found = recognise(state)
+            assert found is not None
+            assert (found.network, found.blocks, found.channels, found.scale) == (name, 2, 6, scale)
+            assert set(found.tensors) == set(ours)
+
+
+def test_a_file_that_lacks_a_block_is_refused() -> None:
+    state = RRDBNet(3, 4, 2).state_dict()
+    with pytest.raises(UserError, match=r"body\.1"):
+        recognise({name: value for name, value in state.items() if not name.startswith("body.1.")})
+    assert recognise({"features.0.weight": torch.zeros(1)}) is None
+
+
+@pytest.mark.parametrize("how", ["zip", "legacy", "params", "ema", "module", "safetensors"])
+def test_every_wrapping_of_a_state_dict_is_read(how: str, tmp_path: Path) -> None:
+    state = RRDBNet(1, 4, 2).state_dict()
+    other = {name: value + 1 for name, value in state.items()}
+    path = tmp_path / ("weights.safetensors" if how == "safetensors" else "weights.pth")
+    if how == "safetensors":
+        save_file(state, path)
+    else:
+        whole = {
+            "params": {"params": state},
+            "ema": {"params": other, "params_ema": state},
+            "module": {f"module.{name}": value for name, value in state.items()},
+        }.get(how, state)
+        torch.save(whole, path, _use_new_zipfile_serialization=how != "legacy")
+    found = read_state_dict(path)
+    assert set(found) == set(state)
+    assert all(torch.equal(found[name], state[name]) for name in state)
+
+
+def test_tensors_tagged_for_a_gpu_come_to_the_cpu(tmp_path: Path) -> None:
+    state = {"conv_first.weight": torch.arange(6.0).reshape(2, 3)}
+    path = tmp_path / "gpu.pth"
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    tagged = path.read_bytes().replace(b"\x03\x00\x00\x00cpu", b"\x06\x00\x00\x00cuda:0")
+    assert tagged != path.read_bytes()
+    path.write_bytes(tagged)
+    found = read_state_dict(path)["conv_first.weight"]
+    assert found.device.type == "cpu"
+    assert torch.equal(found, state["conv_first.weight"])
+
+
+class _Payload:
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return exec, ("raise SystemExit('run by a file')",)
+
+
+@pytest.mark.parametrize("what", ["code", "list", "number", "text", "missing"])
+def test_what_is_no_state_dict_is_refused_and_never_run(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    if what == "text":
+        path.write_text("weights")
+    elif what != "missing":
+        torch.save({"code": {"a": _Payload()}, "list": [1], "number": {"lr": 0.1}}[what], path)
+    with pytest.raises(UserError):
+        read_state_dict(path)

@@ -10,7 +10,6 @@ import typer
 from repro.cli import common
 from repro.cli.train import train_variant
 from repro.core.errors import UserError
-from repro.methods import variants
 
 
 def ablation(
@@ -21,7 +20,7 @@ def ablation(
     skip: Annotated[str, typer.Option("--skip", help="The long skip connection: on, off or both.")] = "both",
     profile: common.ProfileOption = "quick",
     seed: common.SeedOption = 0,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="field=value; several times.")] = None,
+    settings: common.SettingsOption = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Scored on (default: BSD100).")] = None,
     data: common.DataOption = None,
     train_root: common.TrainRootOption = None,
@@ -37,7 +36,8 @@ def ablation(
     from repro.core.device import resolve_device
     from repro.data.benchmarks import SAMPLE, available_datasets
     from repro.data.prepare import prepare_data
-    from repro.experiments.ablation import BLOCKS, Ablated, configurations, forward_ms, measure, write_csv
+    from repro.experiments.ablation import BLOCKS, ablated_runs, forward_ms, measure, write_csv
+    from repro.methods.variants import configure
 
     out = common.console()
     layout = common.results_layout(results)
@@ -46,26 +46,26 @@ def ablation(
     if skips is None:
         raise UserError(f"--skip {skip}", "on, off or both", "--skip both")
     scored = dataset or ("BSD100" if "BSD100" in available_datasets(root) else SAMPLE)
-    base = variants.configure("SRResNet-MSE", profile, seed).with_settings(settings or [])
-    configs = configurations(base, tuple(blocks or BLOCKS), skips)
+    base = configure("SRResNet-MSE", profile, seed).with_settings(settings or [])
+    runs = ablated_runs(base, tuple(blocks or BLOCKS), skips)
     if dry_run:
-        for config in configs:
-            out.print(f"B = {config.residual_blocks}, skip {config.long_skip}: {config.updates:,} updates")
+        for depth, skipping, config in runs:
+            out.print(f"B = {depth}, skip {skipping}: {config.schedule.updates:,} updates")
         return
-    packed = prepare_data(layout, root, train_root, base.validation_images, base.crop_hr, out)
+    packed = prepare_data(layout, root, train_root, base.logging.validation_images, base.data.crop_hr, out)
     where = resolve_device(device)
     rows: list[dict[str, object]] = []
-    for config in configs:
-        folder = train_variant(out, config, layout, root, train_root, device, None, "auto", None, data=packed)
-        ablated = Ablated(config, folder / "generator.safetensors")
-        score = measure(ablated, scored, root, device)
-        milliseconds = forward_ms(ablated.generator, where)
+    for depth, skipping, config in runs:
+        folder = train_variant(out, config, layout, root, train_root, device, None, "auto", data=packed)
+        generator = folder / "generator.safetensors"
+        score = measure(generator, scored, root, device)
+        milliseconds = forward_ms(generator, where)
         rows.append(
             {
-                "blocks": config.residual_blocks,
-                "skip": "on" if config.long_skip else "off",
+                "blocks": depth,
+                "skip": "on" if skipping else "off",
                 "profile": config.profile,
-                "updates": config.updates,
+                "updates": config.schedule.updates,
                 "dataset": scored,
                 "psnr_db": f"{score.psnr_db:.6g}",
                 "ssim": f"{score.ssim:.6g}",
@@ -73,8 +73,6 @@ def ablation(
                 "run": folder.name,
             }
         )
-        out.print(
-            f"B = {config.residual_blocks}, skip {config.long_skip}: {score.psnr_db:.2f} dB on {scored}"
-        )
+        out.print(f"B = {depth}, skip {skipping}: {score.psnr_db:.2f} dB on {scored}")
         write_csv(layout.root / "ablation.csv", rows)
     common.finished(out, layout.root / "ablation.csv")

@@ -34,7 +34,7 @@ def bench(
 ) -> None:
     """Measure speed against plain baselines in the same run; JSON and a table in `results/bench`.
 
-    `metrics`: scoring. `data`: crops from the bank. `infer`: enlarging. `train`: updates (with
+    `metrics`: scoring. `data`: crops from the packed dataset. `infer`: upscaling. `train`: updates (with
     `--device cuda`: eager, autocast, compiled and graph-captured, with the fraction of peak).
     `precision`: whether bfloat16 keeps the float32 loss curve (300 updates, three seeds; minutes).
     `terms` (not in `all`): what each loss term weighs where an SRGAN starts, from the finished SRResNet-MSE
@@ -71,6 +71,8 @@ def _run(
     updates: int,
     out: Any,
 ) -> dict[str, Any]:
+    from repro.methods.variants import configure
+
     if name == "metrics":
         from repro.experiments.bench.metrics import run as metrics
 
@@ -84,15 +86,15 @@ def _run(
 
         return infer(results, device)
     if name == "train":
-        from repro.experiments.bench.train import VARIANTS
         from repro.experiments.bench.train import run as train
 
-        return train(results, device, updates, variants or VARIANTS, out.print)
+        return train(results, device, updates, [configure(name, "paper") for name in variants], out.print)
     from repro.data.prepare import prepare_data
     from repro.experiments.bench.precision import run as precision
 
     packed = prepare_data(Results(results), common.data_root(data), None, 24, 96, out)
-    return precision(results, packed, report=out.print)
+    config = configure("SRResNet-MSE", "cpu").but(data={"batch_size": 4})
+    return precision(results, packed, config, report=out.print)
 
 
 def _terms(
@@ -100,12 +102,14 @@ def _terms(
 ) -> dict[str, Any]:
     from repro.data.prepare import prepare_data
     from repro.experiments.bench.loss_terms import run
+    from repro.methods.variants import configure
     from repro.train.finished import the_run
     from repro.train.run import VGGSource
 
     start = the_run(results, "SRResNet-MSE", profile)
     packed = prepare_data(results, common.data_root(data), None, 24, 96, out)
-    return run(results, packed, start, VGGSource(vgg_weights, convention, download=True))
+    config = configure("SRGAN-MSE", start.profile, start.seed)
+    return run(results, packed, config, start, VGGSource(vgg_weights, convention, download=True))
 
 
 def _print(out: Any, measured: dict[str, Any]) -> None:

@@ -28,6 +28,10 @@ DataOption = Annotated[
 ]
 ProfileOption = Annotated[str, typer.Option("--profile", help="quick (minutes), cpu (a night) or paper.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The one seed of every random draw.")]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="field=value of the configuration; may be given several times."),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 VGGOption = Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -11,81 +10,61 @@ from rich.console import Console
 from rich.markup import escape
 
 from repro.cli import common
+from repro.cli.upscalers import Wanted, named_upscaler
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.progress import FilesBar
 from repro.imaging.tiling import OnPart
-from repro.inference.methods import INTERPOLATIONS, Method, srcnn, trained
-from repro.methods.config import Arithmetic
+from repro.inference.upscaler import Options, Upscaler
 
 DEFAULT_METHODS = ("SRGAN-VGG54", "SRGAN-VGG22")
 """Without --method, or with SRGAN: the paper's variant, or the nearest to it that has weights."""
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Which weights the user asked for; None where nothing was said.
-
-    Attributes:
-        method: a method's name.
-        weights: a file.
-        profile, seed: of the run.
-        shipped: those that come with the repository, whatever runs there are.
-    """
-
-    method: str | None = None
-    weights: Path | None = None
-    profile: str | None = None
-    seed: int | None = None
-    shipped: bool = False
-
-
-def photo_method(
+def photo_upscaler(
     out: Console,
+    name: str | None,
+    weights: Path | None,
     wanted: Wanted,
     results: Results,
     data_root: Path,
-    device: str,
-    arithmetic: Arithmetic,
-    tile: int | None,
-    on_part: OnPart,
-) -> Method:
-    """The method of a name or a weights file; tells the weights' origin, licence and limits."""
-    from repro.core import tensorfile as checkpoint
-    from repro.inference.weights import Weights, find_weights, statement, trained_variants
+    options: Options,
+) -> Upscaler:
+    """The upscaler of a name or a weights file; tells the weights' origin, licence and limits."""
+    from repro.core import tensorfile
+    from repro.inference.loading import trained_upscaler
+    from repro.inference.weights import Weights, statement, trained_variants
 
-    name = wanted.method
-    if wanted.weights is None and name in INTERPOLATIONS:
-        return INTERPOLATIONS[name]()
-    if wanted.weights is None and name == "SRCNN":
-        out.print("weights: SRCNN by its authors (research use only)")
-        return srcnn(data_root, device, tile, on_part)
-    if wanted.weights is not None:
-        found = Weights(wanted.weights, "given")
+    found: Weights | None
+    if weights is not None:
+        found = Weights(weights, "given")
+        upscaler: Upscaler = trained_upscaler(weights, options)
     else:
         if name is None or name.lower() == "srgan":
-            there = trained_variants(results, wanted.shipped)
-            name = next((variant for variant in DEFAULT_METHODS if variant in there), DEFAULT_METHODS[0])
-        found = find_weights(name, results, wanted.profile, wanted.seed, wanted.shipped)
-    _, metadata = checkpoint.load(found.path)
-    for line in statement(found, metadata):
-        out.print(line, markup=False)
-    return trained(found.path, device, arithmetic, tile, on_part=on_part)
+            have = trained_variants(results, wanted.shipped)
+            name = next((variant for variant in DEFAULT_METHODS if variant in have), DEFAULT_METHODS[0])
+        upscaler, found = named_upscaler(name, results, data_root, options, wanted)
+        if name == "SRCNN":
+            out.print("weights: SRCNN by its authors (research use only)")
+    if found is not None:
+        for line in statement(found, tensorfile.load(found.path)[1]):
+            out.print(line, markup=False)
+    return upscaler
 
 
 def upscale_photos(
     inputs: list[str],
     out_folder: Path | None,
-    make_method: Callable[[OnPart], Method],
+    make: Callable[[OnPart], Upscaler],
     force: bool,
     dry_run: bool,
     out: Console,
 ) -> None:
-    """Enlarges files, folders and globs into a folder; a bad file does not stop the others.
+    """Upscales files, folders and globs into a folder; a bad file does not stop the others.
 
     Raises:
         UserError: options or paths that cannot be; nothing was done then.
-        typer.Exit: code 1 if some file could not be enlarged.
+        typer.Exit: code 1 if some file could not be upscaled.
     """
     from repro.inference.photos import find_jobs, run_job
 
@@ -98,12 +77,12 @@ def upscale_photos(
         return
     failed = 0
     files = FilesBar(out, len(jobs))
-    method = make_method(files.part)
+    upscaler = make(files.part)
     with files.progress:
         for job in jobs:
             files.next_file(job.source.name)
             try:
-                (height, width), remarks = run_job(job, method, force)
+                (height, width), remarks = run_job(job, upscaler, force)
                 about = "".join(f" ({remark})" for remark in remarks)
                 out.print(f"{job.target}: {width} x {height}{about}", markup=False)
             except (UserError, OSError, MemoryError, RuntimeError) as error:
@@ -116,7 +95,7 @@ def upscale_photos(
                 Console(stderr=True, soft_wrap=True, highlight=False).print(
                     f"[bold red]failed[/] {escape(text)}"
                 )
-    out.print(f"{len(jobs) - failed} of {len(jobs)} enlarged by {method.name}")
+    out.print(f"{len(jobs) - failed} of {len(jobs)} upscaled by {upscaler.name}")
     if failed:
         raise typer.Exit(1)
     common.finished(out, out_folder)

@@ -9,13 +9,14 @@ import typer
 from rich.console import Console
 
 from repro.cli import common
-from repro.cli.enlarging import enlarge_datasets, score_store
 from repro.cli.export import half_of
 from repro.cli.importing import import_references
+from repro.cli.upscalers import score_store, upscale_datasets
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.paths import Results
-from repro.inference.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
+from repro.inference.upscaler import Options, Upscaler, direct_upscaler
+from repro.methods import DIRECT
 from repro.papers.srgan import DATASETS, VARIANTS
 
 RECORDS = ("config.json", "manifest.json", "log.jsonl", "timing.jsonl")
@@ -36,20 +37,21 @@ def publish(
     ] = None,
     device: common.DeviceOption = "auto",
     scores_only: Annotated[
-        bool, typer.Option("--scores-only", help="Keep `weights/` as it is; enlarge and score with it.")
+        bool, typer.Option("--scores-only", help="Keep `weights/` as it is; upscale and score with it.")
     ] = False,
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Put the generators of one profile into `results/published`, and score what those files give.
 
     Kernels become float16 (or bfloat16) where that moves no data set's mean PSNR by 0.002 dB; a model card
-    stands beside each file. The benchmarks are then enlarged with those very files, in float64, so that every
+    stands beside each file. The benchmarks are then upscaled with those very files, in float64, so that every
     processor gives the same bytes; others' images are imported, and all is scored into `metrics.csv`.
     `python -m analysis tables --results results/published` goes on from there. With --scores-only no run is
     needed: that is how `make published` checks, in a folder of its own, what is committed.
     """
     from repro.data.benchmarks import available_datasets
     from repro.inference.export import export_safetensors, load_trained
+    from repro.inference.loading import has_srcnn, srcnn_upscaler, trained_upscaler
     from repro.train.finished import finished_runs, the_run
 
     out = common.console()
@@ -87,11 +89,12 @@ def publish(
         for record in RECORDS:
             write_bytes(target.runs / run.folder.name / record, (run.folder / record).read_bytes())
 
-    methods: list[Method] = [make() for make in INTERPOLATIONS.values()]
+    options = Options(device, "float64")
+    upscalers: list[Upscaler] = [direct_upscaler(name) for name in DIRECT]
     if has_srcnn(root):
-        methods.append(srcnn(root, device))
-    methods += [trained(target.weights / f"{name}.safetensors", device, "float64") for name in names]
-    enlarge_datasets(out, target, root, datasets, methods)
+        upscalers.append(srcnn_upscaler(root, options))
+    upscalers += [trained_upscaler(target.weights / f"{name}.safetensors", options) for name in names]
+    upscale_datasets(out, target, root, datasets, upscalers)
     import_references(out, target, root)
     score_store(out, target)
     if not scores_only:

@@ -10,13 +10,16 @@ import typer
 from rich.console import Console
 
 from repro.cli import common
-from repro.cli.enlarging import enlarge_datasets, score_store
 from repro.cli.importing import import_references
 from repro.cli.train import describe, train_variant
+from repro.cli.upscalers import score_store, upscale_datasets
 from repro.core.errors import UserError
-from repro.inference.methods import INTERPOLATIONS, has_srcnn, srcnn, trained
-from repro.methods import variants
-from repro.methods.config import Arithmetic
+from repro.inference.upscaler import Options, Upscaler, direct_upscaler
+from repro.methods import DIRECT
+from repro.papers.srgan import VARIANTS
+
+BASELINES = ("SRCNN-scratch", "ESPCN", "DRCN")
+"""Methods of Table 2 that can be trained beside the five variants."""
 
 
 def reproduce(
@@ -33,25 +36,27 @@ def reproduce(
     ] = True,
     reference_methods: Annotated[
         bool,
-        typer.Option("--reference-methods", help="Also train SRCNN, ESPCN and DRCN, the paper's rivals."),
+        typer.Option("--reference-methods", help="Also train SRCNN, ESPCN and DRCN, the paper's baselines."),
     ] = False,
     dry_run: common.DryRunOption = False,
 ) -> None:
-    """Train the five variants, enlarge every test set, score all images. Stages that are done are skipped.
+    """Train the five variants, upscale every test set, score all images. Stages that are done are skipped.
 
     Missing test and training images are downloaded (153 MB). Without a network the command goes on with
     what is there; where no benchmark is, crops of scikit-image's photographs are trained on and scored.
     """
     from repro.data.benchmarks import CALIBRATION, SAMPLE, available_datasets
     from repro.data.prepare import prepare_data
+    from repro.inference.loading import has_srcnn, srcnn_upscaler, trained_upscaler
+    from repro.methods.variants import configure
 
     out = common.console()
     layout = common.results_layout(results)
     root = common.data_root(data)
     if fetch and not dry_run:
         _fetch(out, root)
-    wanted = variants.TRAINABLE if reference_methods else variants.VARIANTS
-    configs = [variants.configure(name, profile, seed) for name in wanted]
+    wanted = [*VARIANTS, *(BASELINES if reference_methods else ())]
+    configs = [configure(name, profile, seed) for name in wanted]
     there = [name for name in available_datasets(root) if name != SAMPLE]
     benchmarks = [name for name in there if name != CALIBRATION]
     datasets = there if benchmarks else [*there, SAMPLE]
@@ -63,7 +68,8 @@ def reproduce(
             describe(out, config)
         return
 
-    packed = prepare_data(layout, root, train_root, configs[0].validation_images, configs[0].crop_hr, out)
+    first = configs[0]
+    packed = prepare_data(layout, root, train_root, first.logging.validation_images, first.data.crop_hr, out)
     out.print(f"training on {packed.description}; {len(packed.validation)} held out for validation")
     generators: dict[str, Path] = {}
     for config in configs:
@@ -76,18 +82,18 @@ def reproduce(
             device,
             vgg_weights,
             vgg_convention,
-            generators.get(config.start),
+            {"generator": generators[config.start]} if config.start in generators else None,
             data=packed,
         )
         generators[config.variant] = folder / "generator.safetensors"
         out.print(f"{config.variant}: {folder}")
 
-    methods = [make() for make in INTERPOLATIONS.values()]
+    options = Options(device, "float32" if profile == "quick" else "float64")
+    upscalers: list[Upscaler] = [direct_upscaler(name) for name in DIRECT]
     if has_srcnn(root):
-        methods.append(srcnn(root, device))
-    arithmetic: Arithmetic = "float32" if profile == "quick" else "float64"
-    methods += [trained(path, device, arithmetic) for path in generators.values()]
-    enlarge_datasets(out, layout, root, datasets, methods)
+        upscalers.append(srcnn_upscaler(root, options))
+    upscalers += [trained_upscaler(path, options) for path in generators.values()]
+    upscale_datasets(out, layout, root, datasets, upscalers)
     if benchmarks:
         import_references(out, layout, root)
     score_store(out, layout)

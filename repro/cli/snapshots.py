@@ -23,7 +23,7 @@ def snapshots(
     results: common.ResultsOption = Path("results"),
     device: common.DeviceOption = "auto",
 ) -> None:
-    """Enlarge one test image by every snapshot of a run: the output as training goes on (Figure 8).
+    """Upscale one test image by every snapshot of a run: the output as training goes on (Figure 8).
 
     Writes `samples/step_NNNNNNN/<image>.png` in the run's folder, where `make figures` finds them. The
     images are only looked at: no snapshot is ever chosen by them.
@@ -31,7 +31,8 @@ def snapshots(
     from repro.core.errors import UserError
     from repro.data.benchmarks import load_dataset
     from repro.imaging.io import write_png
-    from repro.inference.methods import trained
+    from repro.inference.loading import trained_upscaler
+    from repro.inference.upscaler import Options
     from repro.methods.variants import canonical_variant
     from repro.train.finished import the_run
 
@@ -49,7 +50,7 @@ def snapshots(
         )
     with bar(out, image, len(files)) as advance:
         for file in files:
-            (pixels,) = trained(file, device).enlarge([wanted[0].lr_u8()])
+            (pixels,) = trained_upscaler(file, Options(device))([wanted[0].lr_u8()])
             write_png(run.folder / "samples" / file.stem / f"{wanted[0].name}.png", pixels)
             advance(1)
     common.finished(out, run.folder / "samples")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,9 +11,9 @@ from rich.console import Console
 from repro.cli import common
 from repro.core.paths import Results
 from repro.core.progress import updates_bar
-from repro.methods import variants
-from repro.methods.config import TrainConfig
-from repro.papers.srgan import CROP_HR
+
+if TYPE_CHECKING:
+    from repro.methods.config import RunConfig
 
 
 def train(
@@ -25,10 +25,7 @@ def train(
     ],
     profile: common.ProfileOption = "quick",
     seed: common.SeedOption = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="field=value of the configuration; may be given several times."),
-    ] = None,
+    settings: common.SettingsOption = None,
     data: common.DataOption = None,
     train_root: common.TrainRootOption = None,
     results: common.ResultsOption = Path("results"),
@@ -53,8 +50,10 @@ def train(
     On several GPUs: `torchrun --nproc-per-node 4 -m repro train ...`; the batch is shared out, the crops
     and the batch norm statistics are those of one device.
     """
+    from repro.methods.variants import configure
+
     out = common.console()
-    config = variants.configure(variant, profile, seed).with_settings(settings or [])
+    config = configure(variant, profile, seed).with_settings(settings or [])
     layout = common.results_layout(results)
     if dry_run:
         describe(out, config)
@@ -68,60 +67,67 @@ def train(
         device,
         vgg_weights,
         vgg_convention,
-        start,
+        None if start is None else {"generator": start},
         max_minutes,
     )
     common.finished(out, folder)
 
 
-def describe(out: Console, config: TrainConfig) -> None:
+def describe(out: Console, config: RunConfig) -> None:
     """Prints what a run would do."""
-    out.print(f"{config.variant}, profile {config.profile}, seed {config.seed}: {config.updates:,} updates")
-    for name, value in config.as_dict().items():
+    from repro.core.settings import leaves
+
+    updates = config.schedule.updates
+    out.print(f"{config.variant}, profile {config.profile}, seed {config.seed}: {updates:,} updates")
+    for name, value in leaves(config):
         out.print(f"  {name} = {value}")
 
 
 def train_variant(
     out: Console,
-    config: TrainConfig,
+    config: RunConfig,
     results: Results,
     data_root: Path,
     train_root: Path | None,
     device: str,
     vgg_weights: Path | None,
     vgg_convention: Any,
-    start: Path | None,
+    start: dict[str, Path] | None = None,
     max_minutes: float | None = None,
     data: Any = None,
 ) -> Path:
     """Trains one configuration to its end (or the time limit) and gives the run's folder."""
     from repro.core.device import resolve_device
     from repro.data.prepare import prepare_data
+    from repro.methods import method
+    from repro.papers.srgan import CROP_HR
     from repro.train.distributed import barrier, joined_world
     from repro.train.finished import the_run
     from repro.train.run import VGGSource, prepare
     from repro.train.run import train as run_training
 
+    method(config.method).check(config)
     with joined_world(resolve_device(device).type) as world:
-        where = resolve_device(device)
         if not world.primary:
             out.quiet = True
             barrier(world)  # process 0 packs the images, the others find them packed
         if data is None:
-            side = max(config.crop_hr, CROP_HR)  # one bank for all networks
-            data = prepare_data(results, data_root, train_root, config.validation_images, side, out)
-        if config.start and start is None:
-            start = the_run(results, config.start, config.profile, config.seed).generator
+            side = max(config.data.crop_hr, CROP_HR)  # one packed dataset for all networks
+            data = prepare_data(results, data_root, train_root, config.logging.validation_images, side, out)
+        files = dict(start or {})
+        for network, variant in method(config.method).start_modules(config).items():
+            if network not in files:
+                files[network] = the_run(results, variant, config.profile, config.seed).generator
         quick = config.profile == "quick"
         source = VGGSource(vgg_weights, vgg_convention, download=not quick, allow_random=quick)
-        prepared = prepare(config, results, data, source, start)
+        prepared = prepare(config, results, data, source, files, resolve_device(device))
         if world.primary:
             barrier(world)
         if prepared.is_done():
-            out.print(f"{config.variant}: done already")
+            out.print(f"{config.variant}: already trained")
             return prepared.folder
-        with updates_bar(out, config.variant, config.updates) as progress:
-            complete = run_training(prepared, where, progress, max_minutes, world)
+        with updates_bar(out, config.variant, config.schedule.updates) as progress:
+            complete = run_training(prepared, progress, max_minutes, world)
     if not complete:
         out.print(f"{config.variant}: stopped by the time limit; the same command goes on")
     return prepared.folder

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from repro.cli import common
 from repro.cli.train import train_variant
 from repro.core.errors import UserError
-from repro.methods import variants
-from repro.methods.config import TrainConfig
+
+if TYPE_CHECKING:
+    from repro.methods.config import RunConfig
 
 PARTS = ("schedule", "budget", "all")
 
@@ -26,6 +27,7 @@ def trials(
     train_root: common.TrainRootOption = None,
     results: common.ResultsOption = Path("results"),
     device: common.DeviceOption = "auto",
+    settings: common.SettingsOption = None,
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Short runs behind profile `cpu`: which schedule, and what more updates bring.
@@ -37,7 +39,7 @@ def trials(
     from repro.core.device import resolve_device
     from repro.core.paths import Results
     from repro.data.prepare import prepare_data
-    from repro.experiments.ablation import Ablated, measure
+    from repro.experiments.ablation import measure
     from repro.experiments.trials import (
         Figure,
         budget_configurations,
@@ -47,6 +49,7 @@ def trials(
         validation_psnr_db,
         write_csv,
     )
+    from repro.methods.variants import configure
     from repro.train.finished import finished_runs
 
     if part not in PARTS:
@@ -54,36 +57,39 @@ def trials(
     out = common.console()
     layout = common.results_layout(results)
     root = common.data_root(data)
-    profile = variants.configure("SRResNet-MSE", "cpu", seed)
+    profile = configure("SRResNet-MSE", "cpu", seed).with_settings(settings or [])
     short = trial_configurations(profile) if part != "budget" else []
     whole = budget_configurations(profile) if part != "schedule" else []
     if dry_run:
         for config in dict.fromkeys([*short, *whole]):
+            schedule = config.schedule
             out.print(
-                f"{config.updates:,} updates, learning rate {config.learning_rate:g}, warm-up "
-                f"{config.warmup_updates}, {config.decay}, averaging {config.ema_decay:g}"
+                f"{schedule.updates:,} updates, learning rate {schedule.learning_rate:g}, warm-up "
+                f"{schedule.warmup_updates}, {schedule.decay}, averaging {schedule.ema_decay:g}"
             )
         return
     resolve_device(device)
     place = Results(layout.root / "trials")
-    packed = prepare_data(layout, root, train_root, profile.validation_images, profile.crop_hr, out)
+    held_out = profile.logging.validation_images
+    packed = prepare_data(layout, root, train_root, held_out, profile.data.crop_hr, out)
     figures: list[Figure] = []
 
-    def trained(config: TrainConfig) -> Path:
-        return train_variant(out, config, place, root, train_root, device, None, "auto", None, data=packed)
+    def trained(config: RunConfig) -> Path:
+        return train_variant(out, config, place, root, train_root, device, None, "auto", data=packed)
 
-    def scored(kind: str, config: TrainConfig, run: Path, generator: Path, updates: int) -> None:
-        score = measure(Ablated(config, generator), dataset, root, device)
-        known = validation_psnr_db(run) if updates == config.updates else None
+    def scored(kind: str, config: RunConfig, run: Path, generator: Path, updates: int) -> None:
+        score = measure(generator, dataset, root, device)
+        length = config.schedule.updates
+        known = validation_psnr_db(run) if updates == length else None
         figures.append(Figure(kind, config, run.name, updates, known, dataset, score))
-        out.print(f"{kind}, {updates:,} of {config.updates:,} updates: {score.psnr_db:.2f} dB on {dataset}")
+        out.print(f"{kind}, {updates:,} of {length:,} updates: {score.psnr_db:.2f} dB on {dataset}")
 
     for config in short:
         run = trained(config)
-        figures.append(Figure("trial", config, run.name, config.updates, validation_psnr_db(run)))
+        figures.append(Figure("trial", config, run.name, config.schedule.updates, validation_psnr_db(run)))
     for config in whole:
         run = trained(config)
-        scored("budget", config, run, run / "generator.safetensors", config.updates)
+        scored("budget", config, run, run / "generator.safetensors", config.schedule.updates)
     if part != "schedule":
         long = [
             run
@@ -92,7 +98,7 @@ def trials(
         ]
         for done in long:
             config = run_config(done)
-            scored("budget", config, done.folder, done.generator, config.updates)
+            scored("budget", config, done.folder, done.generator, config.schedule.updates)
             for updates, file in snapshots(done):
                 scored("progress", config, done.folder, file, updates)
     write_csv(layout.root / "trials.csv", figures)

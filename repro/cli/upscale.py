@@ -8,19 +8,19 @@ from typing import Annotated, get_args
 import typer
 
 from repro.cli import common
-from repro.cli.enlarging import enlarge_datasets, shown_methods
-from repro.cli.photos import Wanted, photo_method, upscale_photos
+from repro.cli.photos import photo_upscaler, upscale_photos
+from repro.cli.upscalers import Wanted, named_upscaler, shown, upscale_datasets, upscaler_names
 from repro.core.errors import UserError
+from repro.core.settings import Arithmetic
 from repro.imaging.tiling import OnPart
-from repro.inference.methods import INTERPOLATIONS, Method, has_srcnn, srcnn, trained
-from repro.methods.config import Arithmetic
+from repro.inference.upscaler import Options, Upscaler
 
 
 def upscale(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE|FOLDER|GLOB]...", help="Images of your own; without any, a data set is enlarged."
+            metavar="[FILE|FOLDER|GLOB]...", help="Images of your own; without any, a data set is upscaled."
         ),
     ] = None,
     out_folder: Annotated[
@@ -65,7 +65,7 @@ def upscale(
     ] = None,
     dry_run: common.DryRunOption = False,
 ) -> None:
-    """Enlarge images fourfold: files of your own into --out, or else a data set into the image store.
+    """Upscale images fourfold: files of your own into --out, or else a data set into the image store.
 
     Your own files: PNG, JPEG, WebP, TIFF, BMP; rotation by EXIF, alpha, greyscale and colour profiles are
     kept, 16-bit PNGs stay so under bicubic and nearest. Nothing is overwritten without --force. A bad file
@@ -75,62 +75,52 @@ def upscale(
 
     Data sets go into `results/images/<dataset>/<method>/<image>.png`, where `evaluate` finds them.
 
-    Example: python -m repro upscale photo.jpg holiday/ --method SRGAN --out enlarged
+    Example: python -m repro upscale photo.jpg holiday/ --method SRGAN --out upscaled
     """
     from repro.core.paths import checked_name
     from repro.data.benchmarks import available_datasets, load_dataset
-    from repro.inference.weights import find_weights, trained_variants
 
     out = common.console()
     layout = common.results_layout(results)
     root = common.data_root(data)
+    wanted = Wanted(profile, seed, shipped)
     if inputs:
         if dataset:
             raise UserError("files and --dataset", "one of them", "leave one out")
         if method is not None and len(method) != 1:
             raise UserError(f"{len(method)} methods for files", "one --method", "start once for each")
-        name = method[0] if method else None
 
-        def make_method(on_part: OnPart) -> Method:
-            kind = _arithmetic(arithmetic or "float32")
-            which = Wanted(name, weights, profile, seed, shipped)
-            return photo_method(out, which, layout, root, device, kind, tile, on_part)
+        def make(on_part: OnPart) -> Upscaler:
+            options = Options(device, _arithmetic(arithmetic or "float32"), tile, on_part)
+            return photo_upscaler(out, method[0] if method else None, weights, wanted, layout, root, options)
 
-        upscale_photos(inputs, out_folder, make_method, force, dry_run, out)
+        upscale_photos(inputs, out_folder, make, force, dry_run, out)
         return
     if out_folder is not None or force:
         raise UserError("--out or --force without files", "the files to enlarge", "name them first")
     datasets = dataset or list(available_datasets(root))
-    names = method or [
-        *INTERPOLATIONS,
-        *(["SRCNN"] if has_srcnn(root) else []),
-        *trained_variants(layout, shipped),
-    ]
-    kind = _arithmetic(arithmetic or "float64")
-    methods: list[Method] = []
+    options = Options(device, _arithmetic(arithmetic or "float64"), tile)
+    upscalers: list[Upscaler] = []
     if weights is not None:
+        from repro.inference.loading import trained_upscaler
+
         if method is not None and len(method) != 1:
             raise UserError(
                 f"--weights with {len(method)} methods", "one --method to name the results", "--method NAME"
             )
-        name = checked_name(method[0], "method") if method else ""
-        methods = [trained(weights, device, kind, tile, name)]
+        upscalers = [trained_upscaler(weights, options, checked_name(method[0], "method") if method else "")]
     else:
-        for name in dict.fromkeys(names):
-            if name in INTERPOLATIONS:
-                methods.append(INTERPOLATIONS[name]())
-            elif name == "SRCNN":
-                methods.append(srcnn(root, device, tile))
-            else:
-                found = find_weights(name, layout, profile, seed, shipped)
+        for name in dict.fromkeys(method or upscaler_names(layout, root, shipped)):
+            upscaler, found = named_upscaler(name, layout, root, options, wanted)
+            if found is not None:
                 out.print(f"{name}: weights {found.origin}", markup=False)
-                methods.append(trained(found.path, device, kind, tile))
+            upscalers.append(upscaler)
     if dry_run:
         for name in datasets:
-            by = ", ".join(method.name for method in shown_methods(name, methods))
+            by = ", ".join(upscaler.name for upscaler in shown(name, upscalers))
             out.print(f"{name}: {len(load_dataset(name, root))} images by {by}, and the originals")
         return
-    enlarge_datasets(out, layout, root, datasets, methods)
+    upscale_datasets(out, layout, root, datasets, upscalers)
     common.finished(out, layout.images)
 
 

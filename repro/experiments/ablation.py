@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -14,12 +13,11 @@ import torch
 from repro.core.atomic import write_text
 from repro.core.paths import Results
 from repro.data.benchmarks import load_dataset
-from repro.inference.methods import trained
+from repro.inference.loading import load_network, trained_upscaler
 from repro.inference.store import store_originals, upscale_dataset
-from repro.inference.upscaler import load_generator
-from repro.methods.config import TrainConfig
+from repro.inference.upscaler import Options
+from repro.methods.config import RunConfig
 from repro.metrics.score import Score, mean_score, score_many
-from repro.nn.fold import folded
 
 BLOCKS = (1, 2, 4, 8, 16, 20)
 COLUMNS = ("blocks", "skip", "profile", "updates", "dataset", "psnr_db", "ssim", "forward_ms", "run")
@@ -27,26 +25,22 @@ FORWARD_SIDE, FORWARD_RUNS = 64, 100
 """The supplement times a 64 x 64 low-resolution image, mean of 100 runs."""
 
 
-@dataclass(frozen=True)
-class Ablated:
-    """One trained depth, with or without the long skip connection."""
-
-    config: TrainConfig
-    generator: Path
-
-
-def configurations(
-    config: TrainConfig, blocks: tuple[int, ...], skips: tuple[bool, ...]
-) -> list[TrainConfig]:
-    """The runs of an ablation, derived from one configuration."""
-    return [replace(config, residual_blocks=b, long_skip=skip) for skip in skips for b in blocks]
+def ablated_runs(
+    config: RunConfig, blocks: tuple[int, ...], skips: tuple[bool, ...]
+) -> list[tuple[int, bool, RunConfig]]:
+    """(depth, long skip, configuration) of every run of an ablation, derived from one configuration."""
+    return [
+        (depth, skip, config.but(network={"residual_blocks": depth, "long_skip": skip}))
+        for skip in skips
+        for depth in blocks
+    ]
 
 
 @torch.inference_mode()
 def forward_ms(generator_file: Path, device: torch.device) -> float:
     """Mean time in ms of the generator on one 64 x 64 LR image, batch norm folded, after warming up."""
-    generator, _ = load_generator(generator_file)
-    network = folded(generator).to(device).to(memory_format=torch.channels_last)
+    loaded = load_network(generator_file)
+    network = loaded.method.folded(loaded.network).to(device).to(memory_format=torch.channels_last)
     x = torch.zeros(1, 3, FORWARD_SIDE, FORWARD_SIDE, device=device)
     times = []
     for _ in range(FORWARD_RUNS + 10):
@@ -58,14 +52,14 @@ def forward_ms(generator_file: Path, device: torch.device) -> float:
     return 1000 * fmean(times[10:])
 
 
-def measure(ablated: Ablated, dataset: str, data_root: Path, device: str) -> Score:
+def measure(generator: Path, dataset: str, data_root: Path, device: str) -> Score:
     """The mean daala score on a data set; the images stay in the run's folder, out of the tables' store."""
-    store = Results(ablated.generator.parent / "evaluation")
+    store = Results(generator.parent / "evaluation")
     store_originals(store, dataset, data_root)
-    method = trained(ablated.generator, device)
-    upscale_dataset(store, dataset, method, data_root)
+    upscaler = trained_upscaler(generator, Options(device))
+    upscale_dataset(store, dataset, upscaler, data_root)
     names = [image.image for image in load_dataset(dataset, data_root)]
-    pairs = [(store.image(dataset, "HR", n), store.image(dataset, method.name, n)) for n in names]
+    pairs = [(store.image(dataset, "HR", n), store.image(dataset, upscaler.name, n)) for n in names]
     return mean_score(score_many(pairs, "daala"))
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
-from repro.methods.config import TrainConfig, config_from_dict
+from repro.methods.config import RunConfig
+from repro.methods.variants import config_from_dict
 from repro.metrics.score import Score
 from repro.train.finished import FinishedRun
 
@@ -39,24 +41,23 @@ BUDGETS = (150, 600, 2_400)
 """Lengths of whole schedules; the finished run of profile ``cpu`` is the longest."""
 
 
-def scaled(config: TrainConfig, updates: int) -> TrainConfig:
+def scaled(config: RunConfig, updates: int) -> RunConfig:
     """Profile ``cpu``'s schedule at another length: warm-up and averaging shrink with it."""
-    return replace(
-        config,
-        updates=updates,
-        warmup_updates=min(config.warmup_updates, updates // 20),
-        ema_decay=round(config.ema_decay ** (config.updates / updates), 3),
-        log_every=20,
-        validate_every=100,
-        sample_every=updates,
-        checkpoint_every=200,
+    schedule = config.schedule
+    return config.but(
+        schedule={
+            "updates": updates,
+            "warmup_updates": min(schedule.warmup_updates, updates // 20),
+            "ema_decay": round(schedule.ema_decay ** (schedule.updates / updates), 3),
+        },
+        logging={"log_every": 20, "validate_every": 100, "sample_every": updates, "checkpoint_every": 200},
     )
 
 
-def trial_configurations(config: TrainConfig) -> list[TrainConfig]:
+def trial_configurations(config: RunConfig) -> list[RunConfig]:
     """The trials, each one step away from the schedule that profile ``cpu`` has; that one is the first."""
     base = scaled(config, TRIAL_UPDATES)
-    changes: tuple[dict[str, float | str], ...] = (
+    changes: tuple[dict[str, Any], ...] = (
         {},
         {"learning_rate": 5e-4},
         {"learning_rate": 2e-3},
@@ -64,12 +65,12 @@ def trial_configurations(config: TrainConfig) -> list[TrainConfig]:
         {"ema_decay": 0.0},
         {"decay": "constant"},
     )
-    return [replace(base, **change) for change in changes]  # type: ignore[arg-type]
+    return [base.but(schedule=change) for change in changes]
 
 
-def budget_configurations(config: TrainConfig) -> list[TrainConfig]:
+def budget_configurations(config: RunConfig) -> list[RunConfig]:
     """Whole schedules of growing length, all shorter than the profile's own."""
-    return [scaled(config, updates) for updates in BUDGETS if updates < config.updates]
+    return [scaled(config, updates) for updates in BUDGETS if updates < config.schedule.updates]
 
 
 def validation_psnr_db(run: Path) -> float:
@@ -102,7 +103,7 @@ class Figure:
     """
 
     kind: str
-    config: TrainConfig
+    config: RunConfig
     run: str
     updates: int
     val_psnr_db: float | None = None
@@ -111,15 +112,15 @@ class Figure:
 
     def row(self) -> dict[str, object]:
         """The line's cells."""
-        config, score = self.config, self.score
+        schedule, score = self.config.schedule, self.score
         return {
             "kind": self.kind,
             "updates": self.updates,
-            "schedule": config.updates,
-            "learning_rate": f"{config.learning_rate:g}",
-            "warmup_updates": config.warmup_updates,
-            "decay": config.decay,
-            "ema_decay": f"{config.ema_decay:g}",
+            "schedule": schedule.updates,
+            "learning_rate": f"{schedule.learning_rate:g}",
+            "warmup_updates": schedule.warmup_updates,
+            "decay": schedule.decay,
+            "ema_decay": f"{schedule.ema_decay:g}",
             "val_psnr_db": "" if self.val_psnr_db is None else f"{self.val_psnr_db:.6g}",
             "dataset": self.dataset,
             "psnr_db": f"{score.psnr_db:.6g}" if score else "",
@@ -137,7 +138,7 @@ def write_csv(path: Path, figures: list[Figure]) -> None:
     write_text(path, text.getvalue())
 
 
-def run_config(run: FinishedRun) -> TrainConfig:
+def run_config(run: FinishedRun) -> RunConfig:
     """The configuration that a finished run's manifest tells."""
     return config_from_dict(json.loads((run.folder / "manifest.json").read_text())["config"])
 

@@ -8,7 +8,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-
 OnPart = Callable[[int, int], None]
 
 _U = TypeVar("_U", np.uint8, np.uint16)

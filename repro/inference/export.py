@@ -301,7 +301,7 @@ def model_card(
     lines += [f"* {note}" for note in notes] or ["* Nothing departs from the paper's schedule."]
     lines += [
         "* Results hold invented detail: nothing to measure, diagnose or identify people by.",
-        f"* It undoes bicubic reduction by {trained.scale:g}; noise, blur and JPEG artefacts grow with the rest.",
+        f"* It undoes bicubic reduction by {trained.scale:g}; noise, blur and JPEG artefacts grow too.",
         "",
         "## Use",
         "",
@@ -315,4 +315,3 @@ def model_card(
         changed = differing(config, trainable()[config.variant])
         lines += [f"* `{path} = {value}`" for path, value, _ in changed] or ["* none"]
     return "\n".join(lines) + "\n"
-

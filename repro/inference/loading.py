@@ -55,7 +55,9 @@ def network_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], sou
     floats = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
     for name, tensor in floats.items():
         if not torch.isfinite(tensor).all():
-            raise UserError(f"{source}: {name} is not finite", "weights that a whole run wrote", "get it again")
+            raise UserError(
+                f"{source}: {name} is not finite", "weights that a whole run wrote", "get it again"
+            )
     tensorfile.restore_module("generator", network, floats)
     return Loaded(how, network.eval().requires_grad_(False), scale, described)
 
@@ -107,4 +109,6 @@ def srcnn_upscaler(data_root: Path, options: Options | None = None) -> NetworkUp
 
     path = authors_weights(data_root)
     network = load_authors_srcnn(path)
-    return NetworkUpscaler("SRCNN", method("srcnn"), network, 4, options, inputs={"weights": sha256_file(path)})
+    return NetworkUpscaler(
+        "SRCNN", method("srcnn"), network, 4, options, inputs={"weights": sha256_file(path)}
+    )

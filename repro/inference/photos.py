@@ -1,4 +1,4 @@
-"""Anyone's image files enlarged fourfold: read with rotation, alpha, depth and profile, written as PNG.
+"""Anyone's image files upscaled: read with rotation, alpha, depth and profile, written as PNG.
 
 Scoring reads images through :mod:`repro.imaging.io`, which refuses all of that on purpose; this is the other
 reader, for people's own files.
@@ -26,8 +26,7 @@ from repro.imaging.color import grey_u8
 from repro.imaging.io import IMAGE_SUFFIXES, opened, to_rgb
 from repro.imaging.resize import imresize_u8, imresize_u16, nearest_u8
 from repro.imaging.tiling import in_tiles
-from repro.inference.methods import INTERPOLATIONS, Method
-from repro.papers.srgan import SCALE
+from repro.inference.upscaler import Upscaler
 
 MAX_PIXELS = 25_000_000
 """Of an input: its result has 16 times as many, 1.2 GB of RGB."""
@@ -38,8 +37,6 @@ _BAND = 512
 """Side of the parts in which interpolations enlarge, in input pixels; they come out the same in any parts."""
 
 _REACH = 2  # input pixels that the cubic kernel reaches
-
-_SUFFIXES = IMAGE_SUFFIXES | {".gif"}
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -145,33 +142,36 @@ def _deep_planes(path: Path) -> tuple[NDArray[np.uint16], NDArray[np.uint16] | N
     return np.ascontiguousarray(colour), alpha
 
 
-# --- enlarging --------------------------------------------------------------------------------------------
+# --- upscaling --------------------------------------------------------------------------------------------
+
+DEEP = {"nearest", "bicubic"}
+"""Methods that are applied to 16 bits as they are."""
 
 
-def enlarge_photo(photo: Photo, method: Method) -> tuple[Photo, list[str]]:
-    """The photograph fourfold by a method, and what had to be given up for it.
+def upscale_photo(photo: Photo, upscaler: Upscaler) -> tuple[Photo, list[str]]:
+    """The photograph upscaled, and what had to be given up for it.
 
     Greyscale stays greyscale. Alpha is enlarged by bicubic interpolation whatever the method is (by nearest
     for nearest). Interpolations keep 16 bits; networks are made for 8, which their input and output are
     rounded to.
     """
     remarks = []
-    interpolation = method.name in INTERPOLATIONS and not method.inputs  # a weights file may have any name
-    colour, alpha = photo.colour, photo.alpha
-    if not interpolation and colour.dtype == np.uint16:
+    deep = upscaler.name in DEEP and not upscaler.inputs  # a weights file may have any name
+    colour, alpha, scale = photo.colour, photo.alpha, int(upscaler.scale)
+    if not deep and colour.dtype == np.uint16:
         remarks.append("16 bits rounded to 8: the network is made for 8")
         colour = _to_u8(colour)
         alpha = None if alpha is None else _to_u8(alpha)
-    enlarged: Pixels
-    if interpolation:
-        enlarged = interpolate(colour, method.name)
+    upscaled: Pixels
+    if deep:
+        upscaled = interpolate(colour, upscaler.name, scale)
     else:
         image_u8 = np.asarray(colour, np.uint8)
-        (sr,) = method.enlarge([image_u8 if method.takes_grey else to_rgb(image_u8)])
-        enlarged = _grey(sr) if image_u8.ndim == 2 else sr
-    kernel = method.name if interpolation else "bicubic"
+        (sr,) = upscaler([image_u8 if upscaler.takes_grey else to_rgb(image_u8)])
+        upscaled = _grey(sr) if image_u8.ndim == 2 else sr
+    kernel = upscaler.name if deep else "bicubic"
     return (
-        Photo(enlarged, None if alpha is None else interpolate(alpha, kernel), photo.icc_profile),
+        Photo(upscaled, None if alpha is None else interpolate(alpha, kernel, scale), photo.icc_profile),
         remarks,
     )
 
@@ -185,21 +185,22 @@ def _to_u8(plane: Pixels) -> NDArray[np.uint8]:
     return ((plane.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def interpolate(image: Pixels, kernel: str) -> Pixels:
-    """(4 h, 4 w) or (4 h, 4 w, 3) of the input's type, by ``nearest`` or ``bicubic``, in parts.
+def interpolate(image: Pixels, kernel: str, scale: int) -> Pixels:
+    """(s h, s w) or (s h, s w, 3) of the input's type, by ``nearest`` or ``bicubic``, in parts.
 
     Rounded after each axis, as in the paper's protocol.
     """
     if image.dtype == np.uint16:
-        return in_tiles(image.view(np.uint16), lambda part: _deep(part, kernel), _BAND, _REACH)
-    enlarge = nearest_u8 if kernel == "nearest" else imresize_u8
-    return in_tiles(image.view(np.uint8), lambda part: enlarge(part, SCALE), _BAND, _REACH)
+        deep = image.view(np.uint16)
+        return in_tiles(deep, lambda part: _deep(part, kernel, scale), _BAND, _REACH, scale)
+    resize = nearest_u8 if kernel == "nearest" else imresize_u8
+    return in_tiles(image.view(np.uint8), lambda part: resize(part, scale), _BAND, _REACH, scale)
 
 
-def _deep(part: NDArray[np.uint16], kernel: str) -> NDArray[np.uint16]:
+def _deep(part: NDArray[np.uint16], kernel: str, scale: int) -> NDArray[np.uint16]:
     if kernel == "nearest":
-        return part.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
-    return imresize_u16(part, SCALE)
+        return part.repeat(scale, axis=0).repeat(scale, axis=1)
+    return imresize_u16(part, scale)
 
 
 # --- writing ----------------------------------------------------------------------------------------------
@@ -242,7 +243,7 @@ def _deep_png(planes: NDArray[Any], icc_profile: bytes | None) -> bytes:
 
 @dataclass(frozen=True)
 class Job:
-    """One file to enlarge, and where its result goes."""
+    """One file to upscale, and where its result goes."""
 
     source: Path
     target: Path
@@ -268,7 +269,7 @@ def find_jobs(inputs: Sequence[str], out: Path) -> list[Job]:
             raise UserError(
                 f"{there.source} and {source} would both become {target}",
                 "one file a result",
-                "enlarge them into different folders",
+                "upscale them into different folders",
             )
     return list(jobs.values())
 
@@ -299,17 +300,17 @@ def _is_image(path: Path) -> bool:
     )
 
 
-def run_job(job: Job, method: Method, force: bool) -> tuple[tuple[int, int], list[str]]:
-    """Enlarges one file; its result's (H, W), and remarks.
+def run_job(job: Job, upscaler: Upscaler, force: bool) -> tuple[tuple[int, int], list[str]]:
+    """Upscales one file; its result's (H, W), and remarks.
 
     Raises:
-        UserError: unreadable, or the result is there already.
+        UserError: unreadable, or the result exists already.
     """
     if job.target.exists():
         if job.target.resolve() == job.source.resolve():
             raise UserError(f"{job.source}: would overwrite itself", "another folder", "choose another --out")
         if not force:
-            raise UserError(f"{job.target}: there already", "a new name", "--force overwrites")
-    enlarged, remarks = enlarge_photo(read_photo(job.source), method)
-    write_bytes(job.target, photo_png(enlarged))
-    return enlarged.size, remarks
+            raise UserError(f"{job.target}: already exists", "a new name", "--force overwrites")
+    upscaled, remarks = upscale_photo(read_photo(job.source), upscaler)
+    write_bytes(job.target, photo_png(upscaled))
+    return upscaled.size, remarks

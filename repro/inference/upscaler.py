@@ -15,6 +15,7 @@ from repro.imaging.tiling import OnPart
 from repro.methods import direct
 from repro.methods.base import Direct
 
+
 @dataclass(frozen=True)
 class Options:
     """How networks are run.
@@ -51,7 +52,7 @@ class Upscaler(ABC):
 
     name: str
     scale: float = 4
-    inputs: Mapping[str, str] = {}  # noqa: RUF012 read only
+    inputs: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
     run: str = ""
     takes_grey: bool = False

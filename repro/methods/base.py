@@ -246,14 +246,13 @@ class Method(ABC):
         return folded(network)
 
     def exported(self, network: nn.Module, scale: float) -> Exported:
-        """The module that an ONNX file holds: RGB in [0, 1] in and out, clipped, so that no range is mixed up."""
+        """What an ONNX file holds: RGB in [0, 1] in and out, clipped, so that no range is mixed up."""
         from repro.methods.exported import RGBInRGBOut
 
         side = f"{scale:g}"
-        return Exported(
-            RGBInRGBOut(self, self.folded(network), scale), "lr_01", "sr_01", 3,
-            f"`lr_01`: RGB in [0, 1], (N, 3, h, w), float32. `sr_01`: RGB in [0, 1], (N, 3, {side} h, {side} w).",
-        )  # fmt: skip
+        words = "`lr_01`: RGB in [0, 1], (N, 3, h, w), float32. "
+        words += f"`sr_01`: RGB in [0, 1], (N, 3, {side} h, {side} w)."
+        return Exported(RGBInRGBOut(self, self.folded(network), scale), "lr_01", "sr_01", 3, words)
 
     # --- files --------------------------------------------------------------------------------------------
 

@@ -104,11 +104,11 @@ class LumaMethod(Method):
 
     def exported(self, network: nn.Module, scale: float) -> Exported:
         side = f"{scale:g}"
-        at = f"enlarged by bicubic interpolation, (N, 1, {side} h, {side} w)" if self.interpolates else "(N, 1, h, w)"
+        large = f"(N, 1, {side} h, {side} w)"
+        at = f"enlarged by bicubic interpolation, {large}" if self.interpolates else "(N, 1, h, w)"
         words = (
             f"`lr_y01`: luma (BT.601, limited range) over 255, {at}, float32. `sr_y01`: the same luma, "
-            f"(N, 1, {side} h, {side} w), not clipped. Chroma is enlarged by bicubic interpolation outside the "
-            "network."
+            f"{large}, not clipped. Chroma is enlarged by bicubic interpolation outside the network."
         )
         return Exported(network, "lr_y01", "sr_y01", 1, words)
 

@@ -1,4 +1,4 @@
-"""How fast crops come from the memory-mapped bank, and whether a training step has to wait for them."""
+"""How fast crops come from the packed dataset, and whether a training step has to wait for them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from repro.core.atomic import write_json
-from repro.core.paths import Results
 from repro.core.streams import stream
-from repro.data.packed import Bank, pack
-from repro.data.samples import HostBatches, plan_batch, windows_u8
-from repro.experiments.bench.timing import alternating_medians, machine
+from repro.data.packed import PackedDataset, pack
+from repro.data.plan import DataSettings, plan_batch
+from repro.data.samples import HostBatches, windows_u8
+from repro.experiments.harness import alternating_medians, record
 from repro.imaging.io import png_bytes
-from repro.methods.config import TrainConfig
 from repro.metrics.score import usable_cores
 
 IMAGES, HEIGHT, WIDTH = 512, 375, 500
-"""A bank of 288 MB: as many pixels an image as ImageNet's mean photograph."""
+"""A dataset of 288 MB: as many pixels an image as ImageNet's mean photograph."""
 BATCHES = 100
 GOAL_CROPS_PER_SECOND = 20_000
 
@@ -52,44 +50,42 @@ class _Noise:
 def run(results_folder: Path) -> dict[str, Any]:
     """The measurements, also written to ``bench/data.json``.
 
-    The plain baseline decodes a PNG for every crop, as loaders without a bank do.
+    The plain baseline decodes a PNG for every crop, as loaders without one do.
     """
-    config = TrainConfig(augmentation="dihedral", updates=10**6)
+    data = DataSettings(augmentation="dihedral")
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        bank = pack([_Noise(n) for n in range(IMAGES)], Path(folder), config.crop_hr)
+        images = pack([_Noise(n) for n in range(IMAGES)], Path(folder), data.crop_hr)
         packing = time.perf_counter() - began
-        figures = _measure(bank, config)
-        measured = machine() | {"images_packed_per_second": round(IMAGES / packing, 1)} | figures
-    write_json(Results(results_folder).bench / "data.json", measured)
-    return measured
+        values = _measure(images, data)
+    return record(results_folder, "data", {"images_packed_per_second": round(IMAGES / packing, 1)} | values)
 
 
-def _measure(bank: Bank, config: TrainConfig) -> dict[str, Any]:
+def _measure(images: PackedDataset, data: DataSettings) -> dict[str, Any]:
     cores = usable_cores()
-    plans = [plan_batch(config, k, bank.heights, bank.widths) for k in range(BATCHES)]
-    encoded = [png_bytes(bank.image_u8(n)) for n in range(4)]
+    plans = [plan_batch(data, 0, k, images.heights, images.widths) for k in range(BATCHES)]
+    encoded = [png_bytes(images.image_u8(n)) for n in range(4)]
 
     def mapped() -> None:
         with ThreadPoolExecutor(cores) as pool:
-            list(pool.map(lambda plan: windows_u8(bank, plan, config.crop_hr), plans))
+            list(pool.map(lambda plan: windows_u8(images, plan, data), plans))
 
     def mapped_one() -> None:
         for plan in plans:
-            windows_u8(bank, plan, config.crop_hr)
+            windows_u8(images, plan, data)
 
     def decoded() -> None:
-        for data in encoded:
-            np.asarray(Image.open(io.BytesIO(data)))
+        for png in encoded:
+            np.asarray(Image.open(io.BytesIO(png)))
 
-    batches = HostBatches(bank, config, torch.device("cpu"))
+    batches = HostBatches(images, data, 0, 10**6, torch.device("cpu"))
 
     def made() -> None:
         for k in range(10):
             batches.make(k)
 
     all_s, one_s, png_s, made_s = alternating_medians(mapped, mapped_one, decoded, made, repeats=5)
-    crops = BATCHES * config.batch_size
+    crops = BATCHES * data.batch_size
     return {
         "crops_per_second_all_cores": round(crops / all_s),
         "crops_per_second_one_core": round(crops / one_s),

@@ -11,67 +11,74 @@ from typing import Any
 
 import torch
 
-from repro.core.atomic import write_json
+from repro.core import tensorfile
 from repro.core.paths import Results
 from repro.data.prepare import TrainingData
 from repro.data.samples import HostBatches
-from repro.experiments.bench.timing import machine
-from repro.methods.variants import configure
+from repro.experiments.harness import record
+from repro.methods import method
+from repro.methods.base import VGGNeed
+from repro.methods.config import RunConfig
+from repro.methods.srgan import TAPS
 from repro.nn import losses, vgg
 from repro.papers import srgan as paper
 from repro.train.finished import FinishedRun
-from repro.train.networks import make_networks
-from repro.train.run import VGGSource, load_generator_state, vgg_features, vgg_layer_weights
+from repro.train.run import VGGSource, vgg_features, vgg_layer_weights
 
 BATCHES = 8
-LAYERS: dict[str, vgg.Layer] = {"phi_2,2": "vgg22", "phi_5,4": "vgg54"}
+LAYERS = {"phi_2,2": TAPS["vgg22"], "phi_5,4": TAPS["vgg54"]}
 
 
 @torch.no_grad()
-def run(results: Results, data: TrainingData, start: FinishedRun, source: VGGSource) -> dict[str, Any]:
+def run(
+    results: Results, data: TrainingData, config: RunConfig, start: FinishedRun, source: VGGSource
+) -> dict[str, Any]:
     """The terms over the first batches of an SRGAN that starts from ``start``, before its first update.
 
-    All SRGANs of one profile and seed start with the same generator, discriminator and crops, so the figures
+    All SRGANs of one profile and seed start with the same generator, discriminator and crops, so the values
     are those of each. A layer whose weights the file lacks is left out by name: random features would say
     nothing of the scale.
 
+    Args:
+        config: of an SRGAN of the start's profile and seed.
+
     Returns:
-        The figures, also written to ``bench/loss_terms.json``.
+        The values, also written to ``bench/loss_terms.json``.
     """
-    config = configure("SRGAN-MSE", start.profile, start.seed)
     cpu = torch.device("cpu")
-    state, _ = load_generator_state(start.generator)
-    networks = make_networks(config, cpu, None, state)
-    assert networks.discriminator is not None
+    modules = method(config.method).build(config)
+    tensorfile.restore_module("generator", modules["generator"], tensorfile.load(start.generator)[0])
     features: dict[str, torch.nn.Module] = {}
     left_out = []
-    for name, layer in LAYERS.items():
-        weights = vgg_layer_weights(layer, VGGSource(source.path, source.convention, allow_random=True), 0)
+    for name, tap in LAYERS.items():
+        weights = vgg_layer_weights((tap,), VGGSource(source.path, source.convention, allow_random=True), 0)
         if weights.random_layers:
             left_out.append(f"{name}: no weights from {weights.random_layers[0]} on")
             continue
         bank = results.root / "bank"
+        need = VGGNeed((tap,), normalised=True)
         features[f"{name}, unit mean activation"], _ = vgg_features(
-            layer, weights, data.training, bank, config.crop_hr
+            need, weights, data.training, bank, config.data.crop_hr
         )
-        features[f"{name}, as released"] = vgg.VGGFeatures(weights, layer)
+        features[f"{name}, as released"] = Released(weights, tap)
     terms: dict[str, list[float]] = {}
-    batches = HostBatches(data.training, config, cpu)
+    batches = HostBatches(data.training, config.data, config.seed, BATCHES, cpu)
     for k in range(BATCHES):
-        batch = batches.get(k)
-        sr_pm1 = networks.generator(batch.lr_01)
-        opinions = networks.discriminator(sr_pm1)
+        sample = batches.get(k)
+        sr_pm1 = modules["generator"](sample.lr_01)
         values = {
-            "MSE": losses.content_mse(sr_pm1, batch.hr_pm1),
-            "adversarial": losses.adversarial(opinions),
+            "MSE": losses.content_mse(sr_pm1, sample.hr_pm1),
+            "adversarial": losses.adversarial(modules["discriminator"](sr_pm1)),
         }
-        values |= {name: losses.content_vgg(phi(sr_pm1), phi(batch.hr_pm1)) for name, phi in features.items()}
+        for name, phi in features.items():
+            (of_sr,), (of_hr,) = phi(sr_pm1).values(), phi(sample.hr_pm1).values()
+            values[name] = losses.content_vgg(of_sr, of_hr)
         for name, value in values.items():
             terms.setdefault(name, []).append(float(value))
     batches.close()
     means = {name: fmean(of) for name, of in terms.items()}
     means["adversarial, weighted"] = paper.ADVERSARIAL_WEIGHT * means["adversarial"]
-    measured = machine() | {
+    measured = {
         "start": start.folder.name,
         "batches": BATCHES,
         "terms": {
@@ -80,5 +87,12 @@ def run(results: Results, data: TrainingData, start: FinishedRun, source: VGGSou
         },
         "left_out": left_out,
     }
-    write_json(results.bench / "loss_terms.json", measured)
-    return measured
+    return record(results.root, "loss_terms", measured)
+
+
+class Released(vgg.VGGFeatures):
+    """Features at one tap on the released weights' scale, rescaled by 1/12.75 nevertheless."""
+
+    def __init__(self, weights: vgg.VGGWeights, tap: str) -> None:
+        ones = torch.ones(weights.tensors[f"{tap}.bias"].shape)
+        super().__init__(weights, (tap,), channel_means={tap: ones})

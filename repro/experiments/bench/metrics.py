@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from repro.core.atomic import write_json
 from repro.core.paths import Results
 from repro.core.streams import stream
-from repro.experiments.bench.timing import alternating_medians, machine
+from repro.experiments.harness import alternating_medians, machine
 from repro.imaging.io import write_png
 from repro.imaging.resize import imresize_u8
 from repro.metrics import daala_luma, daala_ssim

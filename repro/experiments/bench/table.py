@@ -69,9 +69,10 @@ def _figure(value: Any) -> str:
 
 
 def _training(measured: dict[str, Any]) -> list[str]:
+    rate = measured.get("convolution_tflops", measured.get("bfloat16_convolution_tflops"))
     lines = [
-        f"Batch {measured['batch']}; the machine's own bfloat16 convolution rate, forward and backward, is "
-        f"{measured['bfloat16_convolution_tflops']} TFLOP/s.",
+        f"Batch {measured['batch']}; the machine's own {measured.get('arithmetic', 'bfloat16')} convolution "
+        f"rate, forward and backward, is {rate} TFLOP/s.",
         "",
         "| variant | execution | ms an update | times the baseline | of the convolution rate | peak memory |",
         "| --- | --- | ---: | ---: | ---: | ---: |",

@@ -6,30 +6,27 @@ import json
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from repro.core.atomic import write_json
-from repro.core.device import device_name, resolve_device
-from repro.core.paths import Results
-from repro.data.samples import Batch
-from repro.experiments.bench.timing import machine
-from repro.methods import variants
-from repro.methods.config import TrainConfig
+from repro.core.device import device_name, resolve_device, use_bfloat16
+from repro.data.samples import Sample
+from repro.experiments.harness import record
+from repro.methods import method
+from repro.methods.config import RunConfig
+from repro.methods.variants import configure
 from repro.nn import vgg
-from repro.nn.cpu_kernels import use_plain_layers
-from repro.train.engine import make_step
+from repro.train.execution import make_step
 from repro.train.memory import keep_freed_memory, peak_resident_mib
-from repro.train.networks import make_networks
 
 VARIANTS = ("SRResNet-MSE", "SRGAN-VGG22", "SRGAN-VGG54")
 ENGINE = "the engine on a CPU: bfloat16, channels last, its layers, memory kept"
+ENGINE_FLOAT32 = "the engine on a CPU: float32, channels last, its layers, memory kept"
 
 GOALS = {"SRResNet-MSE": 3.5, "SRGAN-VGG22": 2.2}
 """Times faster than the eager float32 loop in the same run, on a CPU with bfloat16."""
@@ -47,6 +44,10 @@ def _modes(device: torch.device) -> dict[str, dict[str, Any]]:
         "compiled bfloat16, channels last": plain
         | {"channels_last": True, "bfloat16": True, "compile": "on"},
     }
+    if not use_bfloat16("auto", device):
+        # emulated bfloat16 takes minutes an update and is no way to train: such modes are left out
+        modes = {label: mode for label, mode in modes.items() if not mode["bfloat16"]}
+        modes[ENGINE_FLOAT32] = plain | {"channels_last": True, "layers": "engine"}
     if device.type == "cuda":
         del modes[ENGINE]  # GPUs run the ordinary layers
         eager = modes["eager bfloat16, channels last"]
@@ -55,30 +56,32 @@ def _modes(device: torch.device) -> dict[str, dict[str, Any]]:
     return modes
 
 
-def _features(config: TrainConfig) -> vgg.VGGFeatures | None:
-    """VGG-19 with random weights: as fast as the trained one."""
-    if config.content == "mse":
-        return None
-    layer: vgg.Layer = "vgg22" if config.content == "vgg22" else "vgg54"
-    return vgg.VGGFeatures(vgg.with_random_layers(None, layer, 0), layer)
+def make_update(config: RunConfig, device: torch.device, mode: dict[str, Any]) -> Callable[[], object]:
+    """One update of ``config`` on a fixed made-up batch, executed as ``mode`` says.
 
-
-def make_update(config: TrainConfig, device: torch.device, mode: dict[str, Any]) -> Callable[[], object]:
-    """One update of ``config`` on a fixed made-up batch, executed as ``mode`` says."""
-    config = replace(config, channels_last=mode["channels_last"], compile=mode["compile"])
-    networks = make_networks(config, device, _features(config))
-    if mode["layers"] == "plain":
-        use_plain_layers(networks.generator)
-    step = make_step(config, networks, device, mode["bfloat16"], graphs=mode["graphs"])
+    VGG-19 has random weights: it is as fast as the trained one.
+    """
+    layout = {"channels_last": mode["channels_last"], "compile": mode["compile"]}
+    config = config.but(arithmetic=layout)
+    how = method(config.method)
+    modules = how.build(config)
+    need = how.vgg(config)
+    if need is not None:
+        weights = vgg.with_random_layers(None, need.taps, 0)
+        modules["vgg"] = vgg.VGGFeatures(weights, need.taps, need.before_relu)
+    plain = mode["layers"] == "plain"
+    step = make_step(config, how, modules, device, mode["bfloat16"], graphs=mode["graphs"], plain=plain)
     generator = torch.Generator().manual_seed(0)
-    layout = torch.channels_last if mode["channels_last"] else torch.contiguous_format
-    lr = torch.rand(config.batch_size, 3, config.crop_lr, config.crop_lr, generator=generator)
-    hr = torch.rand(config.batch_size, 3, config.crop_hr, config.crop_hr, generator=generator) * 2 - 1
-    batch = Batch(lr.to(device).to(memory_format=layout), hr.to(device).to(memory_format=layout))
-    return lambda: step(batch)
+    memory = torch.channels_last if mode["channels_last"] else torch.contiguous_format
+    data = config.data
+    lr = torch.rand(data.batch_size, 3, data.crop_lr, data.crop_lr, generator=generator)
+    hr = torch.rand(data.batch_size, 3, data.crop_hr, data.crop_hr, generator=generator) * 2 - 1
+    lr, hr = (images.to(device).to(memory_format=memory) for images in (lr, hr))
+    sample = Sample(lr, hr, data.scale)
+    return lambda: step(0, sample)
 
 
-def update_flops(config: TrainConfig) -> int:
+def update_flops(config: RunConfig) -> int:
     """Floating-point operations of one update, counted by torch (a multiply-add is two)."""
     update = make_update(
         config, torch.device("cpu"), _modes(torch.device("cpu"))["eager float32, channels last"]
@@ -89,13 +92,13 @@ def update_flops(config: TrainConfig) -> int:
     return int(counter.get_total_flops())
 
 
-def convolution_flops_per_second(device: torch.device, repeats: int = 7) -> float:
-    """The machine's own bfloat16 rate: forward and backward of the generator's two commonest layers."""
+def convolution_flops_per_second(device: torch.device, dtype: torch.dtype, repeats: int = 7) -> float:
+    """The machine's own rate: forward and backward of the generator's two commonest layers in ``dtype``."""
     best = 0.0
     for outputs, side in ((64, 24), (256, 48)):
-        conv = torch.nn.Conv2d(64, outputs, 3, padding=1).to(device, torch.bfloat16)
+        conv = torch.nn.Conv2d(64, outputs, 3, padding=1).to(device, dtype)
         conv = conv.to(memory_format=torch.channels_last)
-        x = torch.zeros(16, 64, side, side, device=device, dtype=torch.bfloat16, requires_grad=True)
+        x = torch.zeros(16, 64, side, side, device=device, dtype=dtype, requires_grad=True)
         x_last = x.detach().to(memory_format=torch.channels_last).requires_grad_(True)
         gradient = torch.ones_like(conv(x_last))
         times = []
@@ -116,7 +119,7 @@ def _synchronise(device: torch.device) -> None:
 
 
 def _time_mode(
-    config: TrainConfig, device: torch.device, mode: dict[str, Any], updates: int
+    config: RunConfig, device: torch.device, mode: dict[str, Any], updates: int
 ) -> tuple[list[float], float]:
     """Seconds of each timed update, and the peak memory in MiB: the device's, or this process's on a CPU."""
     if device.type == "cuda":
@@ -142,7 +145,7 @@ def _time_mode(
 
 
 def _time_alone(
-    config: TrainConfig, device: torch.device, mode: dict[str, Any], updates: int
+    config: RunConfig, device: torch.device, mode: dict[str, Any], updates: int
 ) -> tuple[list[float], float]:
     """Like :func:`_time_mode`; on a CPU in a process of its own, so that no mode profits from another's."""
     if device.type == "cuda":
@@ -156,7 +159,7 @@ def run(
     results_folder: Path,
     device_option: str = "auto",
     updates: int = 7,
-    names: tuple[str, ...] = VARIANTS,
+    configs: Sequence[RunConfig] | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """The measurements, also written to ``bench/train_<cpu|cuda>.json``.
@@ -165,15 +168,19 @@ def run(
         results_folder: where results lie.
         device_option: auto, cpu or cuda.
         updates: timed updates (on a GPU: groups of 20) a mode.
-        names: the variants to time.
+        configs: what to time; default: the paper's configurations of :data:`VARIANTS`.
         report: called with a line after each mode.
     """
     device = resolve_device(device_option)
-    ceiling = convolution_flops_per_second(device)
-    report(f"bfloat16 convolution rate: {ceiling / 1e12:.3g} TFLOP/s")
+    dtype = torch.bfloat16 if use_bfloat16("auto", device) else torch.float32
+    arithmetic = str(dtype).removeprefix("torch.")
+    if dtype == torch.float32:
+        report("this processor has no bfloat16 instructions: its modes are left out")
+    ceiling = convolution_flops_per_second(device, dtype)
+    report(f"{arithmetic} convolution rate: {ceiling / 1e12:.3g} TFLOP/s")
     variants_measured: dict[str, Any] = {}
-    for name in names:
-        config = variants.configure(name, "paper")
+    for config in configs or [configure(name, "paper") for name in VARIANTS]:
+        name = config.variant
         flops = update_flops(config)
         rows: dict[str, Any] = {}
         baseline = None
@@ -194,13 +201,13 @@ def run(
             rows[label]["peak_device_mib" if device.type == "cuda" else "peak_resident_mib"] = round(peak)
             report(f"{name}: {label}: {1000 * median:.4g} ms, {baseline / median:.2f} times the baseline")
         variants_measured[name] = {"gigaflop_an_update": round(flops / 1e9, 1), "modes": rows}
-    measured = machine() | {
+    measured = {
         "device": device_name(device),
         "batch": "16 x 96 x 96",
-        "bfloat16_convolution_tflops": round(ceiling / 1e12, 3),
+        "arithmetic": arithmetic,
+        "convolution_tflops": round(ceiling / 1e12, 3),
         "goals_times_faster": GOALS if device.type == "cpu" else None,
         "goals_ms": GPU_GOALS_MS if device.type == "cuda" else None,
         "variants": variants_measured,
     }
-    write_json(Results(results_folder).bench / f"train_{device.type}.json", measured)
-    return json.loads(json.dumps(measured))
+    return record(results_folder, f"train_{device.type}", json.loads(json.dumps(measured)))

@@ -1,13 +1,16 @@
-"""How things are timed here, and what machine they were timed on."""
+"""How things are timed here, on what machine, and where what was measured is written."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from repro.core.atomic import write_json
 from repro.core.manifest import package_versions
+from repro.core.paths import Results
 
 
 def alternating_seconds(*tasks: Callable[[], object], repeats: int, warm_ups: int = 1) -> list[list[float]]:
@@ -27,6 +30,13 @@ def alternating_seconds(*tasks: Callable[[], object], repeats: int, warm_ups: in
 def alternating_medians(*tasks: Callable[[], object], repeats: int, warm_ups: int = 1) -> list[float]:
     """Median seconds of each task, taking turns."""
     return [statistics.median(s) for s in alternating_seconds(*tasks, repeats=repeats, warm_ups=warm_ups)]
+
+
+def record(results_folder: Path, name: str, measured: dict[str, Any]) -> dict[str, Any]:
+    """What was measured with the machine that it was measured on, also written to ``bench/<name>.json``."""
+    complete = machine() | measured
+    write_json(Results(results_folder).bench / f"{name}.json", complete)
+    return complete
 
 
 def machine() -> dict[str, Any]:

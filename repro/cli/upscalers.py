@@ -1,0 +1,91 @@
+"""Upscalers by name, and data sets into the image store with progress: what several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from repro.core.paths import Results
+from repro.core.progress import bar
+from repro.inference.upscaler import Options, Upscaler, direct_upscaler
+from repro.methods import DIRECT
+
+if TYPE_CHECKING:
+    from repro.inference.weights import Weights
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which weights are asked for; None where nothing was said.
+
+    Attributes:
+        profile, seed: of the run.
+        shipped: those that come with the repository, whatever runs there are.
+    """
+
+    profile: str | None = None
+    seed: int | None = None
+    shipped: bool = False
+
+
+def upscaler_names(results: Results, data_root: Path, shipped: bool = False) -> list[str]:
+    """Every method that can be run here: without networks, SRCNN by its authors, and what has weights."""
+    from repro.inference.loading import has_srcnn
+    from repro.inference.weights import trained_variants
+
+    return [*DIRECT, *(["SRCNN"] if has_srcnn(data_root) else []), *trained_variants(results, shipped)]
+
+
+def named_upscaler(
+    name: str, results: Results, data_root: Path, options: Options, wanted: Wanted | None = None
+) -> tuple[Upscaler, Weights | None]:
+    """The upscaler of that name, and the weights that were found for it (None where it has none of ours).
+
+    Raises:
+        UserError: unknown, or no weights.
+    """
+    if name in DIRECT:
+        return direct_upscaler(name), None
+    from repro.inference.loading import srcnn_upscaler, trained_upscaler
+    from repro.inference.weights import find_weights
+
+    if name == "SRCNN":
+        return srcnn_upscaler(data_root, options), None
+    wanted = wanted or Wanted()
+    found = find_weights(name, results, wanted.profile, wanted.seed, wanted.shipped)
+    return trained_upscaler(found.path, options), found
+
+
+def upscale_datasets(
+    out: Console, results: Results, data_root: Path, datasets: Sequence[str], upscalers: Sequence[Upscaler]
+) -> None:
+    """The originals and every upscaler's images of the data sets; of the calibration set nearest alone."""
+    from repro.data.benchmarks import load_dataset
+    from repro.inference.store import store_originals, upscale_dataset
+
+    for name in datasets:
+        store_originals(results, name, data_root)
+        count = len(load_dataset(name, data_root))
+        for upscaler in shown(name, upscalers):
+            with bar(out, f"{name} {upscaler.name}", count) as advance:
+                written = upscale_dataset(results, name, upscaler, data_root, advance)
+            out.print(f"{name}/{upscaler.name}: {count} images {'written' if written else 'kept'}")
+
+
+def shown(dataset: str, upscalers: Sequence[Upscaler]) -> list[Upscaler]:
+    """The upscalers whose images of a data set are of use."""
+    from repro.data.benchmarks import CALIBRATION
+
+    return [upscaler for upscaler in upscalers if dataset != CALIBRATION or upscaler.name == "nearest"]
+
+
+def score_store(out: Console, results: Results) -> None:
+    """Scores all that the store holds into ``metrics.csv``."""
+    from repro.evaluation.evaluate import PROTOCOLS, evaluate, stored_images
+
+    with bar(out, "scoring", len(PROTOCOLS) * sum(1 for _ in stored_images(results))) as advance:
+        evaluate(results, advance)

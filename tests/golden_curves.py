@@ -12,23 +12,19 @@ import tempfile
 from pathlib import Path
 
 import torch
-from train_helpers import small_bank, tiny_config
+from train_helpers import host_batches, modules_of, small_dataset, tiny_config
 
-from repro.data.samples import HostBatches
-from repro.methods.config import TrainConfig
-from repro.methods.discriminator import Discriminator
-from repro.methods.variants import VARIANTS
-from repro.nn import vgg
+from repro.methods.config import RunConfig
 from repro.nn.initialise import initialise
-from repro.train.networks import make_generator, make_networks
+from repro.papers.srgan import VARIANTS
+from repro.train.execution import make_step
 from repro.train.schedule import learning_rate
-from repro.train.step import TrainingStep, set_learning_rate
 
 GOLDEN = Path(__file__).parent / "golden" / "curves.json"
 UPDATES = 24
 
 
-def config_of(variant: str) -> TrainConfig:
+def config_of(variant: str) -> RunConfig:
     """A small configuration of a variant with the paper's losses.
 
     An adversarial game in its first updates turns rounding into percents at the paper's learning rate; at a
@@ -40,30 +36,19 @@ def config_of(variant: str) -> TrainConfig:
 
 def curve(variant: str, folder: Path) -> dict[str, list[float]]:
     """Term -> its value at every update."""
-    cpu = torch.device("cpu")
     config = config_of(variant)
-    features = None
-    if config.content != "mse":
-        layer: vgg.Layer = "vgg22" if config.content == "vgg22" else "vgg54"
-        features = vgg.VGGFeatures(vgg.with_random_layers(None, layer, 0), layer)
-    start = None
+    how, modules = modules_of(config)
     if config.start:
-        generator = make_generator(config)
-        initialise(generator, 1, "start")
-        start = generator.state_dict()
-    networks = make_networks(config, cpu, features, start)
-    if networks.discriminator is not None:  # a narrow one: its architecture is counted elsewhere
-        networks.discriminator = Discriminator(width=8, dense=32).to(memory_format=torch.channels_last)
-        initialise(networks.discriminator, config.seed, "discriminator")
-    step = TrainingStep(config, networks, cpu)
-    batches = HostBatches(small_bank(folder), config, cpu)
+        initialise(modules["generator"], 1, "start")
+    if "discriminator" in modules:  # filled in the order of channels last, as these values were made
+        initialise(modules["discriminator"].to(memory_format=torch.channels_last), 0, "discriminator")
+    step = make_step(config, how, modules, torch.device("cpu"), bfloat16=False).eager
+    batches = host_batches(small_dataset(folder), config)
     values: dict[str, list[float]] = {}
     for k in range(UPDATES):
-        set_learning_rate(step.adam_g, learning_rate(config, k))
-        if step.adam_d is not None:
-            set_learning_rate(step.adam_d, learning_rate(config, k))
-        for name, term in step(batches.make(k)).items():
-            values.setdefault(name, []).append(float(f"{float(term):.6g}"))
+        step.set_learning_rate(learning_rate(config.schedule, k))
+        for name, value in step(k, batches.make(k)).items():
+            values.setdefault(name, []).append(float(f"{float(value):.6g}"))
     return values
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_helpers import small_data, tiny_config
+from train_helpers import modules_of, small_data, tiny_config
 
 from repro.core.errors import UserError
 from repro.core.paths import Results
@@ -24,9 +24,8 @@ sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
 from repro.core import tensorfile as checkpoint
-from repro.methods.discriminator import Discriminator
-from repro.train import networks
-networks.Discriminator = functools.partial(Discriminator, width=4, dense=16)
+from repro.methods import srgan
+srgan.Discriminator = functools.partial(srgan.Discriminator, width=4, dense=16)
 from repro.core.paths import Results
 from repro.train.distributed import joined_world
 from repro.train.run import VGGSource, prepare, train
@@ -38,12 +37,12 @@ start = folder / "start.safetensors"
 with joined_world("cpu") as world:
     prepared = prepare(
         config, Results(folder / "results"), small_data(folder / "bank"), VGGSource(allow_random=True),
-        start if config.start else None,
+        {{"generator": start}} if config.start else {{}}, torch.device("cpu"),
     )
     def progress(done, values):
         if dies and world.rank == 1 and done == 3:
             os._exit(9)
-    train(prepared, torch.device("cpu"), progress, world=world)
+    train(prepared, progress, world=world)
 """
 
 
@@ -64,10 +63,9 @@ def _run(
 
 def _start(folder: Path) -> None:
     from repro.core import tensorfile as checkpoint
-    from repro.train.networks import make_networks
 
-    networks = make_networks(tiny_config(), torch.device("cpu"), None)
-    state = checkpoint.module_state("generator", networks.generator)
+    _, modules = modules_of(tiny_config())
+    state = checkpoint.module_state("generator", modules["generator"])
     checkpoint.save(folder / "start.safetensors", state, {"notes": []})
 
 
@@ -103,11 +101,12 @@ def test_a_dead_process_ends_the_job(tmp_path: Path) -> None:
 
 def test_a_batch_that_does_not_divide_is_refused() -> None:
     with pytest.raises(UserError, match="3 processes"):
-        World(0, 3).share(tiny_config(batch_size=4))
-    assert World(1, 2).share(tiny_config(batch_size=4)) == (2, 4)
+        World(0, 3).share(4)
+    assert World(1, 2).share(4) == (2, 4)
 
 
 def test_one_process_is_no_special_case(tmp_path: Path) -> None:
     data = small_data(tmp_path / "bank")
-    prepared = prepare(tiny_config(updates=2), Results(tmp_path), data, VGGSource(), None)
-    assert train(prepared, torch.device("cpu"), world=World())
+    cpu = torch.device("cpu")
+    prepared = prepare(tiny_config(updates=2), Results(tmp_path), data, VGGSource(), {}, cpu)
+    assert train(prepared, world=World())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from golden_curves import GOLDEN, UPDATES, curve
 
-from repro.methods.variants import VARIANTS
+from repro.papers.srgan import VARIANTS
 
 
 @pytest.mark.parametrize("variant", list(VARIANTS))

@@ -13,23 +13,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_helpers import small_bank, small_data, tiny_config
+from train_helpers import host_batches, modules_of, small_data, small_dataset, tiny_config, tiny_step
 
-from repro.core import tensorfile as checkpoint
+from repro.core import tensorfile
 from repro.core.errors import UserError
 from repro.core.paths import Results
-from repro.data.packed import open_bank
+from repro.data.packed import open_packed
 from repro.data.prepare import TrainingData
-from repro.data.samples import Batch, HostBatches
-from repro.methods.config import TrainConfig
-from repro.methods.discriminator import Discriminator
-from repro.train import networks as networks_module
+from repro.data.samples import HostBatches, Sample
+from repro.methods import srgan
+from repro.methods.config import RunConfig
+from repro.methods.srgan import Discriminator
 from repro.train.finished import finished_runs, the_run
 from repro.train.log import RunLog, read_lines
 from repro.train.loop import Loop, LoopFiles
-from repro.train.networks import make_networks
 from repro.train.run import Prepared, VGGSource, prepare, train
-from repro.train.step import TrainingStep
 from repro.train.validation import Validation
 
 CPU = torch.device("cpu")
@@ -39,22 +37,21 @@ RANDOM_VGG = VGGSource(allow_random=True)
 def _narrow_discriminator(monkeypatch: pytest.MonkeyPatch) -> None:
     """The paper's discriminator writes 280 MB a checkpoint; the loop does not care how wide it is."""
     narrow = functools.partial(Discriminator, width=4, dense=16)
-    monkeypatch.setattr(networks_module, "Discriminator", narrow)
+    monkeypatch.setattr(srgan, "Discriminator", narrow)
 
 
 def _start(folder: Path) -> Path:
     """A generator to start from, as SRResNet-MSE would leave it."""
-    config = tiny_config()
-    networks = make_networks(config, CPU, None)
+    _, modules = modules_of(tiny_config())
     path = folder / "start.safetensors"
-    checkpoint.save(path, checkpoint.module_state("generator", networks.generator), {"notes": ["short"]})
+    tensorfile.save(path, tensorfile.module_state("generator", modules["generator"]), {"notes": ["short"]})
     return path
 
 
-def _prepared(folder: Path, config: TrainConfig, data: TrainingData | None = None) -> Prepared:
-    start = _start(folder) if config.start else None
+def _prepared(folder: Path, config: RunConfig, data: TrainingData | None = None) -> Prepared:
+    start = {"generator": _start(folder)} if config.start else {}
     data = data or small_data(folder / "bank")
-    return prepare(config, Results(folder / "results"), data, RANDOM_VGG, start)
+    return prepare(config, Results(folder / "results"), data, RANDOM_VGG, start, CPU)
 
 
 def _same_files(a: Path, b: Path, names: tuple[str, ...]) -> None:
@@ -72,11 +69,11 @@ def test_stop_and_resume_equals_the_straight_run(
     _narrow_discriminator(monkeypatch)
     config = tiny_config(variant, ema_decay=0.9, updates=7)
     straight = _prepared(tmp_path / "straight", config)
-    assert train(straight, CPU)
+    assert train(straight)
     stopped = _prepared(tmp_path / "stopped", config)
     assert stopped.folder.name == straight.folder.name
     calls = 0
-    while not train(stopped, CPU, max_minutes=0.0):  # each call makes one update
+    while not train(stopped, max_minutes=0.0):  # each call makes one update
         calls += 1
     assert calls == 6
     _same_files(straight.folder, stopped.folder, FILES)
@@ -87,7 +84,7 @@ def test_stop_and_resume_equals_the_straight_run(
 
 def test_the_manifest_says_what_was_done(tmp_path: Path) -> None:
     prepared = _prepared(tmp_path, tiny_config("SRResNet-VGG22"))
-    train(prepared, CPU)
+    train(prepared)
     manifest = json.loads((prepared.folder / "manifest.json").read_text())
     assert manifest["seed"] == 0
     assert manifest["config"]["variant"] == "SRResNet-VGG22"
@@ -95,14 +92,14 @@ def test_the_manifest_says_what_was_done(tmp_path: Path) -> None:
     assert any("shortened schedule" in note for note in manifest["notes"])
     assert manifest["facts"]["training data"] == "synthetic pictures"
     assert str(tmp_path) not in json.dumps(manifest)
-    metadata = checkpoint.load(prepared.generator)[1]
+    metadata = tensorfile.load(prepared.generator)[1]
     assert metadata["notes"] == manifest["notes"]
 
 
 def test_the_log_holds_what_a_reader_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _narrow_discriminator(monkeypatch)
     prepared = _prepared(tmp_path, tiny_config("SRGAN-MSE"))
-    train(prepared, CPU)
+    train(prepared)
     lines = read_lines(prepared.folder / "log.jsonl")
     losses = [line for line in lines if "content" in line]
     assert [line["step"] for line in losses] == [2, 4, 6]
@@ -130,8 +127,8 @@ def test_the_log_holds_what_a_reader_needs(tmp_path: Path, monkeypatch: pytest.M
 def test_mean_of_the_terms_since_the_last_line(tmp_path: Path) -> None:
     every = _prepared(tmp_path / "every", tiny_config(log_every=1))
     seldom = _prepared(tmp_path / "seldom", tiny_config(log_every=3))
-    train(every, CPU)
-    train(seldom, CPU)
+    train(every)
+    train(seldom)
     single = [line["content"] for line in read_lines(every.folder / "log.jsonl") if "content" in line]
     means = [line["content"] for line in read_lines(seldom.folder / "log.jsonl") if "content" in line]
     assert means == pytest.approx([sum(single[:3]) / 3, sum(single[3:]) / 3], rel=1e-6)
@@ -142,30 +139,44 @@ def test_a_bad_loss_ends_the_run_with_a_good_checkpoint(tmp_path: Path) -> None:
     config = tiny_config()
 
     class Poisoned(HostBatches):
-        def get(self, k: int) -> Batch:
-            lr, hr = super().get(k)
+        def get(self, k: int) -> Sample:
+            sample = super().get(k)
             if k == 4:
-                hr[0, 0, 0, 0] = float("inf")
-            return Batch(lr, hr)
+                sample.hr_pm1[0, 0, 0, 0] = float("inf")
+            return sample
 
-    step = TrainingStep(config, make_networks(config, CPU, None), CPU)
-    batches = Poisoned(data.training, config, CPU)
-    loop = Loop(config, step, batches, LoopFiles(tmp_path), Validation(data.validation, CPU), "me")
+    batches = Poisoned(data.training, config.data, config.seed, config.schedule.updates, CPU)
+    validation = Validation(data.validation, CPU, config.data.scale)
+    loop = Loop(config, tiny_step(config), batches, LoopFiles(tmp_path), validation, "me")
     with pytest.raises(UserError) as caught:
         loop.run()
     batches.close()
     assert "update 4" in caught.value.got
     assert "'content'" in caught.value.got
-    assert checkpoint.load(tmp_path / "checkpoint.safetensors")[1]["done"] == 4
+    assert tensorfile.load(tmp_path / "checkpoint.safetensors")[1]["done"] == 4
+
+
+def test_a_poisoned_state_never_replaces_the_checkpoint(tmp_path: Path) -> None:
+    """On a GPU a bad update is skipped and found later; its running statistics must not be saved."""
+    config = tiny_config()
+    step = tiny_step(config)
+    images = small_dataset(tmp_path / "bank")
+    loop = Loop(config, step, host_batches(images, config), LoopFiles(tmp_path), None, "me")
+    loop.save()
+    good = (tmp_path / "checkpoint.safetensors").read_bytes()
+    step.modules["generator"].get_buffer("body_bn.running_mean")[0] = float("nan")
+    with pytest.raises(UserError, match="not finite"):
+        loop.save()
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == good
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     config = tiny_config()
-    bank = small_bank(tmp_path / "bank")
+    images = small_dataset(tmp_path / "bank")
 
     def loop(identity: str) -> Loop:
-        step = TrainingStep(config, make_networks(config, CPU, None), CPU)
-        return Loop(config, step, HostBatches(bank, config, CPU), LoopFiles(tmp_path), None, identity)
+        step, batches = tiny_step(config), host_batches(images, config)
+        return Loop(config, step, batches, LoopFiles(tmp_path), None, identity)
 
     first = loop("one")
     first.save()
@@ -177,10 +188,10 @@ def test_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     data = small_data(tmp_path / "bank")
     results = Results(tmp_path / "results")
     with pytest.raises(UserError, match="starts from SRResNet-MSE"):
-        prepare(tiny_config("SRGAN-MSE"), results, data, RANDOM_VGG, None)
+        prepare(tiny_config("SRGAN-MSE"), results, data, RANDOM_VGG, {}, CPU)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no_cache"))
     with pytest.raises(UserError) as caught:
-        prepare(tiny_config("SRResNet-VGG22"), results, data, VGGSource(), None)
+        prepare(tiny_config("SRResNet-VGG22"), results, data, VGGSource(), {}, CPU)
     assert "torchvision" in caught.value.next_step
     with pytest.raises(UserError, match="no finished run"):
         the_run(results, "SRGAN-MSE")
@@ -202,9 +213,9 @@ def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
 def _child(folder: str, variant: str, die_in_save: int) -> None:
     """Trains in a process of its own; dies by SIGKILL in the middle of checkpoint ``die_in_save``."""
     torch.set_num_threads(1)
-    networks_module.Discriminator = functools.partial(Discriminator, width=4, dense=16)  # type: ignore
+    srgan.Discriminator = functools.partial(Discriminator, width=4, dense=16)  # type: ignore
     saves = 0
-    real = checkpoint.save_file
+    real = tensorfile.save_file
 
     def save(tensors: dict[str, torch.Tensor], path: Path, header: dict[str, str]) -> None:
         nonlocal saves
@@ -215,13 +226,13 @@ def _child(folder: str, variant: str, die_in_save: int) -> None:
             path.write_bytes(data[: len(data) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
 
-    checkpoint.save_file = save  # type: ignore[assignment]
+    tensorfile.save_file = save  # type: ignore[assignment]
     root = Path(folder)
     banks = sorted((root / "bank").iterdir())
-    sizes = {len(bank): bank for bank in map(open_bank, banks)}
+    sizes = {len(images): images for images in map(open_packed, banks)}
     data = TrainingData(sizes[20], sizes[3], "synthetic pictures")
     config = tiny_config(variant, updates=24, checkpoint_every=2, validate_every=8, sample_every=24)
-    train(_prepared(root, config, data), CPU)
+    train(_prepared(root, config, data))
 
 
 @pytest.mark.parametrize("variant", ["SRResNet-MSE", "SRGAN-MSE"])
@@ -255,7 +266,7 @@ def test_sigkill_at_any_moment_changes_nothing(tmp_path: Path, variant: str) -> 
         killed += code == -signal.SIGKILL
         leftovers = list((tmp_path / "killed" / "results" / "runs").glob("*/checkpoint.safetensors"))
         for path in leftovers:
-            checkpoint.load(path)  # whole, whenever the kill came
+            tensorfile.load(path)  # whole, whenever the kill came
     assert run(tmp_path / "killed", 0, None) == 0
     assert killed >= 10
     straight, other = (next((tmp_path / n / "results" / "runs").iterdir()) for n in ("straight", "killed"))

@@ -2,42 +2,36 @@
 
 import copy
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
-from train_helpers import tiny_config
+from train_helpers import tiny_config, tiny_step
 
-from repro.data.samples import Batch
-from repro.methods.generator import Generator
-from repro.methods.variants import VARIANTS
-from repro.nn import vgg
-from repro.train.networks import make_networks, update_average
+from repro.data.samples import Sample
+from repro.methods.base import Update
+from repro.methods.srgan import Generator
+from repro.papers.srgan import VARIANTS
+from repro.train.ema import update_average
 from repro.train.schedule import learning_rate
-from repro.train.step import NonFiniteLossError, TrainingStep, gradient_norm, set_learning_rate
-
-CPU = torch.device("cpu")
+from repro.train.step import NonFiniteLossError, Step, Values, gradient_norm
 
 
-def _batch() -> Batch:
+def _sample() -> Sample:
     torch.manual_seed(0)
-    return Batch(torch.rand(2, 3, 24, 24), torch.rand(2, 3, 96, 96) * 2 - 1)
+    return Sample(torch.rand(2, 3, 24, 24), torch.rand(2, 3, 96, 96) * 2 - 1)
 
 
-def _step(variant: str, **changes: object) -> TrainingStep:
-    config = tiny_config(variant, **changes)
-    features = None
-    if config.content != "mse":
-        layer: vgg.Layer = "vgg22" if config.content == "vgg22" else "vgg54"
-        features = vgg.VGGFeatures(vgg.with_random_layers(None, layer, 0), layer)
-    return TrainingStep(config, make_networks(config, CPU, features), CPU)
+def _step(variant: str, **changes: object) -> Step:
+    return tiny_step(tiny_config(variant, **changes))
 
 
-@pytest.mark.parametrize("variant", list(VARIANTS))
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_has_its_terms_and_learns(variant: str) -> None:
     step = _step(variant)
-    before = copy.deepcopy(step.networks.generator.state_dict())
-    terms = step(_batch())
+    before = copy.deepcopy(step.modules["generator"].state_dict())
+    terms = step(0, _sample())
     expected = {"content"}
     if variant.startswith("SRGAN"):
         expected |= {"adversarial", "discriminator", "d_hr", "d_sr"}
@@ -45,12 +39,12 @@ def test_every_variant_has_its_terms_and_learns(variant: str) -> None:
         expected |= {"total_variation"}
     assert set(terms) == expected
     assert all(not t.requires_grad and torch.isfinite(t) for t in terms.values())
-    after = step.networks.generator.state_dict()
+    after = step.modules["generator"].state_dict()
     changed = [name for name in after if not torch.equal(after[name], before[name])]
     assert set(changed) == set(after)  # every weight, and every running statistic, moved
-    if step.networks.vgg is not None:
-        assert all(p.grad is None for p in step.networks.vgg.parameters())
-        assert not step.networks.vgg.training
+    if "vgg" in step.modules:
+        assert all(p.grad is None for p in step.modules["vgg"].parameters())
+        assert not step.modules["vgg"].training
 
 
 @pytest.mark.parametrize(
@@ -67,47 +61,51 @@ def test_every_variant_has_its_terms_and_learns(variant: str) -> None:
 def test_each_term_alone_has_a_gradient(variant: str, term: str) -> None:
     step = _step(variant)
     seen = {}
+    original = step._check
 
-    def keep(loss: torch.Tensor, optimiser: object, terms: dict[str, torch.Tensor]) -> None:
+    def keep(terms: Values, loss: torch.Tensor, update: Update) -> None:
         if term in terms:
-            generator = step.networks.generator
+            generator = step.modules["generator"]
             seen["g"] = torch.autograd.grad(terms[term], list(generator.parameters()), retain_graph=True)
+        original(terms, loss, update)
 
-    step._descend = keep  # type: ignore[method-assign]
-    step(_batch())
+    step._check = keep  # type: ignore[method-assign]
+    step(0, _sample())
     assert all(g.abs().sum() > 0 for g in seen["g"])
 
 
 def test_the_discriminator_sees_detached_images() -> None:
     step = _step("SRGAN-MSE")
     graphs = []
+    optimiser = step.optimisers["discriminator"]
+    original = optimiser.step
 
-    def keep(loss: torch.Tensor, optimiser: object, terms: dict[str, torch.Tensor]) -> None:
-        if "discriminator" in terms:
-            loss.backward()
-            graphs.append([p.grad for p in step.networks.generator.parameters()])
-            assert all(p.grad is not None for p in step.networks.discriminator.parameters())  # type: ignore[union-attr]
+    def keep() -> None:
+        graphs.append([p.grad for p in step.modules["generator"].parameters()])
+        assert all(p.grad is not None for p in step.modules["discriminator"].parameters())
+        original()
 
-    step._descend = keep  # type: ignore[method-assign]
-    step(_batch())
+    optimiser.step = keep  # type: ignore[method-assign]
+    step(0, _sample())
     assert graphs == [[None] * len(graphs[0])]
 
 
-def test_the_generators_update_leaves_no_gradient_in_d() -> None:
+def test_the_generators_update_leaves_d_as_it_is() -> None:
     step = _step("SRGAN-MSE")
-    d = step.networks.discriminator
-    assert d is not None
+    d = step.modules["discriminator"]
     weights = []
-    original = step._update_generator
 
-    def watched(hr: torch.Tensor, sr: torch.Tensor) -> dict[str, torch.Tensor]:
-        weights.append([(p.detach().clone(), p.grad.clone()) for p in d.parameters()])
-        terms = original(hr, sr)
-        weights.append([(p.detach().clone(), p.grad.clone()) for p in d.parameters()])
-        return terms
+    def watched(optimiser: object, original: Callable[[], None]) -> Callable[[], None]:
+        def wrapper() -> None:
+            original()
+            weights.append([(p.detach().clone(), p.grad.clone()) for p in d.parameters()])  # type: ignore
 
-    step._update_generator = watched  # type: ignore[method-assign]
-    step(_batch())
+        return wrapper
+
+    for optimiser in step.optimisers.values():
+        optimiser.step = watched(optimiser, optimiser.step)  # type: ignore[method-assign]
+    step(0, _sample())
+    assert len(weights) == 2
     for (w0, g0), (w1, g1) in zip(*weights, strict=True):
         assert torch.equal(w0, w1)
         assert torch.equal(g0, g1)
@@ -116,64 +114,60 @@ def test_the_generators_update_leaves_no_gradient_in_d() -> None:
 
 def test_batch_norm_modes() -> None:
     step = _step("SRGAN-VGG22", ema_decay=0.9)
-    step(_batch())
-    networks = step.networks
-    assert networks.generator.training
-    assert networks.discriminator is not None
-    assert networks.discriminator.training
-    assert networks.average is not None
-    assert not networks.average.training
-    handed_on = networks.deliverable(1, 0.9)
-    assert not handed_on.training
-    for ours, theirs in zip(handed_on.parameters(), networks.generator.parameters(), strict=True):
+    step(0, _sample())
+    assert step.modules["generator"].training
+    assert step.modules["discriminator"].training
+    assert step.average is not None
+    assert not step.average.training
+    final = step.final_generator(1)
+    assert not final.training
+    for ours, theirs in zip(final.parameters(), step.modules["generator"].parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)  # the average of one is that one
 
 
 @pytest.mark.parametrize("variant", ["SRResNet-MSE", "SRGAN-MSE"])
 def test_a_loss_that_is_no_number_stops_before_the_update(variant: str) -> None:
     step = _step(variant)
-    lr, hr = _batch()
-    hr[0, 0, 0, 0] = float("nan")
-    before = copy.deepcopy(
-        [m.state_dict() for m in (step.networks.generator, step.networks.discriminator) if m is not None]
-    )
+    sample = _sample()
+    sample.hr_pm1[0, 0, 0, 0] = float("nan")
+    before = copy.deepcopy({name: step.modules[name].state_dict() for name in step.optimisers})
     with pytest.raises(NonFiniteLossError) as caught:
-        step(Batch(lr, hr))
+        step(0, sample)
     assert caught.value.term == ("content" if variant == "SRResNet-MSE" else "discriminator")
-    after = [m.state_dict() for m in (step.networks.generator, step.networks.discriminator) if m is not None]
-    for a, b in zip(before, after, strict=True):
-        # weights stay; running statistics belong to the forward pass
-        assert all(torch.equal(a[n], b[n]) for n in a if "running" not in n and "num_batches" not in n)
+    for name, state in before.items():  # running statistics too
+        after = step.modules[name].state_dict()
+        assert all(torch.equal(state[n], after[n]) for n in state)
+
+
+def _head(module: nn.Module | None) -> torch.Tensor:
+    assert isinstance(module, Generator)
+    return module.head.weight.detach()
 
 
 def test_average_moves_towards_the_generator() -> None:
     step = _step("SRResNet-MSE", ema_decay=0.5)
-    networks = step.networks
-    assert networks.average is not None
-    start = networks.average.head.weight.clone()
-    step(_batch())
-    middle = (start + networks.generator.head.weight) / 2
-    torch.testing.assert_close(networks.average.head.weight, middle)
-    update_average(networks.average, networks.generator, 0.0)
-    assert torch.equal(networks.average.head.weight, networks.generator.head.weight)
+    generator = step.modules["generator"]
+    start = _head(step.average).clone()
+    step(0, _sample())
+    torch.testing.assert_close(_head(step.average), (start + _head(generator)) / 2)
+    assert step.average is not None
+    update_average(step.average, generator, 0.0)
+    assert torch.equal(_head(step.average), _head(generator))
 
 
-def test_the_start_has_no_share_in_what_is_handed_on() -> None:
+def test_the_start_has_no_share_in_the_final_generator() -> None:
     step = _step("SRResNet-MSE", ema_decay=0.8)
-    networks = step.networks
-    assert isinstance(networks.average, Generator)
     weights, values = [], []
     for k in range(4):
-        step(_batch())
-        values.append(networks.generator.head.weight.detach().double().clone())
+        step(k, _sample())
+        values.append(_head(step.modules["generator"]).double().clone())
         weights.append(0.8 ** (3 - k))
     expected = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
-    handed_on = networks.deliverable(4, 0.8)
-    assert isinstance(handed_on, Generator)
-    torch.testing.assert_close(handed_on.head.weight.double(), expected, atol=1e-6, rtol=1e-5)
-    assert not torch.allclose(networks.average.head.weight, handed_on.head.weight, atol=1e-6)
-    assert all(bool((m.running_var >= 0).all()) for m in handed_on.modules() if isinstance(m, nn.BatchNorm2d))
-    assert _step("SRResNet-MSE", ema_decay=0.0).networks.average_start is None
+    final = step.final_generator(4)
+    torch.testing.assert_close(_head(final).double(), expected, atol=1e-6, rtol=1e-5)
+    assert not torch.allclose(_head(step.average), _head(final), atol=1e-6)
+    assert all(bool((m.running_var >= 0).all()) for m in final.modules() if isinstance(m, nn.BatchNorm2d))
+    assert _step("SRResNet-MSE", ema_decay=0.0).average is None
 
 
 def test_schedules() -> None:
@@ -185,15 +179,21 @@ def test_schedules() -> None:
         learning_rate_late=1e-5,
         warmup_updates=0,
     )
-    assert [learning_rate(two_phase, k) for k in range(6)] == [1e-4] * 4 + [1e-5] * 2
+    assert [learning_rate(two_phase.schedule, k) for k in range(6)] == [1e-4] * 4 + [1e-5] * 2
     cosine = tiny_config(updates=10, warmup_updates=2, learning_rate=1e-2)
-    rates = [learning_rate(cosine, k) for k in range(10)]
+    rates = [learning_rate(cosine.schedule, k) for k in range(10)]
     assert rates[:3] == [5e-3, 1e-2, 1e-2]
     assert all(a > b for a, b in itertools.pairwise(rates[2:]))
     assert 0 < rates[-1] < 1e-3
     step = _step("SRResNet-MSE")
-    set_learning_rate(step.adam_g, 3e-3)
-    assert step.adam_g.param_groups[0]["lr"] == 3e-3
+    step.set_learning_rate(3e-3)
+    assert step.optimisers["generator"].parts["adam"].param_groups[0]["lr"] == 3e-3
+    held = tiny_config(updates=8, warmup_updates=0, learning_rate=1e-2, decay="hold", hold_share=0.5)
+    rates = [learning_rate(held.schedule, k) for k in range(8)]
+    assert rates[:5] == [1e-2] * 5
+    assert rates[5:] == pytest.approx([0.75e-2, 0.5e-2, 0.25e-2])
+    halved = tiny_config(updates=8, warmup_updates=0, learning_rate=1e-2, decay="halving", milestones="2/4")
+    assert [learning_rate(halved.schedule, k) for k in (1, 2, 4)] == [1e-2, 5e-3, 2.5e-3]
 
 
 def test_gradient_norm() -> None:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from repro.core.streams import stream
-from repro.data.packed import Bank, pack
+from repro.data.packed import PackedDataset, pack
 from repro.data.prepare import TrainingData
-from repro.methods.config import TrainConfig
+from repro.data.samples import HostBatches
+from repro.methods import method
+from repro.methods.base import Method
+from repro.methods.config import RunConfig
+from repro.methods.srgan import Discriminator
 from repro.methods.variants import configure
+from repro.nn import vgg
+from repro.nn.initialise import initialise
+from repro.train.execution import make_step
+from repro.train.step import Step
 
 
 @dataclass(frozen=True)
@@ -41,18 +52,18 @@ class Picture:
         return np.clip(128 + 40 * image, 0, 255).astype(np.uint8)
 
 
-def small_bank(folder: Path, count: int = 20, first: int = 0) -> Bank:
-    """A packed bank of synthetic pictures of different sizes."""
+def small_dataset(folder: Path, count: int = 20, first: int = 0) -> PackedDataset:
+    """A packed dataset of synthetic pictures of different sizes."""
     pictures = [Picture(n, 120 + 7 * (n % 5), 130 + 11 * (n % 4)) for n in range(first, first + count)]
     return pack(pictures, folder, 96, workers=1)
 
 
 def small_data(folder: Path) -> TrainingData:
-    """Training and validation banks of synthetic pictures."""
-    return TrainingData(small_bank(folder), small_bank(folder, 3, 100), "synthetic pictures")
+    """Training and validation datasets of synthetic pictures."""
+    return TrainingData(small_dataset(folder), small_dataset(folder, 3, 100), "synthetic pictures")
 
 
-def tiny_config(variant: str = "SRResNet-MSE", **changes: object) -> TrainConfig:
+def tiny_config(variant: str = "SRResNet-MSE", **changes: object) -> RunConfig:
     """A variant with one block, a batch of 2, a few updates, in float32."""
     settings = {
         "updates": 6,
@@ -65,4 +76,35 @@ def tiny_config(variant: str = "SRResNet-MSE", **changes: object) -> TrainConfig
         "checkpoint_every": 2,
         "warmup_updates": 2,
     } | changes
-    return configure(variant, "quick").with_settings([f"{name}={value}" for name, value in settings.items()])
+    config = configure(variant, "quick")
+    if config.method != "srgan":
+        del settings["residual_blocks"]
+    return config.with_settings([f"{name}={value}" for name, value in settings.items()])
+
+
+def modules_of(config: RunConfig, narrow: bool = True) -> tuple[Method, dict[str, nn.Module]]:
+    """A configuration's method and networks: a narrow discriminator, VGG-19 with random weights."""
+    how = method(config.method)
+    modules = how.build(config)
+    if narrow and "discriminator" in modules:  # its architecture is counted elsewhere
+        modules["discriminator"] = Discriminator(width=8, dense=32)
+        initialise(modules["discriminator"], config.seed, "discriminator")
+    need = how.vgg(config)
+    if need is not None:
+        weights = vgg.with_random_layers(None, need.taps, 0)
+        means = {tap: torch.ones(weights.tensors[f"{tap}.bias"].shape) for tap in need.taps}
+        modules["vgg"] = vgg.VGGFeatures(weights, need.taps, need.before_relu, means)
+    return how, modules
+
+
+def tiny_step(config: RunConfig) -> Step:
+    """The eager step of :func:`modules_of` on the CPU."""
+    how, modules = modules_of(config)
+    return make_step(config, how, modules, torch.device("cpu"), bfloat16=False).eager
+
+
+def host_batches(images: PackedDataset, config: RunConfig, **options: Any) -> HostBatches:
+    """Batches as a run on the CPU gets them."""
+    return HostBatches(
+        images, config.data, config.seed, config.schedule.updates, torch.device("cpu"), **options
+    )

@@ -7,6 +7,7 @@ names stay what they are.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -110,7 +111,7 @@ def suit_cpu(module: nn.Module) -> nn.Module:
     """
     for parent in list(module.modules()):
         children = list(parent.named_children())
-        for (_, child), (after, following) in zip(children, [*children[1:], ("", None)], strict=True):
+        for (_, child), (after, following) in zip_longest(children, children[1:], fillvalue=("", None)):
             if type(child) is nn.PReLU and child.num_parameters == 1:
                 child.__class__ = SharedPReLU
             elif type(child) is nn.Conv2d and _keeps_size(child):

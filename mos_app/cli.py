@@ -131,6 +131,7 @@ def invite(
     database: DatabaseOption = "",
 ) -> None:
     """Print new invite links as CSV. A link is shown once: the database holds only its hash."""
+    from mos_app.db.credentials import invite_link
     from mos_app.db.studies import add_raters
 
     workspace = _open(results, study, database)
@@ -147,7 +148,7 @@ def invite(
         writer = csv.writer(sys.stdout)
         writer.writerow(["rater", "link"])
         for code in rater or registry.uninvited():
-            writer.writerow([code, f"{base_url.rstrip('/')}/?invite={registry.invite(code)}"])
+            writer.writerow([code, invite_link(base_url, registry.invite(code))])
     finally:
         workspace.close()
 
@@ -162,10 +163,18 @@ def serve(
     rate_limit: Annotated[
         float, typer.Option(min=0.1, help="Requests a second that one invite may make.")
     ] = 40.0,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="MOS_TRUSTED_PROXY",
+            help="Address of a reverse proxy whose X-Forwarded headers say who the client is.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a study. Where there is none, make the demo study first."""
     import secrets
 
+    from mos_app.db.credentials import invite_link
     from mos_app.files.workspace import study_names
     from mos_app.web import service
     from mos_app.web.server import bind, check_servable, run_server
@@ -195,12 +204,12 @@ def serve(
     print(f"study {name} at {base}")
     if current.study.config.name == DEMO:
         code = _next_demo_rater(current.registry, current.workspace)
-        print(f"  rate:  {base}/?invite={current.registry.invite(code)}")
+        print(f"  rate:  {invite_link(base, current.registry.invite(code))}")
     else:
         print(f"  invite raters: python -m mos_app invite --study {name} --base-url {base}")
     print(f"  admin: {base}/admin ({admin})")
     print("  stop:  Ctrl-C", flush=True)
-    run_server(listener)
+    run_server(listener, trusted_proxy or ())
 
 
 def _servable(results: Path) -> str:

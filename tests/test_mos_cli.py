@@ -18,10 +18,13 @@ from pathlib import Path
 import httpx
 import pytest
 from mos_helpers.serving import free_port
-from mos_helpers.studies import fill_store, make_study, practised, small_toml
+from mos_helpers.studies import as_of, fill_store, make_study, practised, small_toml
 
 from mos_app.cli import main
+from mos_app.db.votes import VoteService
+from mos_app.files.workspace import open_workspace
 from mos_app.study.definition import parse_study
+from mos_app.study.display import Ballot, DisplayRecord
 from repro.core.paths import Results
 
 
@@ -78,7 +81,7 @@ def test_a_study_from_init_to_export_by_commands(tmp_path: Path) -> None:
     invited = run(tmp_path, "invite", "--base-url", "https://rate.example")
     links = list(csv.DictReader(io.StringIO(invited.stdout)))
     assert [row["rater"] for row in links] == ["r01", "r02", "r03"]
-    assert all(re.fullmatch(r"https://rate\.example/\?invite=[\w-]{32}", row["link"]) for row in links)
+    assert all(re.fullmatch(r"https://rate\.example/mos/enter#[\w-]{32}", row["link"]) for row in links)
     # everybody has a link now
     assert run(tmp_path, "invite").stdout.strip() == "rater,link"
     assert "r01: 1 links ended" in run(tmp_path, "invite", "--revoke", "--rater", "r01").stdout
@@ -163,7 +166,7 @@ def test_serve_makes_the_demo_study_by_itself(tmp_path: Path) -> None:
             if "stop:" in line:
                 break
         told = "".join(lines)
-        link = re.search(r"rate: +(http://127\.0\.0\.1:\d+/\?invite=([\w-]+))", told)
+        link = re.search(r"rate: +(http://127\.0\.0\.1:\d+/mos/enter#([\w-]+))", told)
         assert link is not None, told
         assert "password for this run" in told
         for _ in range(100):
@@ -185,11 +188,33 @@ def test_serve_makes_the_demo_study_by_itself(tmp_path: Path) -> None:
         server.stdout.close()
 
 
-def test_a_raters_link_survives_upgrade(tmp_path: Path) -> None:
+def test_an_old_database_is_upgraded_and_its_links_go_on(tmp_path: Path) -> None:
+    """Rows as the first schema held them: refused by name, upgraded by the command, votes go on."""
     _, workspace = make_study(tmp_path / "results", small_toml())
-    practised(workspace, "r01")
+    invite = practised(workspace, "r01")
+    folder = workspace.folder
     workspace.close()
+    as_of(workspace, tmp_path / "old.db", "0001")
+    for path in folder.path.glob("study.db*"):
+        path.unlink()
+    (tmp_path / "old.db").rename(folder.database)
+    assert "schema 0001" in refused(tmp_path, "status", "--study", "small")
     assert "current" in run(tmp_path, "upgrade", "--study", "small").stdout
+    again = open_workspace(Results(tmp_path / "results"), "small")
+    vote_service = VoteService(again.database, again.study)
+    state = vote_service.state(invite)
+    assert state.screen.phase == "rating"
+    assert state.current is not None
+    ballot = Ballot(
+        item=state.current.item,
+        nonce="n" * 22,
+        score=3,
+        response_ms=900,
+        display=DisplayRecord(surface="plain"),
+    )
+    assert vote_service.vote(invite, ballot).verdict == "saved"
+    again.close()
+    assert run(tmp_path, "export", "--study", "small").code == 0
 
 
 def test_container_file_has_a_health_check_and_no_torch() -> None:

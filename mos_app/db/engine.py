@@ -80,11 +80,11 @@ class Database:
         """Closes every connection."""
         self.engine.dispose()
 
-    def migrate(self) -> None:
-        """Brings the schema to the newest version (creates it in an empty database)."""
+    def migrate(self, revision: str = "head") -> None:
+        """Brings the schema to a version, the newest by default (creates it in an empty database)."""
         try:
             with self.write() as connection:
-                command.upgrade(_alembic(connection), "head")
+                command.upgrade(_alembic(connection), revision)
         except OperationalError as error:
             raise UserError(
                 f"the database cannot be opened ({_first_line(error)})",

@@ -222,6 +222,11 @@ class VoteService:
         self._clock = clock
         self._total = sum(study.blocks)
 
+    def knows(self, token: str) -> bool:
+        """Whether the token is a valid invite."""
+        with self._database.read() as connection:
+            return connection.execute(_RATER, {"token": invite_hash(token)}).first() is not None
+
     def state(self, token: str) -> State:
         """Where the rater with this invite token is.
 

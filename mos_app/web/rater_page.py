@@ -18,7 +18,7 @@ from mos_app.study.definition import LANGUAGES
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.progress import Kind, Phase
 from mos_app.study.texts import load_texts
-from mos_app.web.routes import PREFIX
+from mos_app.web.routes import INVITE_COOKIE, PREFIX
 from mos_app.web.service import Service, client_address, current_service
 
 _RECENT_MS = 10 * 60_000
@@ -28,7 +28,7 @@ _RECENT_MS = 10 * 60_000
 def show_rater() -> None:
     """Shows the screen that the rater with the link's invite is on."""
     service = current_service()
-    invite = st.query_params.get("invite", "")
+    invite = current_invite()
     if not invite:
         _message("welcome", "no_invite")
         return
@@ -41,6 +41,11 @@ def show_rater() -> None:
         if not service.by_client.allows(client_address()):
             time.sleep(1)
         _message("invalid_title", "invalid")
+
+
+def current_invite() -> str:
+    """The invite of this browser, from the cookie that the link was exchanged for; else ``""``."""
+    return str(st.context.cookies.get(INVITE_COOKIE, ""))
 
 
 class _Visit:
@@ -298,7 +303,7 @@ def _show_plain(visit: _Visit) -> None:
         place = visit.texts["stage"]["example"]
         values |= {"score": item.label, "word": words[item.label - 1]}
     st.caption(place.format(**values))
-    source = f"{PREFIX}/s/{item.image}.png?invite={visit.invite}"
+    source = f"{PREFIX}/s/{item.image}.png"
     st.html(
         f'<div style="background:#808080;padding:8px"><img src="{source}" width="{item.width}" '
         f'height="{item.height}" alt="{visit.texts["stage"]["picture"]}" '

@@ -126,7 +126,7 @@ def test_rows_in_long_form(tmp_path: Path) -> None:
     rows = [row for row in csv.DictReader(results.metrics_csv.open()) if row["metric"] == "lpips"]
     images = load_dataset("sample", None)
     assert len(rows) == 2 * len(images)
-    assert {row["protocol"] for row in rows} == {"wang"}
+    assert {row["protocol"] for row in rows} == {"rgb-1"}
     assert {float(row["value"]) for row in rows if row["method"] == "HR"} == {0.0}
     first = images[0]
     (ours,) = (row for row in rows if row["method"] == "bicubic" and row["image"] == first.image)

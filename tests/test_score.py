@@ -47,12 +47,29 @@ def test_json_of_a_pair(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hr, sr = (folder / "img_1.png" for folder in folders)
-    for protocol in ("daala", "wang"):
-        assert repro_score(monkeypatch, hr, sr, "--protocol", protocol, "--json") == 0
+    for protocol, scale in (
+        ("daala-1", 4),
+        ("ychannel-1", 3),
+        ("ychannel-edsr-1", 2.3),
+        ("ychannel-u8-1", 8),
+    ):
+        assert repro_score(monkeypatch, hr, sr, "--protocol", protocol, "--scale", scale, "--json") == 0
         out, err = capsys.readouterr()
-        score = score_files(hr, sr, protocol)
-        assert json.loads(out) == {"protocol": protocol, "psnr_db": score.psnr_db, "ssim": score.ssim}
+        score = score_files(hr, sr, protocol, scale)
+        told = {"protocol": protocol, "scale": scale, "psnr_db": score.psnr_db, "ssim": score.ssim}
+        assert json.loads(out) == told
         assert err == ""
+
+
+def test_names_of_version_0_1(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hr, sr = (folder / "img_1.png" for folder in folders)
+    told = []
+    for protocol in ("daala", "daala-1", "wang", "ychannel-u8-1"):
+        assert repro_score(monkeypatch, hr, sr, "--protocol", protocol, "--json") == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] != told[2] == told[3]
 
 
 def test_json_of_identical_images(
@@ -72,7 +89,7 @@ def test_json_of_folders(
     (folders[1] / "img_2.png").unlink()
     assert repro_score(monkeypatch, *folders, "--json") == 0
     value = json.loads(capsys.readouterr().out)
-    assert value["protocol"] == "daala"
+    assert value["protocol"] == "daala-1"
     assert [each["image"] for each in value["images"]] == ["img_0", "img_1"]
     for each in value["images"]:
         score = score_files(*(folder / f"{each['image']}.png" for folder in folders), "daala")
@@ -87,7 +104,7 @@ def test_table_of_folders(
     assert repro_score(monkeypatch, *folders) == 0
     out = capsys.readouterr().out
     first = score_files(*(folder / "img_0.png" for folder in folders), "daala")
-    assert "protocol daala" in out
+    assert "protocol daala-1, x4" in out
     assert "PSNR (dB)" in out
     assert f"{first.psnr_db:.4f}" in out
     assert f"{first.ssim:.6f}" in out
@@ -134,7 +151,8 @@ def test_other_bad_arguments(
     assert "a folder and a file" in refused(monkeypatch, capsys, hr, image)
     assert "no such file" in refused(monkeypatch, capsys, hr, tmp_path / "none")
     assert "no image in it" in refused(monkeypatch, capsys, hr, tmp_path / "empty")
-    assert "daala or wang" in refused(monkeypatch, capsys, image, image, "--protocol", "vmaf")
+    assert "daala-1 or ychannel-1 or" in refused(monkeypatch, capsys, image, image, "--protocol", "vmaf")
+    assert "scale 0.5" in refused(monkeypatch, capsys, image, image, "--scale", "0.5")
     different = refused(monkeypatch, capsys, image, sr / "img_1.png")
     assert "40 x 30 and 40 x 31 pixels" in different
     assert "img_0.png" in different
@@ -148,7 +166,7 @@ def test_one_bad_file_in_a_folder_is_named(
     assert "img_1.png: not an image" in refused(monkeypatch, capsys, *folders)
 
 
-@pytest.mark.parametrize(("protocol", "smallest"), [("daala", 9), ("wang", 19)])
+@pytest.mark.parametrize(("protocol", "smallest"), [("daala-1", 9), ("ychannel-1", 19)])
 def test_the_smallest_images(protocol: str, smallest: int) -> None:
     tiny = random_u8(smallest, smallest, 3)
     assert math.isfinite(score_pair(tiny, tiny // 2, protocol).ssim)

@@ -17,10 +17,10 @@ from analysis.io.csvfile import read_text_csv
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.imaging.io import sha256_file
+from repro.papers.protocols import DAALA, DESCRIPTIONS, current_name
 from repro.papers.srgan import IMAGES_PER_DATASET
 
 COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
-PROTOCOLS = ("daala", "wang")
 RANGES = {"psnr_db": (-math.inf, math.inf), "ssim": (-1.0, 1.0)}
 _KEY = ["dataset", "image", "method", "protocol", "metric"]
 _AGAIN = "python -m repro evaluate"
@@ -74,7 +74,7 @@ class Metrics:
         """How many images the data set has: the paper's count, else all that any method was scored on."""
         return IMAGES_PER_DATASET.get(dataset, len(self.images(dataset)))
 
-    def values(self, dataset: str, method: str, metric: str, protocol: str = "daala") -> pd.Series:
+    def values(self, dataset: str, method: str, metric: str, protocol: str = DAALA) -> pd.Series:
         """Scores by image name (empty where there are none)."""
         return self._series.get((dataset, method, metric, protocol), pd.Series(dtype=float))
 
@@ -88,7 +88,7 @@ class Metrics:
             for key, rows in groups
         }
 
-    def mean(self, dataset: str, method: str, metric: str, protocol: str = "daala") -> Mean | None:
+    def mean(self, dataset: str, method: str, metric: str, protocol: str = DAALA) -> Mean | None:
         """The table's figure, or None where the method has no score on the data set."""
         values = self.values(dataset, method, metric, protocol)
         if values.empty:
@@ -114,9 +114,10 @@ def read_metrics(results: Results) -> Metrics:
     path = results.metrics_csv
     frame = read_text_csv(path, COLUMNS, _AGAIN)
     frame["value"] = _numbers(path, frame["value"])
-    unknown = sorted(set(frame["protocol"]).difference(PROTOCOLS))
+    frame["protocol"] = [current_name(*pair) for pair in zip(frame["protocol"], frame["metric"], strict=True)]
+    unknown = sorted(set(frame["protocol"]).difference(DESCRIPTIONS))
     if unknown:
-        raise UserError(f"{path}: protocol {unknown[0]!r}", f"one of {', '.join(PROTOCOLS)}", _AGAIN)
+        raise UserError(f"{path}: protocol {unknown[0]!r}", f"one of {', '.join(DESCRIPTIONS)}", _AGAIN)
     for metric, (low, high) in RANGES.items():
         wrong = frame[(frame["metric"] == metric) & ~frame["value"].between(low, high)]
         if not wrong.empty:

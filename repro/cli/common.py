@@ -29,6 +29,14 @@ DataOption = Annotated[
 ProfileOption = Annotated[str, typer.Option("--profile", help="quick (minutes), cpu (a night) or paper.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The one seed of every random draw.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+DaskOption = Annotated[
+    str,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Spread the images over a running Dask cluster (needs the extra `cluster`).",
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 VGGOption = Annotated[
     Path | None,

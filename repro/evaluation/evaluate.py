@@ -18,16 +18,15 @@ from numpy.typing import NDArray
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest, write_manifest
+from repro.core.parallel import over_images
 from repro.core.paths import Results
 from repro.imaging.io import read_u8, sha256_file
-from repro.metrics.score import Score, score_many
-from repro.papers.srgan import DATASETS, TABLE2_METHODS
+from repro.metrics.measure import Values, measure_files
+from repro.metrics.score import Score
+from repro.papers.protocols import DAALA, RGB, current_name
+from repro.papers.srgan import DATASETS, SCALE, TABLE2_METHODS
 
 COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
-PROTOCOLS = ("daala", "wang")
-EXTRA_PROTOCOL = "wang"
-"""Where figures that the paper does not have stand: RGB, 4 pixels shaved."""
-
 Measure = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
 
 
@@ -41,6 +40,7 @@ class StoredImage:
     path: Path
     hr_path: Path
     run: str
+    scale: float
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -94,6 +94,7 @@ def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
                         path,
                         results.image(folder.name, "HR", image),
                         str(manifest.get("run", "")),
+                        float(manifest.get("scale", SCALE)),
                     ),
                     [str(note) for note in manifest.get("notes", [])],
                 )
@@ -121,22 +122,28 @@ def _printed(value: float) -> str:
     return "inf" if math.isinf(value) else f"{value:.10g}"
 
 
+def _measured(image: StoredImage) -> Values:
+    return measure_files(image.hr_path.absolute(), image.path.absolute(), image.scale)
+
+
 def evaluate(
     results: Results,
     progress: Callable[[int], None] = lambda done: None,
     extra: Mapping[str, Measure] | None = None,
     library: str = "",
+    dask: str = "",
 ) -> int:
-    """Scores every stored image (and nothing else) under both protocols, on all cores.
+    """Measures every stored image (and nothing else), on all cores or on a cluster.
 
     Writes ``metrics.csv`` and ``metrics.manifest.json``. Data set ``BSD300-calibration`` is shown to raters
     and not scored.
 
     Args:
         results: where the store is.
-        progress: called after each image under each protocol, and after each extra figure.
+        progress: called after each image, and after each extra value.
         extra: more measures by name, as :func:`repro.metrics.perceptual.measures` gives them.
         library: what computes those, for the manifest.
+        dask: see :func:`repro.core.parallel.over_images`; the workers read the store by its absolute path.
 
     Returns:
         The number of images scored.
@@ -149,20 +156,20 @@ def evaluate(
         raise UserError(f"{results.images}: empty", "results of upscale", "python -m repro upscale")
     stored = [image for image, _ in found]
     notes = {f"{image.dataset}/{image.method}": lines for image, lines in found}
-    pairs = [(image.hr_path, image.path) for image in stored]
     hashes = {image.path: sha256_file(image.path) for image in stored}
     rows = []
-    for protocol in PROTOCOLS:
-        scores = score_many(pairs, protocol, on_done=lambda: progress(1))
-        for image, score in zip(stored, scores, strict=True):
-            for metric, value in (("psnr_db", score.psnr_db), ("ssim", score.ssim)):
-                where = (image.dataset, image.image, image.method, protocol, metric)
-                rows.append((*where, _printed(value), hashes[image.path], image.run))
+
+    def add(image: StoredImage, protocol: str, metric: str, value: float) -> None:
+        where = (image.dataset, image.image, image.method, protocol, metric)
+        rows.append((*where, _printed(value), hashes[image.path], image.run))
+
+    for image, values in zip(stored, over_images(_measured, stored, dask=dask), strict=True):
+        for (protocol, metric), value in values.items():
+            add(image, protocol, metric, value)
+        progress(1)
     for metric, measure in (extra or {}).items():
         for image in stored:
-            value = measure(read_u8(image.hr_path), read_u8(image.path))
-            where = (image.dataset, image.image, image.method, EXTRA_PROTOCOL, metric)
-            rows.append((*where, _printed(value), hashes[image.path], image.run))
+            add(image, RGB, metric, measure(read_u8(image.hr_path), read_u8(image.path)))
             progress(1)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -181,7 +188,7 @@ def evaluate(
     return len(stored)
 
 
-def mean_scores(results: Results, method: str, protocol: str = "daala") -> dict[str, Score]:
+def mean_scores(results: Results, method: str, protocol: str = DAALA) -> dict[str, Score]:
     """A method's mean PSNR and SSIM on each data set, from ``metrics.csv``, in the paper's order.
 
     Raises:
@@ -193,7 +200,8 @@ def mean_scores(results: Results, method: str, protocol: str = "daala") -> dict[
     values: dict[str, dict[str, list[float]]] = {}
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
-            if (row["method"], row["protocol"]) == (method, protocol):
+            where = (row["method"], current_name(row["protocol"], row["metric"]))
+            if where == (method, protocol) and row["metric"] in ("psnr_db", "ssim"):
                 by_metric = values.setdefault(row["dataset"], {"psnr_db": [], "ssim": []})
                 by_metric[row["metric"]].append(float(row["value"]))
     order = {name: place for place, name in enumerate(DATASETS)}

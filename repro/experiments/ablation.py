@@ -66,7 +66,7 @@ def measure(ablated: Ablated, dataset: str, data_root: Path, device: str) -> Sco
     upscale_dataset(store, dataset, method, data_root)
     names = [image.image for image in load_dataset(dataset, data_root)]
     pairs = [(store.image(dataset, "HR", n), store.image(dataset, method.name, n)) for n in names]
-    return mean_score(score_many(pairs, "daala"))
+    return mean_score(score_many(pairs, "daala-1"))
 
 
 def write_csv(path: Path, rows: list[dict[str, object]]) -> None:

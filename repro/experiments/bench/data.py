@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from repro.core.atomic import write_json
+from repro.core.parallel import usable_cores
 from repro.core.paths import Results
 from repro.core.streams import stream
 from repro.data.packed import Bank, pack
@@ -23,7 +24,6 @@ from repro.data.samples import HostBatches, plan_batch, windows_u8
 from repro.experiments.bench.timing import alternating_medians, machine
 from repro.imaging.io import png_bytes
 from repro.methods.config import TrainConfig
-from repro.metrics.score import usable_cores
 
 IMAGES, HEIGHT, WIDTH = 512, 375, 500
 """A bank of 288 MB: as many pixels an image as ImageNet's mean photograph."""

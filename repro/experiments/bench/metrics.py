@@ -49,8 +49,8 @@ def run(results_folder: Path) -> dict[str, Any]:
         psnr_db(a, b)
         daala_ssim.ssim(a, b, use_numba=False)
 
-    pair_s, plain_s = alternating_medians(lambda: score_pair(hr, sr, "daala"), plain, repeats=REPEATS)
-    (wang_s,) = alternating_medians(lambda: score_pair(hr, sr, "wang"), repeats=REPEATS)
+    pair_s, plain_s = alternating_medians(lambda: score_pair(hr, sr, "daala-1"), plain, repeats=REPEATS)
+    (wang_s,) = alternating_medians(lambda: score_pair(hr, sr, "ychannel-u8-1"), repeats=REPEATS)
 
     with tempfile.TemporaryDirectory() as folder:
         pairs = []
@@ -60,8 +60,8 @@ def run(results_folder: Path) -> dict[str, Any]:
                 write_png(file, image)
             pairs.append(files)
         one_core_s, all_cores_s = alternating_medians(
-            lambda: score_many(pairs, "daala", workers=1),
-            lambda: score_many(pairs, "daala"),
+            lambda: score_many(pairs, "daala-1", workers=1),
+            lambda: score_many(pairs, "daala-1"),
             repeats=FOLDER_REPEATS,
         )
 

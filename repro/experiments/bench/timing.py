@@ -32,6 +32,6 @@ def alternating_medians(*tasks: Callable[[], object], repeats: int, warm_ups: in
 def machine() -> dict[str, Any]:
     """Processor model, usable cores and versions: what a figure is worth nothing without."""
     from repro.core.device import processor_name
-    from repro.metrics.score import usable_cores
+    from repro.core.parallel import usable_cores
 
     return {"processor": processor_name(), "cores": usable_cores(), "versions": package_versions()}

@@ -21,8 +21,8 @@ help: ## print the targets
 	@echo "Variables: PROFILE=quick|cpu|paper  SRGAN_DATA=folder  DEVICE=auto|cpu|cuda  SEED=0"
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-	  { echo "$(PYTHON) is not Python 3.11 to 3.13; call make with PYTHON=python3.12, for example"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+	  { echo "$(PYTHON) is not Python 3.11 to 3.14; call make with PYTHON=python3.12, for example"; exit 2; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[test,dev,export]'
 	@touch $@

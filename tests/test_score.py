@@ -218,6 +218,7 @@ def test_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured = bench_metrics.run(tmp_path)
     assert json.loads((tmp_path / "bench/metrics.json").read_text()) == measured
     assert measured["goal_met"] == (measured["daala_pair_ms"] <= 25)
+    assert measured["niqe_goal_met"] == (measured["niqe_ms"] <= 60)
     assert measured["folder_pairs"] == 4
     assert measured["times_faster_than_plain_numpy"] == pytest.approx(
         measured["plain_numpy_pair_ms"] / measured["daala_pair_ms"], abs=0.01

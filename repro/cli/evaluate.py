@@ -15,7 +15,7 @@ def evaluate(
     results: common.ResultsOption = Path("results"),
     extra: Annotated[
         str,
-        typer.Option("--extra", help="Some of lpips,niqe,dists (needs the extra `perceptual`)."),
+        typer.Option("--extra", help="Some of lpips,dists (needs the extra `perceptual`)."),
     ] = "",
     device: common.DeviceOption = "auto",
     dask: common.DaskOption = "",
@@ -24,7 +24,8 @@ def evaluate(
     """Score every image of the store, and only those, into `results/metrics.csv`.
 
     PSNR and SSIM under `daala-1` (the SRGAN paper's), `ychannel-1` (SAN's, SRFBN's and most others'),
-    `ychannel-edsr-1` (EDSR's and Meta-SR's) and `ychannel-u8-1` (SelfExSR's). --extra adds measures by pyiqa.
+    `ychannel-edsr-1` (EDSR's and Meta-SR's) and `ychannel-u8-1` (SelfExSR's); NIQE; the rms of LR - down(SR)
+    in grey levels; the level of each octave of detail. --extra adds measures by networks, through pyiqa.
     The file is in long format; its columns are explained in `results/README.md`.
     """
     from repro.core.device import resolve_device

@@ -27,7 +27,7 @@ from repro.papers.protocols import DAALA, RGB, current_name
 from repro.papers.srgan import DATASETS, SCALE, TABLE2_METHODS
 
 COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
-Measure = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
+Measure = Callable[[NDArray[np.uint8], NDArray[np.uint8], float], float]
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def evaluate(
         progress(1)
     for metric, measure in (extra or {}).items():
         for image in stored:
-            add(image, RGB, metric, measure(read_u8(image.hr_path), read_u8(image.path)))
+            add(image, RGB, metric, measure(read_u8(image.hr_path), read_u8(image.path), image.scale))
             progress(1)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -26,7 +26,7 @@ PSNR_SSIM = {
 OTHERS = {
     NIQE: "NIQE of BT.601 luma, as many pixels a side left out as the scale; no original is needed",
     CONSISTENCY: "rms of LR - down(SR) in grey levels: MATLAB's bicubic, RGB, border replicated",
-    SPECTRUM: "level of the luma's power spectrum against the original's by octave of frequency",
+    SPECTRUM: "power of ychannel-1's luma over the original's by octave of frequency, finest first",
     RGB: "RGB, as many pixels a side left out as the scale: LPIPS, DISTS and others of pyiqa",
 }
 """The other protocols of `metrics.csv`."""

@@ -97,6 +97,8 @@ class Rater(Base):
     """Failed the last attempt at the calibration check."""
     excluded: Mapped[bool] = mapped_column(default=False)
     """An admin's decision, reversible; the events say who, when and why."""
+    erased_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When the rater withdrew from the study: answers were deleted or made anonymous then."""
 
 
 class Invite(Base):

@@ -48,10 +48,16 @@ minimum_distance = {distance}
 
 [consent]
 version = "7"
+controller = "The Test Laboratory"
+contact = "lab@example.org"
+
+[consent.retention]
+en = "one year"
+de = "ein Jahr"
 
 [consent.text]
-en = "Please agree."
-de = "Bitte stimmen Sie zu."
+en = "Please agree: {{ratings}} ratings, {{minutes}} minutes, {{controller}}, {{contact}}, {{retention}}."
+de = "Bitte stimmen Sie zu: {{ratings}}, {{minutes}}, {{controller}}, {{contact}}, {{retention}}."
 """
 
 

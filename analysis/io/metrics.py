@@ -54,12 +54,14 @@ class Metrics:
         notes: (dataset, method) -> sentences that every reader must see.
         missing: (dataset, method) -> why there is no score, where the evaluation recorded it.
         sha256: hash of the file that was read.
+        warnings: what must stand above every table: that the file is not the one that was made.
     """
 
     frame: pd.DataFrame
     notes: Mapping[tuple[str, str], tuple[str, ...]]
     missing: Mapping[tuple[str, str], str]
     sha256: str
+    warnings: tuple[str, ...] = ()
 
     def datasets(self) -> set[str]:
         return set(self.frame["dataset"])
@@ -130,12 +132,22 @@ def read_metrics(results: Results) -> Metrics:
         what = " ".join(str(twice[column].iloc[0]) for column in _KEY)
         raise UserError(f"{path}, line {int(twice.index[0]) + 2}: second score of {what}", "one each", _AGAIN)
     record = read_json(results.root / "metrics.manifest.json")
+    sha256 = sha256_file(path)
     return Metrics(
         frame,
         _notes(results, frame, record),
         _by_pair(record.get("missing", {}), results.root / "metrics.manifest.json"),
-        sha256_file(path),
+        sha256,
+        _edited(path, record.get("outputs"), sha256),
     )
+
+
+def _edited(path: Path, outputs: Any, sha256: str) -> tuple[str, ...]:
+    """A warning where the manifest has another hash of the scores than they have."""
+    recorded = outputs.get(path.name, sha256) if isinstance(outputs, dict) else sha256
+    if recorded == sha256:
+        return ()
+    return (f"{path.name} WAS CHANGED after it was made: its manifest has another SHA-256. Next: {_AGAIN}.",)
 
 
 def _numbers(path: Path, texts: pd.Series) -> pd.Series:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from repro.core.errors import UserError
+from repro.evaluation.evaluate import edited
 from repro.papers.protocols import current_name
 
 _Key = tuple[str, str, str, str, str]
@@ -21,8 +22,14 @@ def differences(old: Path, new: Path) -> list[str]:
     Rows that only ``new`` has are no difference: later versions measure more.
 
     Raises:
-        UserError: a file is missing or no metrics.csv.
+        UserError: a file is missing or no metrics.csv, or ``old`` was changed after it was made.
     """
+    if edited(old):
+        raise UserError(
+            f"{old}: changed after it was made (its manifest has another SHA-256)",
+            "scores as they were made",
+            f"git restore {old}, or python -m repro evaluate",
+        )
     before, after = _rows(old), _rows(new)
     told = []
     for key, row in before.items():

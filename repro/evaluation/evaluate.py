@@ -188,6 +188,18 @@ def evaluate(
     return len(stored)
 
 
+def edited(metrics_csv: Path) -> bool:
+    """Whether the scores are not those that were made: the manifest beside them has another SHA-256.
+
+    Without a manifest, or with one that names no hash, nothing can be said: False.
+    """
+    try:
+        manifest = json.loads(metrics_csv.with_suffix(".manifest.json").read_text(encoding="utf-8"))
+        return bool(manifest["outputs"][metrics_csv.name] != sha256_file(metrics_csv))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
 def mean_scores(results: Results, method: str, protocol: str = DAALA) -> dict[str, Score]:
     """A method's mean PSNR and SSIM on each data set, from ``metrics.csv``, in the paper's order.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from repro.cli.common import run_app
 from repro.cli.main import app
@@ -203,6 +204,17 @@ def test_many_threads_give_the_same_scores_in_order(folders: tuple[Path, Path]) 
     assert scores == score_many(pairs, "daala", workers=1)
     assert scores[:3] == [score_files(hr, sr, "daala") for hr, sr in pairs[:3]]
     assert len(done) == len(pairs)
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 1), (8, 3)])
+def test_images_are_compared_as_they_are_shown(tmp_path: Path, orientation: int, turns: int) -> None:
+    """An EXIF orientation is applied, so that a phone's original and its upright result fit."""
+    shown = random_u8(30, 40, 3)
+    write_png(tmp_path / "sr.png", shown)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(np.rot90(shown, turns))).save(tmp_path / "hr.png", exif=exif)
+    assert score_files(tmp_path / "hr.png", tmp_path / "sr.png", "daala-1") == Score(math.inf, 1)
 
 
 def test_mean() -> None:

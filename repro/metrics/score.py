@@ -49,8 +49,8 @@ def score_pair(
 
 
 def score_files(hr: Path, sr: Path, protocol: str, scale: float = SCALE) -> Score:
-    """Like :func:`score_pair`, of two image files; errors name the files."""
-    pair = read_u8(hr), read_u8(sr)
+    """Like :func:`score_pair`, of two image files, turned upright by EXIF; errors name the files."""
+    pair = read_u8(hr, upright=True), read_u8(sr, upright=True)
     try:
         return score_pair(*pair, protocol, scale)
     except UserError as error:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
-from repro.core.manifest import make_manifest, write_manifest
+from repro.core.manifest import make_manifest, read_manifest, write_manifest
 from repro.core.parallel import over_images
-from repro.core.paths import Results
+from repro.core.paths import Results, checked_name
 from repro.imaging.io import read_u8, sha256_file
 from repro.metrics.measure import Values, measure_files
 from repro.metrics.score import Score
@@ -43,20 +42,35 @@ class StoredImage:
     scale: float
 
 
-def _manifest(path: Path) -> dict[str, Any]:
+class _Stored(NamedTuple):
+    """What a method's manifest says of its images; ``outputs``: image -> SHA-256."""
+
+    outputs: dict[str, str]
+    notes: list[str]
+    run: str
+    scale: float
+
+
+def _manifest(path: Path) -> _Stored:
+    again = f"python -m repro upscale --dataset {path.parent.parent.name} --method {path.parent.name!r}"
+    manifest = read_manifest(path, "images without a readable manifest", again)
+    outputs, notes = manifest.get("outputs", 0), manifest.get("notes", [])
+    run, scale = manifest.get("run", ""), manifest.get("scale", SCALE)
+    for what, right in (
+        ("outputs", isinstance(outputs, dict) and all(isinstance(each, str) for each in outputs.values())),
+        ("notes", isinstance(notes, list) and all(isinstance(each, str) for each in notes)),
+        ("run", isinstance(run, str)),
+        ("scale", isinstance(scale, int | float) and not isinstance(scale, bool) and 1 <= scale <= 64),
+    ):
+        if not right:
+            got = f"{path}: {what} {manifest.get(what)!r:.60}"
+            raise UserError(got, "a manifest as upscale and import write them", again)
     try:
-        manifest = json.loads(path.read_text())
-    except (OSError, ValueError):
-        raise UserError(
-            f"{path.parent}: images without a readable manifest",
-            "a manifest.json beside them (an interrupted upscale leaves none)",
-            f"python -m repro upscale --dataset {path.parent.parent.name} --method {path.parent.name!r}",
-        ) from None
-    if not isinstance(manifest.get("outputs"), dict):
-        raise UserError(
-            f"{path}: no list of outputs", "a manifest that upscale or import wrote", "make it anew"
-        )
-    return manifest
+        for image in outputs:
+            checked_name(image, "image")
+    except UserError as problem:
+        raise UserError(f"{path}: {problem.got}", problem.expected, again) from None
+    return _Stored(outputs, notes, run, float(scale))
 
 
 def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
@@ -76,7 +90,7 @@ def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
         original = _manifest(hr_manifest)
         for method_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
             manifest = _manifest(method_folder / "manifest.json")
-            for image, sha256 in sorted(manifest["outputs"].items()):
+            for image, sha256 in sorted(manifest.outputs.items()):
                 path = results.image(folder.name, method_folder.name, image)
                 if not path.is_file() or sha256_file(path) != sha256:
                     raise UserError(
@@ -84,7 +98,7 @@ def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
                         "an untouched image store",
                         f"python -m repro upscale --dataset {folder.name} --method {method_folder.name!r}",
                     )
-                if image not in original["outputs"]:
+                if image not in original.outputs:
                     raise UserError(f"{path}: no original of that name", "an image in HR", "remove it")
                 yield (
                     StoredImage(
@@ -93,10 +107,10 @@ def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
                         image,
                         path,
                         results.image(folder.name, "HR", image),
-                        str(manifest.get("run", "")),
-                        float(manifest.get("scale", SCALE)),
+                        manifest.run,
+                        manifest.scale,
                     ),
-                    [str(note) for note in manifest.get("notes", [])],
+                    manifest.notes,
                 )
 
 
@@ -194,9 +208,9 @@ def edited(metrics_csv: Path) -> bool:
     Without a manifest, or with one that names no hash, nothing can be said: False.
     """
     try:
-        manifest = json.loads(metrics_csv.with_suffix(".manifest.json").read_text(encoding="utf-8"))
-        return bool(manifest["outputs"][metrics_csv.name] != sha256_file(metrics_csv))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        outputs = read_manifest(metrics_csv.with_suffix(".manifest.json"))["outputs"]
+        return bool(outputs[metrics_csv.name] != sha256_file(metrics_csv))
+    except (UserError, KeyError, TypeError):
         return False
 
 

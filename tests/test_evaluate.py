@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from repro.core.manifest import read_manifest
 from repro.core.paths import Results
 from repro.evaluation.evaluate import edited, stored_images
 from repro.imaging.io import write_png
+from repro.inference.store import kept, upscale_dataset
+from repro.train.finished import GENERATOR_FILE, finished_runs
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -90,6 +93,26 @@ def test_what_is_wrong_is_named(store: Results, change: dict[str, Any]) -> None:
         place.write_text(good)
     assert refused.value.got.startswith(str(place))
     assert refused.value.next_step == "python -m repro upscale --dataset d --method 'm'"
+
+
+@pytest.mark.parametrize("name", ["HR", "hr", "nearest", "bicubic", "Bicubic"])
+def test_weights_may_not_bear_the_names_of_originals_and_interpolations(tmp_path: Path, name: str) -> None:
+    method: Any = SimpleNamespace(name=name, inputs={"weights": "0"})
+    with pytest.raises(UserError, match=f"weights as method '{name}'"):
+        upscale_dataset(Results(tmp_path), "sample", method, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=JSON, field=st.sampled_from(["", "outputs", "config", "inputs"]))
+def test_a_run_or_a_folder_with_any_json_is_ours_or_not(tmp_path: Path, value: Any, field: str) -> None:
+    place = Results(tmp_path).runs / "x" / "manifest.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sha256 = write_png(place.with_name(GENERATOR_FILE), np.zeros((1, 1), np.uint8))
+    good = {"outputs": {GENERATOR_FILE: sha256}, "config": {"variant": "v", "profile": "p", "seed": 0}}
+    place.write_text(json.dumps(good | {field: value} if field else value))
+    assert [run.variant for run in finished_runs(Results(tmp_path))] in ([], ["v"])
+    assert kept(place.parent, {}, ["a"]) is False
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "1", '"x"', DEEP, '{"outputs": [1]}', "\ud800"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -126,13 +127,23 @@ def invite(
     add: Annotated[int, typer.Option(min=0, help="Add this many raters first.")] = 0,
     base_url: Annotated[str, typer.Option(help="Where raters reach the server.")] = "http://127.0.0.1:8501",
     revoke: Annotated[bool, typer.Option("--revoke", help="End the raters' links instead.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the links into this new file, readable by you alone.")
+    ] = None,
+    inside_repository: Annotated[
+        bool, typer.Option("--inside-repository", help="Allow a file that git might pick up.")
+    ] = False,
     results: ResultsOption = Path("results"),
     study: StudyOption = "",
     database: DatabaseOption = "",
 ) -> None:
     """Print new invite links as CSV. A link is shown once: the database holds only its hash."""
+    from mos_app.db.credentials import invite_link
     from mos_app.db.studies import add_raters
 
+    target = output or _redirected()
+    if target is not None and not inside_repository:
+        _refuse_repository(target)
     workspace = _open(results, study, database)
     try:
         registry = _registry(workspace)
@@ -144,12 +155,43 @@ def invite(
             for code in rater or []:
                 print(f"{code}: {registry.revoke(code)} links ended")
             return
-        writer = csv.writer(sys.stdout)
-        writer.writerow(["rater", "link"])
-        for code in rater or registry.uninvited():
-            writer.writerow([code, f"{base_url.rstrip('/')}/?invite={registry.invite(code)}"])
+        with _private_file(output) if output else nullcontext(sys.stdout) as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["rater", "link"])
+            for code in rater or registry.uninvited():
+                writer.writerow([code, invite_link(base_url, registry.invite(code))])
     finally:
         workspace.close()
+
+
+def _redirected() -> Path | None:
+    """The regular file that the shell sends standard output to, where that can be found out."""
+    try:
+        found = Path("/proc/self/fd", str(sys.stdout.fileno())).resolve()
+    except (OSError, ValueError):
+        return None
+    return found if found.is_file() else None
+
+
+def _refuse_repository(target: Path) -> None:
+    """Links let people in: a file with them must not end up in a commit."""
+    if any((folder / ".git").exists() for folder in target.resolve().parents):
+        raise UserError(
+            f"{target} lies in a git repository",
+            "a place for links that nobody commits by mistake",
+            "pass --output with a path elsewhere, or --inside-repository if you are sure",
+        )
+
+
+def _private_file(path: Path) -> TextIO:
+    """A new file that only its owner may read."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be made ({error.strerror})", "a new file", "name another path"
+        ) from None
+    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
 
 
 @app.command()
@@ -162,10 +204,18 @@ def serve(
     rate_limit: Annotated[
         float, typer.Option(min=0.1, help="Requests a second that one invite may make.")
     ] = 40.0,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="MOS_TRUSTED_PROXY",
+            help="Address of a reverse proxy whose X-Forwarded headers say who the client is.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a study. Where there is none, make the demo study first."""
     import secrets
 
+    from mos_app.db.credentials import invite_link
     from mos_app.files.workspace import study_names
     from mos_app.web import service
     from mos_app.web.server import bind, check_servable, run_server
@@ -195,12 +245,12 @@ def serve(
     print(f"study {name} at {base}")
     if current.study.config.name == DEMO:
         code = _next_demo_rater(current.registry, current.workspace)
-        print(f"  rate:  {base}/?invite={current.registry.invite(code)}")
+        print(f"  rate:  {invite_link(base, current.registry.invite(code))}")
     else:
         print(f"  invite raters: python -m mos_app invite --study {name} --base-url {base}")
     print(f"  admin: {base}/admin ({admin})")
     print("  stop:  Ctrl-C", flush=True)
-    run_server(listener)
+    run_server(listener, trusted_proxy or ())
 
 
 def _servable(results: Path) -> str:
@@ -354,6 +404,29 @@ def exclude(
 
 
 @app.command()
+def erase(
+    rater: Annotated[str, typer.Option(help="Pseudonym, such as r01.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    results: ResultsOption = Path("results"),
+    study: StudyOption = "",
+    database: DatabaseOption = "",
+) -> None:
+    """Withdraw a rater: personal answers go, votes go or become anonymous as the study file says."""
+    workspace = _open(results, study, database)
+    try:
+        votes = workspace.study.config.withdrawal.votes
+        if not yes:
+            typer.confirm(
+                f"{votes} the votes of {rater} and delete the personal answers, for good?", abort=True
+            )
+        code = _registry(workspace).erase(rater, "command")
+        print(f"{rater} is erased" + (f"; the votes stay as {code}'s" if votes == "anonymise" else ""))
+        print("older backups and exports still hold the data: delete or make them again")
+    finally:
+        workspace.close()
+
+
+@app.command()
 def export(
     results: ResultsOption = Path("results"), study: StudyOption = "", database: DatabaseOption = ""
 ) -> None:
@@ -467,8 +540,9 @@ def plan(
 ) -> None:
     """Say, before a study starts, how long it takes and which differences in MOS it can resolve."""
     from mos_app.study.definition import read_study, read_template
+    from mos_app.study.facts import minutes_per_rater
     from mos_app.study.order import design_items
-    from mos_app.study.plan import minutes_per_rater, resolutions
+    from mos_app.study.plan import resolutions
 
     checked, _ = read_study(config) if config else read_template(template)
     count = raters or checked.raters

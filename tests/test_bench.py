@@ -30,7 +30,7 @@ def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "BATCHES", 3)
     measured = data.run(tmp_path)
     assert measured["crops_per_second_one_core"] > 0
-    assert measured["times_faster_than_decoding"] > 1
+    assert measured["decoded_crops_per_second"] > 0
     assert json.loads((tmp_path / "bench" / "data.json").read_text()) == measured
 
 

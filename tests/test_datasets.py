@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 
 from repro.core.errors import UserError
+from repro.core.paths import Results
 from repro.core.streams import stream
+from repro.data import benchmarks
 from repro.data.benchmarks import (
     BENCHMARK_FOLDER,
     BSDS_TRAIN_FOLDER,
@@ -30,7 +33,16 @@ from repro.data.benchmarks import (
 from repro.data.sample import PHOTOGRAPHS, Box, photograph_path
 from repro.imaging.io import read_u8, write_png
 from repro.imaging.resize import imresize_u8
+from repro.inference.store import store_originals
 from repro.papers.srgan import DATASETS, IMAGES_PER_DATASET
+
+
+@pytest.fixture
+def set5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data root with a made-up Set5, whose files are not those that are listed."""
+    monkeypatch.setattr(benchmarks, "listed_hashes", dict)
+    make_set5(tmp_path)
+    return tmp_path
 
 
 def make_set5(root: Path) -> None:
@@ -48,9 +60,8 @@ def test_only_the_sample_needs_no_data(tmp_path: Path) -> None:
     assert available_datasets(tmp_path) == ("Set5", SAMPLE)
 
 
-def test_a_generated_set5(tmp_path: Path) -> None:
-    make_set5(tmp_path)
-    images = load_dataset("Set5", tmp_path)
+def test_a_generated_set5(set5: Path) -> None:
+    images = load_dataset("Set5", set5)
     assert [(image.image, image.name) for image in images[:2]] == [("img_001", "baby"), ("img_002", "bird")]
     grey, colour = images[:2]
     assert grey.hr_native_u8().shape == (24, 32)
@@ -76,9 +87,28 @@ def test_what_is_missing_is_named_with_the_command_to_get_it(tmp_path: Path) -> 
         load_dataset("Set6", tmp_path)
 
 
-def test_an_lr_image_of_another_size_is_refused(tmp_path: Path) -> None:
-    make_set5(tmp_path)
+@pytest.mark.data
+def test_one_changed_pixel_of_a_benchmark_is_refused(data_root: Path, tmp_path: Path) -> None:
+    folder = BENCHMARK_FOLDER.format(dataset="Set5")
+    shutil.copytree(data_root / folder, tmp_path / folder, copy_function=shutil.copyfile)
     image = load_dataset("Set5", tmp_path)[0]
+    assert image.lr_path is not None
+    image.hr_u8()
+    image.lr_u8()
+    for path, read in ((image.lr_path, image.lr_u8), (image.hr_path, image.hr_u8)):
+        pixels = read_u8(path).copy()
+        pixels[7, 11, 1] ^= 1
+        write_png(path, pixels)
+        with pytest.raises(UserError, match="another file than the benchmark's"):
+            read()
+    with pytest.raises(UserError, match="another file than the benchmark's"):
+        image.hr_file_sha256()
+    with pytest.raises(UserError, match="another file than the benchmark's"):
+        store_originals(Results(tmp_path / "results"), "Set5", tmp_path)
+
+
+def test_an_lr_image_of_another_size_is_refused(set5: Path) -> None:
+    image = load_dataset("Set5", set5)[0]
     assert image.lr_path is not None
     write_png(image.lr_path, np.zeros((6, 7), np.uint8))
     with pytest.raises(UserError, match="a quarter of 32 x 24"):

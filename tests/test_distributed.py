@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -92,11 +91,10 @@ def test_two_processes_train_as_one(tmp_path: Path, variant: str) -> None:
 
 
 def test_a_dead_process_ends_the_job(tmp_path: Path) -> None:
-    began = time.monotonic()
+    """It ends by itself: ``_run`` would raise after its time-out."""
     run = _run(tmp_path, "SRResNet-MSE", 2, dies=True)
     assert run.returncode != 0
     assert "exitcode" in run.stderr
-    assert time.monotonic() - began < 120
 
 
 def test_a_batch_that_does_not_divide_is_refused() -> None:

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
-from repro.imaging.io import read_u8, to_rgb
-from repro.imaging.resize import Scale, cubic, imresize_u8, nearest_u8, output_length, taps
+from repro.cli.main import app
+from repro.core.errors import UserError
+from repro.imaging.io import read_u8, to_rgb, write_png
+from repro.imaging.resize import Scale, cubic, downscale_u8, imresize_u8, nearest_u8, output_length, taps
 
 QUARTER = Fraction(1, 4)
 BENCHMARKS = "SelfExSR/data/{dataset}/image_SRF_4/{image}_SRF_4_{kind}.png"
@@ -157,3 +161,80 @@ def test_wrong_arrays(image: NDArray[np.uint8]) -> None:
         imresize_u8(image, 2)
     with pytest.raises(ValueError, match="factor 0"):
         nearest_u8(image, 0)
+
+
+@pytest.mark.data
+def test_symmetric_border_is_that_of_san_bit_for_bit(data_root: Path) -> None:
+    folder = data_root / "SAN/TestCode"
+    originals = sorted((folder / "HR").rglob("*.png"))
+    assert {path.parent.name for path in originals} == {"x2", "x3", "x4"}
+    for path in originals:
+        scale = int(path.parent.name[1:])
+        place = path.relative_to(folder / "HR")
+        lr = read_u8(folder / "LR/LRBI" / place.with_name(place.name.replace("_HR_", "_LRBI_")))
+        small, cropped = downscale_u8(read_u8(path), scale, "symmetric")
+        assert np.array_equal(small, lr), path
+        assert cropped.shape == read_u8(path).shape
+        assert not np.array_equal(downscale_u8(read_u8(path), scale)[0], lr), "the border matters"
+
+
+@pytest.mark.parametrize(
+    ("length", "scale"), [(1, 4), (5, 2), (5, 4), (45, Fraction(1, 3)), (8, Fraction(1, 8)), (40, QUARTER)]
+)
+def test_symmetric_border_is_a_mirrored_image(length: int, scale: Scale) -> None:
+    """Of an endless row of mirrored copies, resized, one is kept."""
+    line = random_u8(length, seed=length)[:, None]
+    row = imresize_u8(np.concatenate([line[::-1], line] * 9), scale)[:, 0]
+    ours = imresize_u8(line, scale, "symmetric")[:, 0]
+    np.testing.assert_array_equal(ours, row[9 * len(ours) : 10 * len(ours)])
+
+
+def test_what_downscaling_crops() -> None:
+    hr = random_u8(50, 45, 3)
+    small, cropped = downscale_u8(hr, 3)
+    assert small.shape == (16, 15, 3)
+    assert np.array_equal(cropped, hr[:48, :45])
+    # a decimal scale: 50 / 2.3 = 21.7 rows, and 21 rows are 48.3 rows of the original
+    small, cropped = downscale_u8(hr, Fraction("2.3"))
+    assert (small.shape[:2], cropped.shape[:2]) == ((21, 19), (48, 43))
+    with pytest.raises(ValueError, match="cannot be shrunk"):
+        downscale_u8(hr, 64)
+
+
+def downscale(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["downscale", *map(str, arguments)])
+
+
+def test_the_downscale_command(tmp_path: Path) -> None:
+    hr = random_u8(31, 26, 3)
+    write_png(tmp_path / "photo.png", hr)
+    for border in ("symmetric", "replicate"):
+        lr, cropped = tmp_path / border / "lr.png", tmp_path / border / "hr.png"
+        outcome = downscale(
+            tmp_path / "photo.png", lr, "--scale", 3, "--border", border, "--cropped", cropped
+        )
+        assert outcome.exit_code == 0, outcome.output
+        small, used = downscale_u8(hr, 3, border)  # type: ignore[arg-type]
+        assert np.array_equal(read_u8(lr), small)
+        assert np.array_equal(read_u8(cropped), used)
+    (tmp_path / "photos").mkdir()
+    write_png(tmp_path / "photos/a.png", hr)
+    assert downscale(tmp_path / "photos", tmp_path / "small").exit_code == 0
+    assert read_u8(tmp_path / "small/a.png").shape == (7, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--scale", "0.5"), "--scale '0.5'"),
+        (("--scale", "x"), "--scale 'x'"),
+        (("--border", "zero"), "--border 'zero'"),
+        (("--scale", "40"), "cannot be shrunk"),
+    ],
+)
+def test_what_downscale_refuses(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    write_png(tmp_path / "photo.png", random_u8(31, 26, 3))
+    outcome = downscale(tmp_path / "photo.png", tmp_path / "lr.png", *arguments)
+    assert isinstance(outcome.exception, UserError)
+    assert told in str(outcome.exception)
+    assert not (tmp_path / "lr.png").exists()

@@ -22,7 +22,7 @@ from analysis.stats.defaults import Spread
 from analysis.stats.rater_models import ROUNDING, p910
 from analysis.stats.rater_quality import longest_run
 from mos_app.db.raters import Registry
-from mos_app.db.tables import read_answers
+from mos_app.db.tables import read_answers, read_stimuli
 from mos_app.db.votes import VoteService
 from mos_app.files.archive import RATINGS_COLUMNS, export_study, import_study, read_export, zip_bytes
 from mos_app.files.backup import back_up, restore
@@ -418,11 +418,25 @@ def test_stimuli_are_stripped_hash_named_and_pixel_identical(tmp_path: Path) -> 
     for stimulus in folder.iterdir():
         data = stimulus.read_bytes()
         assert hashlib.sha256(data).hexdigest() == stimulus.stem
-        assert {data[k + 4 : k + 8] for k in chunk_offsets(data)} == {b"IHDR", b"IDAT", b"IEND"}
+        assert {data[k + 4 : k + 8] for k in chunk_offsets(data)} == {b"IHDR", b"IDAT", b"paDd", b"IEND"}
         with Image.open(stimulus) as image:
             assert image.mode == "RGB"
             found += np.array_equal(np.asarray(image), pixels)
     assert found == 1
+
+
+def test_a_files_size_does_not_name_its_method(tmp_path: Path) -> None:
+    """The demo's photographs: unpadded, nearest was the smallest file and bicubic the second in 5 of 5."""
+    config, toml = read_template("demo")
+    init_study(Results(tmp_path), config, toml, name="demo")
+    workspace = open_workspace(Results(tmp_path), "demo")
+    stimuli = read_stimuli(workspace.database)
+    sizes = [len((workspace.folder.stimuli / f"{name}.png").read_bytes()) for name in stimuli["sha256"]]
+    per_image = stimuli.assign(size=sizes).groupby(["dataset", "image"])["size"].nunique()
+    assert len(per_image) == 11
+    assert (per_image == 1).all()
+    assert stimuli["sha256"].is_unique
+    workspace.close()
 
 
 def chunk_offsets(data: bytes) -> list[int]:

@@ -18,10 +18,14 @@ from pathlib import Path
 import httpx
 import pytest
 from mos_helpers.serving import free_port
-from mos_helpers.studies import fill_store, make_study, practised, small_toml
+from mos_helpers.studies import as_of, fill_store, make_study, practised, small_toml
 
 from mos_app.cli import main
+from mos_app.db.raters import Registry
+from mos_app.db.votes import VoteService
+from mos_app.files.workspace import open_workspace
 from mos_app.study.definition import parse_study
+from mos_app.study.display import Ballot, DisplayRecord
 from repro.core.paths import Results
 
 
@@ -78,7 +82,7 @@ def test_a_study_from_init_to_export_by_commands(tmp_path: Path) -> None:
     invited = run(tmp_path, "invite", "--base-url", "https://rate.example")
     links = list(csv.DictReader(io.StringIO(invited.stdout)))
     assert [row["rater"] for row in links] == ["r01", "r02", "r03"]
-    assert all(re.fullmatch(r"https://rate\.example/\?invite=[\w-]{32}", row["link"]) for row in links)
+    assert all(re.fullmatch(r"https://rate\.example/mos/enter#[\w-]{32}", row["link"]) for row in links)
     # everybody has a link now
     assert run(tmp_path, "invite").stdout.strip() == "rater,link"
     assert "r01: 1 links ended" in run(tmp_path, "invite", "--revoke", "--rater", "r01").stdout
@@ -105,7 +109,9 @@ def test_commands_refuse_with_what_to_do_next(tmp_path: Path) -> None:
     assert "init" in refused(tmp_path, "export")
     assert "no study 'x'" in refused(tmp_path, "status", "--study", "x")
     assert "template 'x'" in refused(tmp_path, "init", "--template", "x")
-    assert "0 originals" in refused(tmp_path, "init")
+    told = refused(tmp_path, "init")
+    assert "consent.controller is empty" in told
+    assert "--show > mine.toml" in told
     assert "cannot be read" in refused(tmp_path, "init", "--config", "none.toml")
     assert "not an export" in refused(tmp_path, "import", "none.zip")
     assert "study '../x'" in refused(tmp_path, "export", "--study", "../x")
@@ -125,11 +131,61 @@ def test_commands_refuse_with_what_to_do_next(tmp_path: Path) -> None:
         assert "cannot listen" in refused(tmp_path, "serve", "--study", "small", "--port", port)
 
 
+def test_links_and_databases_are_private(tmp_path: Path) -> None:
+    make_study(tmp_path / "results", small_toml())[1].close()
+    database = tmp_path / "results/studies/small/study.db"
+    assert database.stat().st_mode & 0o777 == 0o600
+    database.chmod(0o644)
+    assert run(tmp_path, "invite", "--output", "links.csv").code == 0
+    assert database.stat().st_mode & 0o777 == 0o600
+    links = tmp_path / "links.csv"
+    assert links.stat().st_mode & 0o777 == 0o600
+    assert len(links.read_text(encoding="utf-8").splitlines()) == 4
+    assert "cannot be made" in refused(tmp_path, "invite", "--rater", "r01", "--output", "links.csv")
+    # never into a repository, neither by the option nor by the shell
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    inside = tmp_path / "repository" / "links.csv"
+    assert "git repository" in refused(tmp_path, "invite", "--rater", "r01", "--output", str(inside))
+    with inside.open("wb") as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", "mos_app", "invite", "--rater", "r01"],
+            cwd=tmp_path,
+            stdout=stream,
+            stderr=subprocess.PIPE,
+        )
+    assert done.returncode == 2
+    assert b"git repository" in done.stderr
+    assert inside.read_bytes() == b""
+    inside.unlink()
+    sure = ("invite", "--rater", "r01", "--output", str(inside), "--inside-repository")
+    assert run(tmp_path, *sure).code == 0
+
+
+def test_erase_takes_a_rater_out(tmp_path: Path) -> None:
+    _, workspace = make_study(tmp_path / "results", small_toml())
+    practised(workspace, "r02")
+    Registry(workspace.database, workspace.study).note("server", "login_failed", client="192.0.2.1")
+    workspace.close()
+    assert "backups" in run(tmp_path, "erase", "--rater", "r02", "--yes").stdout
+    assert run(tmp_path, "export").code == 0
+    folder = tmp_path / "results/studies/small/export"
+    raters = {row["code"]: row for row in csv.DictReader((folder / "raters.csv").open(encoding="utf-8"))}
+    assert raters["r02"]["erased_ms"]
+    assert raters["r02"]["age_band"] == ""
+    assert len((folder / "answers.csv").read_text(encoding="utf-8").splitlines()) == 1
+    log = (folder / "events.csv").read_text(encoding="utf-8")
+    assert "erased" in log
+    assert "192.0.2.1" not in log
+    assert "login_failed" in log
+    # an import brings the same back
+    assert run(tmp_path, "import", str(folder.parent / "export.zip"), "--name", "copy").code == 0
+
+
 def test_plan_and_show_print(tmp_path: Path) -> None:
     plan = run(tmp_path, "plan").stdout
     assert "26 raters x 1128 ratings = 29,328 ratings" in plan
     assert "Set5" in plan
-    assert "cannot be decided" in plan
+    assert "cannot decide" in plan
     shown = run(tmp_path, "init", "--template", "pilot", "--show").stdout
     assert parse_study(shown, "shown").pilot is not None
 
@@ -139,7 +195,7 @@ def test_simulated_pilot_gets_its_report(tmp_path: Path) -> None:
     report = run(tmp_path, "pilot", "--study", "pilot-synthetic").stdout
     assert report.startswith("synthetic ratings")
     assert "quadratic weighted kappa" in report
-    assert re.search(r"^(go|no-go): ", report, re.MULTILINE)
+    assert re.search(r"^(GO|NO GO): ", report, re.MULTILINE)
 
 
 @pytest.mark.timeout(120)
@@ -163,7 +219,7 @@ def test_serve_makes_the_demo_study_by_itself(tmp_path: Path) -> None:
             if "stop:" in line:
                 break
         told = "".join(lines)
-        link = re.search(r"rate: +(http://127\.0\.0\.1:\d+/\?invite=([\w-]+))", told)
+        link = re.search(r"rate: +(http://127\.0\.0\.1:\d+/mos/enter#([\w-]+))", told)
         assert link is not None, told
         assert "password for this run" in told
         for _ in range(100):
@@ -185,11 +241,33 @@ def test_serve_makes_the_demo_study_by_itself(tmp_path: Path) -> None:
         server.stdout.close()
 
 
-def test_a_raters_link_survives_upgrade(tmp_path: Path) -> None:
+def test_an_old_database_is_upgraded_and_its_links_go_on(tmp_path: Path) -> None:
+    """Rows as the first schema held them: refused by name, upgraded by the command, votes go on."""
     _, workspace = make_study(tmp_path / "results", small_toml())
-    practised(workspace, "r01")
+    invite = practised(workspace, "r01")
+    folder = workspace.folder
     workspace.close()
+    as_of(workspace, tmp_path / "old.db", "0001")
+    for path in folder.path.glob("study.db*"):
+        path.unlink()
+    (tmp_path / "old.db").rename(folder.database)
+    assert "schema 0001" in refused(tmp_path, "status", "--study", "small")
     assert "current" in run(tmp_path, "upgrade", "--study", "small").stdout
+    again = open_workspace(Results(tmp_path / "results"), "small")
+    vote_service = VoteService(again.database, again.study)
+    state = vote_service.state(invite)
+    assert state.screen.phase == "rating"
+    assert state.current is not None
+    ballot = Ballot(
+        item=state.current.item,
+        nonce="n" * 22,
+        score=3,
+        response_ms=900,
+        display=DisplayRecord(surface="plain"),
+    )
+    assert vote_service.vote(invite, ballot).verdict == "saved"
+    again.close()
+    assert run(tmp_path, "export", "--study", "small").code == 0
 
 
 def test_container_file_has_a_health_check_and_no_torch() -> None:

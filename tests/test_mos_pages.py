@@ -14,7 +14,7 @@ from mos_app.db.credentials import hash_password
 from mos_app.db.raters import Registry
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace
-from mos_app.web import service
+from mos_app.web import admin_page, rater_page, service
 
 PAGE = Path(service.__file__).with_name("page.py")
 
@@ -30,10 +30,18 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
     opened.close()
 
 
-def open_page(invite: str = "", **parameters: str) -> AppTest:
+@pytest.fixture(autouse=True)
+def cookies(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the browser would send: AppTest has no cookies of its own."""
+    jar: dict[str, str] = {}
+    monkeypatch.setattr(rater_page, "current_invite", lambda: jar.get("mos_invite", ""))
+    monkeypatch.setattr(admin_page, "admin_session", lambda: jar.get("mos_admin", ""))
+    return jar
+
+
+def open_page(cookies: dict[str, str], invite: str = "", **parameters: str) -> AppTest:
     app = AppTest.from_file(str(PAGE), default_timeout=30)
-    if invite:
-        app.query_params["invite"] = invite
+    cookies["mos_invite"] = invite
     for name, value in parameters.items():
         app.query_params[name] = value
     return app.run()
@@ -53,19 +61,21 @@ def headers(app: AppTest) -> list[str]:
     return [header.value for header in app.header]
 
 
-def test_without_a_valid_link_nothing_is_shown(workspace: Workspace) -> None:
-    assert headers(open_page()) == ["Welcome", "Willkommen"]
+def test_without_a_valid_link_nothing_is_shown(workspace: Workspace, cookies: dict[str, str]) -> None:
+    assert headers(open_page(cookies)) == ["Welcome", "Willkommen"]
     for invite in ("x", "x" * 32, "' OR 1=1 --"):
-        app = open_page(invite)
+        app = open_page(cookies, invite)
         assert headers(app) == ["This link is not valid", "Dieser Link ist nicht gültig"]
         assert not app.button
 
 
-def test_from_consent_to_thanks_with_plain_buttons_in_german(workspace: Workspace) -> None:
+def test_from_consent_to_thanks_with_plain_buttons_in_german(
+    workspace: Workspace, cookies: dict[str, str]
+) -> None:
     registry = Registry(workspace.database, workspace.study)
     vote_service = VoteService(workspace.database, workspace.study)
     invite = registry.invite("r01")
-    app = open_page(invite, plain="1")
+    app = open_page(cookies, invite, plain="1")
     app.button_group(key="language_choice").set_value("de").run()
     assert headers(app) == ["Eine kleine Studie"]
     assert app.button(key="consent").disabled
@@ -125,10 +135,10 @@ def true_score(workspace: Workspace, invite: str, high: str) -> int:
     return 5 if method == high else 1
 
 
-def test_plain_button_pressed_too_soon_or_twice(workspace: Workspace) -> None:
+def test_plain_button_pressed_too_soon_or_twice(workspace: Workspace, cookies: dict[str, str]) -> None:
     invite = practised(workspace, "r01")
     vote_service = VoteService(workspace.database, workspace.study)
-    app = open_page(invite, plain="1")
+    app = open_page(cookies, invite, plain="1")
     press(app, "begin-rating-1-1")
     item = vote_service.state(invite).current
     assert item is not None
@@ -146,26 +156,29 @@ def test_plain_button_pressed_too_soon_or_twice(workspace: Workspace) -> None:
     assert vote_service.state(invite).done == 0
 
 
-def admin_page(password: str) -> AppTest:
+def open_admin() -> AppTest:
     def script() -> None:
         from mos_app.web.admin_page import show_admin
 
         show_admin()
 
-    app = AppTest.from_function(script, default_timeout=30).run()
-    app.text_input[0].set_value(password)
-    return app.button[0].click().run()
+    return AppTest.from_function(script, default_timeout=30).run()
 
 
-def test_admin_sees_everything_only_with_the_password(workspace: Workspace) -> None:
+def test_admin_sees_everything_only_with_the_password(workspace: Workspace, cookies: dict[str, str]) -> None:
     invite = practised(workspace, "r01")
     vote_service = VoteService(workspace.database, workspace.study)
     state = vote_service.state(invite)
     assert state.current is not None
-    refused = admin_page("wrong password")
-    assert [error.value for error in refused.error] == ["That is not the password."]
-    assert not refused.dataframe
-    app = admin_page("a good password")
+    for session in ("", "x" * 32):
+        cookies["mos_admin"] = session
+        refused = open_admin()
+        assert headers(refused) == ["Administration"]
+        assert not refused.dataframe
+    token = service.current_service().admin.opens("a good password", "10.0.0.1")
+    assert isinstance(token, str)
+    cookies["mos_admin"] = token
+    app = open_admin()
     assert not app.exception
     assert headers(app) == ["Study small"]
     assert app.metric[0].value == "0 of 72"
@@ -180,7 +193,5 @@ def test_admin_sees_everything_only_with_the_password(workspace: Workspace) -> N
     entry = Registry(workspace.database, workspace.study).log_entries(1)[0]
     assert (entry.kind, entry.rater, entry.detail) == ("excluded", "r02", {"reason": "did not look"})
     assert app.metric[3].value == "1"
-    for _ in range(5):
-        admin_page("wrong password")
-    locked = admin_page("a good password")
-    assert "Too many attempts" in locked.error[0].value
+    service.current_service().admin.close(token)
+    assert headers(open_admin()) == ["Administration"]

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from mos_helpers.serving import Server, serving
 from mos_helpers.studies import make_study, practised, small_toml
 from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
+from mos_app.db.admins import Admins
 from mos_app.db.credentials import check_password, hash_password
 from mos_app.db.raters import Registry
 from mos_app.files.workspace import Workspace
-from mos_app.web.service import AdminDoor, RateLimiter
+from mos_app.web import protocol, routes
+from mos_app.web.limits import AdminLogin, RateLimiter, client_key
+from mos_app.web.server import Shield, bind
+from mos_app.web.service import make_service
 from repro.core.errors import UserError
 
 pytestmark = pytest.mark.xdist_group("mos_routes")
@@ -90,10 +101,11 @@ def test_no_entry_without_a_valid_invite(served: tuple[Workspace, Server], rater
             ("GET", f"/mos/s/{image}", None),
         ):
             assert call(server, method, path, invite, body).status_code in {401, 429}
-    # an invite in the address is for pictures and state only, never for a vote
-    reply = call(server, "POST", f"/mos/vote?invite={rater}", "", good(state))
-    assert reply.status_code == 401
-    assert call(server, "GET", f"/mos/s/{image}?invite={rater}").status_code == 200
+    # the cookie is for pictures and state only, never for a vote; an address opens nothing
+    cookie = {"Cookie": f"mos_invite={rater}"}
+    assert call(server, "POST", "/mos/vote", "", good(state), **cookie).status_code == 401
+    assert call(server, "GET", f"/mos/s/{image}", **cookie).status_code == 200
+    assert call(server, "GET", f"/mos/s/{image}?invite={rater}").status_code == 401
     # another rater's picture
     other = practised(workspace, Registry(workspace.database, workspace.study).not_begun()[0])
     assert call(server, "GET", f"/mos/s/{image}", other).status_code == 404
@@ -234,23 +246,181 @@ def test_rate_limiter_is_fair_and_bounded() -> None:
     assert len(limiter._buckets) == 3
 
 
-def test_admin_door_counts_attempts_in_the_log(served: tuple[Workspace, Server]) -> None:
+def test_the_link_is_exchanged_for_a_cookie_and_never_in_an_address(
+    served: tuple[Workspace, Server], rater: str
+) -> None:
+    _, server = served
+    page = call(server, "GET", "/mos/enter")
+    assert page.status_code == 200
+    assert "/mos/enter.js" in page.text
+    assert "location.hash" in call(server, "GET", "/mos/enter.js").text
+    entered = call(server, "POST", "/mos/enter", body={"invite": rater})
+    cookie = entered.headers["set-cookie"]
+    assert entered.status_code == 200
+    assert f"mos_invite={rater};" in cookie
+    for part in ("HttpOnly", "SameSite=lax", "Path=/"):
+        assert part in cookie
+    for bad in ({"invite": "x"}, {"invite": rater + "\r\nSet-Cookie: a=b"}, {}, []):
+        assert call(server, "POST", "/mos/enter", body=bad).status_code == 422
+    # older links had the invite in the query: exchanged at once
+    old = call(server, "GET", f"/?invite={rater}&plain=1")
+    assert (old.status_code, old.headers["location"]) == (303, "/?plain=1")
+    assert f"mos_invite={rater};" in old.headers["set-cookie"]
+
+
+def admins(workspace: Workspace, now: list[int]) -> Admins:
+    return Admins(workspace.database, workspace.study.secret, lambda: now[0])
+
+
+def test_wrong_passwords_lock_out_their_own_client_only(served: tuple[Workspace, Server]) -> None:
     workspace, _ = served
-    registry = Registry(workspace.database, workspace.study)
     now = [10**12]
-    timed = Registry(workspace.database, workspace.study, lambda: now[0])
-    door = AdminDoor(timed, hash_password("a good password"), lambda: now[0])
-    assert [door.opens("wrong", "10.0.0.1") for _ in range(5)] == [False] * 5
-    assert door.opens("a good password", "10.0.0.1") is None
-    # a restart gives no new attempts, another client is not locked out
-    assert AdminDoor(timed, hash_password("a good password"), lambda: now[0]).opens("x", "10.0.0.1") is None
-    assert door.opens("a good password", "10.0.0.2") is True
+    login = AdminLogin(admins(workspace, now), hash_password("a good password"))
+    assert [login.opens("wrong", "10.0.0.1") for _ in range(5)] == [False] * 5
+    assert login.opens("a good password", "10.0.0.1") is None
+    # a restart gives no new attempts
+    again = AdminLogin(admins(workspace, now), hash_password("a good password"))
+    assert again.opens("a good password", "10.0.0.1") is None
+    # sixty wrong passwords from everywhere, and the admin still gets in
+    for client in range(12):
+        for _ in range(5):
+            assert admins(workspace, now).may_try(f"10.1.0.{client}")
+    token = login.opens("a good password", "10.0.0.2")
+    assert isinstance(token, str)
+    assert login.knows(token)
+    assert not login.knows(token[:-1])
     now[0] += 15 * 60_000 + 1
-    assert door.opens("a good password", "10.0.0.1") is True
-    assert AdminDoor(registry, None).configured is False
-    kinds = [entry.kind for entry in registry.log_entries(8)]
-    assert kinds.count("login_failed") >= 5
-    assert kinds.count("login") == 2
+    assert isinstance(login.opens("a good password", "10.0.0.1"), str)
+    now[0] += 12 * 3_600_000
+    assert not login.knows(token)
+    assert AdminLogin(admins(workspace, now), None).configured is False
+    entries = Registry(workspace.database, workspace.study).log_entries(8)
+    assert {entry.kind for entry in entries} >= {"login_failed", "login"}
+    # no address anywhere
+    assert all(entry.detail == {} for entry in entries if entry.kind.startswith("login"))
+    with workspace.database.read() as connection:
+        stored = str(connection.execute(text("SELECT * FROM login_attempt")).all())
+    assert "10." not in stored
+
+
+def test_forty_parallel_guesses_pass_the_limit_five_times(served: tuple[Workspace, Server]) -> None:
+    workspace, _ = served
+    barrier = threading.Barrier(40)
+    shared = admins(workspace, [2 * 10**12])
+
+    def guess(_: int) -> bool:
+        barrier.wait()
+        return shared.may_try("10.0.0.9")
+
+    with ThreadPoolExecutor(40) as pool:
+        assert sum(pool.map(guess, range(40))) == 5
+
+
+def test_clients_are_told_by_address_or_network() -> None:
+    assert client_key("192.0.2.7") == client_key("::ffff:192.0.2.7") == "192.0.2.7"
+    assert client_key("2001:db8:1:2::1") == client_key("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
+    assert client_key("2001:db8:1:3::1") != client_key("2001:db8:1:2::1")
+    assert client_key(None) == client_key("nonsense") == "unknown"
+
+
+def log_in(server: Server, password: str, **headers: str) -> httpx.Response:
+    form = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+    return call(server, "POST", "/mos/admin/login", "", f"password={password}".encode(), **form)
+
+
+def test_forwarded_addresses_count_only_from_a_trusted_proxy(served: tuple[Workspace, Server]) -> None:
+    workspace, server = served
+    codes = [log_in(server, "wrong", **{"X-Forwarded-For": f"10.2.0.{k}"}).status_code for k in range(6)]
+    assert codes == [403] * 5 + [429]
+    assert "not trusted" in server.log
+    folder = workspace.folder.path.parents[1]
+    with serving(folder, "small", more=("--trusted-proxy", "127.0.0.1")) as behind:
+        codes = [log_in(behind, "wrong", **{"X-Forwarded-For": f"10.3.0.{k}"}).status_code for k in range(6)]
+        assert codes == [403] * 6
+        # what the client wrote itself stands to the left of what the proxy added
+        forged = [
+            log_in(behind, "wrong", **{"X-Forwarded-For": f"10.4.0.{k}, 10.5.0.1"}).status_code
+            for k in range(6)
+        ]
+        assert forged == [403] * 5 + [429]
+        opened = log_in(
+            behind, "a+long+password", **{"X-Forwarded-For": "10.6.0.1", "X-Forwarded-Proto": "https"}
+        )
+        assert (opened.status_code, opened.headers["location"]) == (303, "/admin")
+        assert "HttpOnly" in opened.headers["set-cookie"]
+        assert "Secure" in opened.headers["set-cookie"]
+        assert "not trusted" not in behind.log
+
+
+@pytest.fixture
+def impatient(
+    served: tuple[Workspace, Server], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[int]:
+    """The routes in this process, with time limits of a third of a second; the port."""
+    workspace, _ = served
+    monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(routes, "BODY_SECONDS", 0.3)
+    app = Starlette(routes=routes.create_routes(make_service(workspace)), middleware=[Middleware(Shield)])
+    listener = bind("127.0.0.1", 0)
+    config = uvicorn.Config(
+        app, http=protocol.TimedProtocol, log_level="warning", log_config=None, timeout_keep_alive=1
+    )
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield listener.getsockname()[1]
+    running.should_exit = True
+    thread.join()
+    listener.close()
+
+
+def exchange(port: int, data: bytes) -> bytes:
+    """Everything the server says before it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(data)
+        reply = b""
+        while piece := connection.recv(4096):
+            reply += piece
+    return reply
+
+
+def test_strangers_bodies_are_not_waited_for(impatient: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "BODY_SECONDS", 60.0)
+    for token, length, told in ((b"x" * 32, 4000, b"401"), (b"", 4000, b"401")):
+        header = b"POST /mos/vote HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        header += b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (token, length)
+        assert exchange(impatient, header).split(b" ")[1] == told
+
+
+def test_slow_headers_and_bodies_are_ended(impatient: int, rater: str) -> None:
+    assert exchange(impatient, b"") == b""
+    assert exchange(impatient, b"GET /mos/health HTTP/1.1\r\nHost: x\r\nX-Slow: ") == b""
+    # the second request of a connection too
+    twice = exchange(impatient, b"GET /mos/health HTTP/1.1\r\nHost: x\r\n\r\nGET /mos/he")
+    assert twice.count(b"HTTP/1.1 200") == 1
+    header = b"POST /mos/vote HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    header += b"Authorization: Bearer %s\r\nContent-Length: " % rater.encode()
+    assert exchange(impatient, header + b"400\r\n\r\n{").split(b" ")[1] == b"408"
+    assert exchange(impatient, header + b"5000\r\n\r\n{").split(b" ")[1] == b"413"
+
+
+def test_an_aborted_request_logs_one_line(
+    impatient: int, rater: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "BODY_SECONDS", 60.0)
+    header = b"POST /mos/vote HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    header += b"Authorization: Bearer %s\r\nContent-Length: 400\r\n\r\n{" % rater.encode()
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
+            connection.sendall(header)
+            time.sleep(0.1)
+    deadline = time.monotonic() + 10
+    while len(caplog.records) < 5 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [record.getMessage() for record in caplog.records] == [
+        "a client went away in the middle of a request"
+    ] * 5
+    assert all(record.exc_info is None for record in caplog.records)
 
 
 def test_passwords_are_hashed_with_scrypt() -> None:

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from mos_app.db.engine import Database, sqlite_url
 from mos_app.db.raters import Registry
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace
+from mos_app.study.definition import WithdrawalPart
 from mos_app.study.display import Ballot, DisplayRecord, deviations
 from mos_app.study.progress import Kind, Phase
 from repro.core.errors import UserError
@@ -332,6 +334,67 @@ def test_the_database_refuses_wrong_states(workspace: Workspace) -> None:
     # and a good vote is taken
     with workspace.database.write() as connection:
         connection.execute(text(vote.format(free, 3, 500)))
+
+
+@pytest.mark.parametrize("votes", ["delete", "anonymise"])
+def test_who_withdraws_leaves_only_the_event(workspace: Workspace, votes: str) -> None:
+    part = WithdrawalPart(votes=votes)  # type: ignore[arg-type]
+    study = replace(workspace.study, config=workspace.study.config.model_copy(update={"withdrawal": part}))
+    registry = Registry(workspace.database, study)
+    vote_service = VoteService(workspace.database, study)
+    invite, other = practised(workspace, "r01"), practised(workspace, "r02")
+    answer_all(vote_service, invite, 3)
+    after = vote_service.state(invite).current
+    assert after is not None
+    vote_service.undo(invite, after.item)
+    answer_all(vote_service, other, 2)
+    kept = count(workspace, "vote")
+    mine = count(workspace, "vote v JOIN presentation p ON p.id = v.presentation_id", "p.rater_id = 1")
+    registry.withdraw(invite)
+    with pytest.raises(UnknownInviteError):
+        vote_service.state(invite)
+    with pytest.raises(UnknownInviteError):
+        registry.withdraw(invite)
+    gone = mine if votes == "delete" else 0
+    assert count(workspace, "vote") == kept - gone
+    assert count(workspace, "withdrawn_vote") == (0 if gone else 1)
+    with workspace.database.read() as connection:
+        rater = connection.execute(text("SELECT * FROM rater WHERE erased_ms IS NOT NULL")).one()
+    assert (rater.age_band, rater.vision, rater.display, rater.viewing, rater.language) == ("",) * 5
+    assert rater.consent_ms is None
+    assert (rater.code == "r01") == (votes == "delete")
+    assert (rater.number == 1) == (votes == "delete")
+    entry = registry.log_entries(1)[0]
+    assert (entry.kind, entry.rater, entry.detail["votes"]) == ("erased", rater.code, votes)
+    with pytest.raises(UserError, match="already" if votes == "delete" else "no rater 'r01'"):
+        registry.erase("r01", "command")
+    # nobody else's votes can go that way
+    with pytest.raises(DBAPIError), workspace.database.write() as connection:
+        connection.execute(
+            text("DELETE FROM vote WHERE presentation_id IN (SELECT id FROM presentation WHERE rater_id = 2)")
+        )
+    assert vote_service.state(other).done == 2
+
+
+def test_response_times_are_checked_against_the_servers_clock(workspace: Workspace) -> None:
+    clock = Clock()
+    vote_service = VoteService(workspace.database, workspace.study, clock)
+    invite = practised(workspace, "r01")
+    clock.now = vote_service.state(invite).last_answer_ms or 0
+    for waited, said in ((5000, 4900), (1000, 2900), (1000, 3200), (60_000, 400)):
+        clock.now += waited
+        item = vote_service.state(invite).current
+        assert item is not None
+        press = ballot(item.item, f"clock{waited}{said}", response_ms=said)
+        assert vote_service.vote(invite, press).verdict == "saved"
+    with workspace.database.read() as connection:
+        found = connection.execute(
+            text(
+                "SELECT v.deviations FROM vote v JOIN presentation p ON p.id = v.presentation_id "
+                "WHERE p.phase = 'rating' ORDER BY p.position"
+            )
+        ).scalars()
+        assert ["clock" in text.split() for text in found] == [False, False, True, False]
 
 
 def test_invites_are_hashed_revocable_and_many(workspace: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""LPIPS, NIQE and DISTS: asked for, missing, offline, and as rows of metrics.csv."""
+"""LPIPS and DISTS: asked for, missing, offline, and as rows of metrics.csv."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ def test_lists_of_metrics() -> None:
     assert parse_metrics("dists, LPIPS,lpips") == ("lpips", "dists")
     with pytest.raises(UserError, match="'fid'"):
         parse_metrics("lpips,fid")
+    with pytest.raises(UserError, match="always measured"):
+        parse_metrics("niqe")
 
 
 def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +62,7 @@ def test_offline_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
     installed(monkeypatch, create)
     with pytest.raises(UserError, match="could not download"):
-        measures(["niqe"], CPU)
+        measures(["dists"], CPU)
 
 
 @pytest.mark.slow
@@ -91,12 +93,13 @@ def test_what_the_library_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
         return metric
 
     installed(monkeypatch, create)
-    by_name = measures(["lpips", "niqe"], CPU)
+    by_name = measures(["lpips", "dists"], CPU)
     other = 255 - PATCH
-    assert by_name["lpips"](PATCH, other) == 0.25
-    assert by_name["niqe"](PATCH, other[..., 0]) == 0.25
-    (sr, hr), (alone,) = seen
-    assert sr.shape == hr.shape == alone.shape == (1, 3, 32, 36)  # RGB, 4 pixels shaved a side
+    assert by_name["lpips"](PATCH, other, 4) == 0.25
+    assert by_name["dists"](PATCH, other[..., 0], 2) == 0.25
+    (sr, hr), (grey, _) = seen
+    assert sr.shape == hr.shape == (1, 3, 32, 36)  # RGB, 4 pixels a side left out
+    assert grey.shape == (1, 3, 36, 40)
     expected = PATCH[4:-4, 4:-4].transpose(2, 0, 1)[None] / 255
     np.testing.assert_allclose(hr.numpy(), expected, atol=1e-6)
     np.testing.assert_allclose(sr.numpy(), 1 - expected, atol=1e-6)
@@ -111,7 +114,7 @@ def test_no_figure_is_an_error(value: float | None, monkeypatch: pytest.MonkeyPa
 
     installed(monkeypatch, lambda name, device: metric)
     with pytest.raises(UserError):
-        measures(["niqe"], CPU)["niqe"](PATCH, PATCH)
+        measures(["dists"], CPU)["dists"](PATCH, PATCH, 4)
 
 
 def test_rows_in_long_form(tmp_path: Path) -> None:
@@ -119,18 +122,18 @@ def test_rows_in_long_form(tmp_path: Path) -> None:
     upscale_dataset(results, "sample", bicubic(), None)
     store_originals(results, "sample", None)
 
-    def brightness(hr: np.ndarray, sr: np.ndarray) -> float:
+    def brightness(hr: np.ndarray, sr: np.ndarray, scale: float) -> float:
         return float(np.abs(hr.mean() - sr.mean()))
 
     evaluate(results, extra={"lpips": brightness}, library="pyiqa 0")
     rows = [row for row in csv.DictReader(results.metrics_csv.open()) if row["metric"] == "lpips"]
     images = load_dataset("sample", None)
     assert len(rows) == 2 * len(images)
-    assert {row["protocol"] for row in rows} == {"wang"}
+    assert {row["protocol"] for row in rows} == {"rgb-1"}
     assert {float(row["value"]) for row in rows if row["method"] == "HR"} == {0.0}
     first = images[0]
     (ours,) = (row for row in rows if row["method"] == "bicubic" and row["image"] == first.image)
-    expected = brightness(first.hr_u8(), imresize_u8(np.ascontiguousarray(first.lr_u8()), 4))
+    expected = brightness(first.hr_u8(), imresize_u8(np.ascontiguousarray(first.lr_u8()), 4), 4)
     assert float(ours["value"]) == pytest.approx(expected, rel=1e-6)
     manifest = json.loads((tmp_path / "metrics.manifest.json").read_text())
     assert manifest["extra"] == {"library": "pyiqa 0", "metrics": ["lpips"]}

@@ -13,8 +13,10 @@ import torch
 from typer.testing import CliRunner
 
 from analysis.cli import app as analysis
+from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.data.benchmarks import available_datasets, load_dataset
+from repro.evaluation.compare import differences
 from repro.imaging.io import sha256_file, write_png
 from repro.inference.upscaler import Enlarger, load_generator
 from repro.metrics.score import score_pair
@@ -89,6 +91,20 @@ def test_every_weights_file_has_its_card() -> None:
                 == (dataset, path.stem, "daala", "psnr_db")
             ]
             assert f"| {dataset} | {sum(values) / len(values):.2f} |" in card
+
+
+def test_scores_edited_by_hand_are_told_in_every_table_and_refused_where_checked(tmp_path: Path) -> None:
+    for name in ("metrics.csv", "metrics.manifest.json"):
+        shutil.copy(PUBLISHED.root / name, tmp_path)
+    assert differences(tmp_path / "metrics.csv", PUBLISHED.metrics_csv) == []
+    text = (tmp_path / "metrics.csv").read_text()
+    (tmp_path / "metrics.csv").write_text(re.sub(r"(SRGAN-MSE,daala,psnr_db,)2", r"\g<1>3", text, count=1))
+    outcome = CliRunner().invoke(analysis, ["tables", "--results", str(tmp_path)], catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    for table in (tmp_path / "tables").glob("*.md"):
+        assert "WAS CHANGED" in table.read_text() or table.name == "verdict.md", table
+    with pytest.raises(UserError, match="changed after it was made"):
+        differences(tmp_path / "metrics.csv", PUBLISHED.metrics_csv)
 
 
 def test_no_published_file_is_large_or_names_a_machine() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from repro.cli.common import run_app
 from repro.cli.main import app
@@ -47,12 +48,29 @@ def test_json_of_a_pair(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hr, sr = (folder / "img_1.png" for folder in folders)
-    for protocol in ("daala", "wang"):
-        assert repro_score(monkeypatch, hr, sr, "--protocol", protocol, "--json") == 0
+    for protocol, scale in (
+        ("daala-1", 4),
+        ("ychannel-1", 3),
+        ("ychannel-edsr-1", 2.3),
+        ("ychannel-u8-1", 8),
+    ):
+        assert repro_score(monkeypatch, hr, sr, "--protocol", protocol, "--scale", scale, "--json") == 0
         out, err = capsys.readouterr()
-        score = score_files(hr, sr, protocol)
-        assert json.loads(out) == {"protocol": protocol, "psnr_db": score.psnr_db, "ssim": score.ssim}
+        score = score_files(hr, sr, protocol, scale)
+        told = {"protocol": protocol, "scale": scale, "psnr_db": score.psnr_db, "ssim": score.ssim}
+        assert json.loads(out) == told
         assert err == ""
+
+
+def test_names_of_version_0_1(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hr, sr = (folder / "img_1.png" for folder in folders)
+    told = []
+    for protocol in ("daala", "daala-1", "wang", "ychannel-u8-1"):
+        assert repro_score(monkeypatch, hr, sr, "--protocol", protocol, "--json") == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] != told[2] == told[3]
 
 
 def test_json_of_identical_images(
@@ -72,7 +90,7 @@ def test_json_of_folders(
     (folders[1] / "img_2.png").unlink()
     assert repro_score(monkeypatch, *folders, "--json") == 0
     value = json.loads(capsys.readouterr().out)
-    assert value["protocol"] == "daala"
+    assert value["protocol"] == "daala-1"
     assert [each["image"] for each in value["images"]] == ["img_0", "img_1"]
     for each in value["images"]:
         score = score_files(*(folder / f"{each['image']}.png" for folder in folders), "daala")
@@ -87,7 +105,7 @@ def test_table_of_folders(
     assert repro_score(monkeypatch, *folders) == 0
     out = capsys.readouterr().out
     first = score_files(*(folder / "img_0.png" for folder in folders), "daala")
-    assert "protocol daala" in out
+    assert "protocol daala-1, x4" in out
     assert "PSNR (dB)" in out
     assert f"{first.psnr_db:.4f}" in out
     assert f"{first.ssim:.6f}" in out
@@ -134,7 +152,8 @@ def test_other_bad_arguments(
     assert "a folder and a file" in refused(monkeypatch, capsys, hr, image)
     assert "no such file" in refused(monkeypatch, capsys, hr, tmp_path / "none")
     assert "no image in it" in refused(monkeypatch, capsys, hr, tmp_path / "empty")
-    assert "daala or wang" in refused(monkeypatch, capsys, image, image, "--protocol", "vmaf")
+    assert "daala-1 or ychannel-1 or" in refused(monkeypatch, capsys, image, image, "--protocol", "vmaf")
+    assert "scale 0.5" in refused(monkeypatch, capsys, image, image, "--scale", "0.5")
     different = refused(monkeypatch, capsys, image, sr / "img_1.png")
     assert "40 x 30 and 40 x 31 pixels" in different
     assert "img_0.png" in different
@@ -148,7 +167,7 @@ def test_one_bad_file_in_a_folder_is_named(
     assert "img_1.png: not an image" in refused(monkeypatch, capsys, *folders)
 
 
-@pytest.mark.parametrize(("protocol", "smallest"), [("daala", 9), ("wang", 19)])
+@pytest.mark.parametrize(("protocol", "smallest"), [("daala-1", 9), ("ychannel-1", 19)])
 def test_the_smallest_images(protocol: str, smallest: int) -> None:
     tiny = random_u8(smallest, smallest, 3)
     assert math.isfinite(score_pair(tiny, tiny // 2, protocol).ssim)
@@ -187,6 +206,17 @@ def test_many_threads_give_the_same_scores_in_order(folders: tuple[Path, Path]) 
     assert len(done) == len(pairs)
 
 
+@pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 1), (8, 3)])
+def test_images_are_compared_as_they_are_shown(tmp_path: Path, orientation: int, turns: int) -> None:
+    """An EXIF orientation is applied, so that a phone's original and its upright result fit."""
+    shown = random_u8(30, 40, 3)
+    write_png(tmp_path / "sr.png", shown)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(np.rot90(shown, turns))).save(tmp_path / "hr.png", exif=exif)
+    assert score_files(tmp_path / "hr.png", tmp_path / "sr.png", "daala-1") == Score(math.inf, 1)
+
+
 def test_mean() -> None:
     assert mean_score([Score(30, 0.5), Score(20, 0.9)]) == Score(25, 0.7)
     assert mean_score([Score(math.inf, 1), Score(20, 0.5)]) == Score(math.inf, 0.75)
@@ -200,6 +230,7 @@ def test_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured = bench_metrics.run(tmp_path)
     assert json.loads((tmp_path / "bench/metrics.json").read_text()) == measured
     assert measured["goal_met"] == (measured["daala_pair_ms"] <= 25)
+    assert measured["niqe_goal_met"] == (measured["niqe_ms"] <= 60)
     assert measured["folder_pairs"] == 4
     assert measured["times_faster_than_plain_numpy"] == pytest.approx(
         measured["plain_numpy_pair_ms"] / measured["daala_pair_ms"], abs=0.01

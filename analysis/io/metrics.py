@@ -17,10 +17,10 @@ from analysis.io.csvfile import read_text_csv
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.imaging.io import sha256_file
+from repro.papers.protocols import DAALA, DESCRIPTIONS, current_name
 from repro.papers.srgan import IMAGES_PER_DATASET
 
 COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
-PROTOCOLS = ("daala", "wang")
 RANGES = {"psnr_db": (-math.inf, math.inf), "ssim": (-1.0, 1.0)}
 _KEY = ["dataset", "image", "method", "protocol", "metric"]
 _AGAIN = "python -m repro evaluate"
@@ -54,12 +54,14 @@ class Metrics:
         notes: (dataset, method) -> sentences that every reader must see.
         missing: (dataset, method) -> why there is no score, where the evaluation recorded it.
         sha256: hash of the file that was read.
+        warnings: what must stand above every table: that the file is not the one that was made.
     """
 
     frame: pd.DataFrame
     notes: Mapping[tuple[str, str], tuple[str, ...]]
     missing: Mapping[tuple[str, str], str]
     sha256: str
+    warnings: tuple[str, ...] = ()
 
     def datasets(self) -> set[str]:
         return set(self.frame["dataset"])
@@ -74,7 +76,7 @@ class Metrics:
         """How many images the data set has: the paper's count, else all that any method was scored on."""
         return IMAGES_PER_DATASET.get(dataset, len(self.images(dataset)))
 
-    def values(self, dataset: str, method: str, metric: str, protocol: str = "daala") -> pd.Series:
+    def values(self, dataset: str, method: str, metric: str, protocol: str = DAALA) -> pd.Series:
         """Scores by image name (empty where there are none)."""
         return self._series.get((dataset, method, metric, protocol), pd.Series(dtype=float))
 
@@ -88,7 +90,7 @@ class Metrics:
             for key, rows in groups
         }
 
-    def mean(self, dataset: str, method: str, metric: str, protocol: str = "daala") -> Mean | None:
+    def mean(self, dataset: str, method: str, metric: str, protocol: str = DAALA) -> Mean | None:
         """The table's figure, or None where the method has no score on the data set."""
         values = self.values(dataset, method, metric, protocol)
         if values.empty:
@@ -114,9 +116,10 @@ def read_metrics(results: Results) -> Metrics:
     path = results.metrics_csv
     frame = read_text_csv(path, COLUMNS, _AGAIN)
     frame["value"] = _numbers(path, frame["value"])
-    unknown = sorted(set(frame["protocol"]).difference(PROTOCOLS))
+    frame["protocol"] = [current_name(*pair) for pair in zip(frame["protocol"], frame["metric"], strict=True)]
+    unknown = sorted(set(frame["protocol"]).difference(DESCRIPTIONS))
     if unknown:
-        raise UserError(f"{path}: protocol {unknown[0]!r}", f"one of {', '.join(PROTOCOLS)}", _AGAIN)
+        raise UserError(f"{path}: protocol {unknown[0]!r}", f"one of {', '.join(DESCRIPTIONS)}", _AGAIN)
     for metric, (low, high) in RANGES.items():
         wrong = frame[(frame["metric"] == metric) & ~frame["value"].between(low, high)]
         if not wrong.empty:
@@ -129,12 +132,22 @@ def read_metrics(results: Results) -> Metrics:
         what = " ".join(str(twice[column].iloc[0]) for column in _KEY)
         raise UserError(f"{path}, line {int(twice.index[0]) + 2}: second score of {what}", "one each", _AGAIN)
     record = read_json(results.root / "metrics.manifest.json")
+    sha256 = sha256_file(path)
     return Metrics(
         frame,
         _notes(results, frame, record),
         _by_pair(record.get("missing", {}), results.root / "metrics.manifest.json"),
-        sha256_file(path),
+        sha256,
+        _edited(path, record.get("outputs"), sha256),
     )
+
+
+def _edited(path: Path, outputs: Any, sha256: str) -> tuple[str, ...]:
+    """A warning where the manifest has another hash of the scores than they have."""
+    recorded = outputs.get(path.name, sha256) if isinstance(outputs, dict) else sha256
+    if recorded == sha256:
+        return ()
+    return (f"{path.name} WAS CHANGED after it was made: its manifest has another SHA-256. Next: {_AGAIN}.",)
 
 
 def _numbers(path: Path, texts: pd.Series) -> pd.Series:

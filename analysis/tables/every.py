@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analysis.judge.claims import Claim
 from analysis.judge.values import Judge
 from analysis.study.inputs import Inputs
@@ -31,7 +33,7 @@ def all_tables(inputs: Inputs, judge: Judge, claims: list[Claim]) -> list[Table]
         made += study_tables(inputs.study, metrics)
     if inputs.pilot is not None and inputs.pilot.retest is not None:
         made.append(retest_table(inputs.pilot))
-    return made
+    return [replace(table, banner=(*metrics.warnings, *table.banner)) for table in made]
 
 
 def rendered(made: list[Table]) -> dict[str, bytes]:

@@ -71,7 +71,7 @@ def _banner(opinions: Opinions, datasets: Sequence[str]) -> tuple[str, ...]:
 
 
 def _legend(opinions: Opinions, datasets: Sequence[str], *, stars: bool) -> str:
-    words = "PSNR and SSIM under the paper's protocol (daala), mean over images. Bold: the best, HR aside."
+    words = "PSNR and SSIM under the paper's protocol (daala-1), mean over images. Bold: the best, HR aside."
     if set(datasets) & set(DATASETS):
         words += (
             " diff = ours minus the paper's, as printed. ok = reproduced: nearest, bicubic, HR and imported "

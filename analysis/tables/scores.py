@@ -8,16 +8,18 @@ from analysis.io.methods import ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import DECIMALS, number
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from repro.papers.protocols import DAALA, DESCRIPTIONS
 
 
 def all_scores(metrics: Metrics) -> Table:
     """Every metric under every protocol: the figures to compare with other papers."""
     grids = []
+    protocols = [name for name in DESCRIPTIONS if name in set(metrics.frame["protocol"])]
     for dataset in ordered_datasets(metrics.datasets()):
         rows = metrics.frame[metrics.frame["dataset"] == dataset]
         pairs: Iterable[tuple[str, str]] = sorted(
             set(zip(rows["protocol"], rows["metric"], strict=True)),
-            key=lambda pair: (pair[0] != "daala", pair[0], pair[1] not in DECIMALS, pair[1]),
+            key=lambda pair: (pair[0] != DAALA, pair[0], pair[1] not in DECIMALS, pair[1]),
         )
         pairs = list(pairs)
         columns = [Column("method", "method", numeric=False)]
@@ -41,6 +43,5 @@ def all_scores(metrics: Metrics) -> Table:
         "scores",
         "All scores",
         tuple(grids),
-        "Means over images. daala: the paper's protocol. wang: the community's (rgb2ycbcr luma, SSIM of Wang "
-        "et al. 2004), for comparison with other papers; the paper has no figures under it.",
+        "Means over images. " + " ".join(f"{name}: {DESCRIPTIONS[name]}." for name in protocols),
     )

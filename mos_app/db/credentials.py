@@ -25,6 +25,11 @@ def new_invite() -> str:
     return secrets.token_urlsafe(INVITE_BYTES)
 
 
+def invite_link(base_url: str, token: str) -> str:
+    """A rater's link. The token is in the fragment, which browsers send to nobody."""
+    return f"{base_url.rstrip('/')}/mos/enter#{token}"
+
+
 def invite_hash(token: str) -> str:
     """SHA-256 of a token, hexadecimal: what the database holds.
 

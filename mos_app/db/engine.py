@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Database:
         try:
             parsed = make_url(url)
             if parsed.get_backend_name() == "sqlite":
+                _keep_private(parsed.database)
                 self.engine = _sqlite_engine(url)
             else:
                 self.engine = create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
@@ -80,11 +81,11 @@ class Database:
         """Closes every connection."""
         self.engine.dispose()
 
-    def migrate(self) -> None:
-        """Brings the schema to the newest version (creates it in an empty database)."""
+    def migrate(self, revision: str = "head") -> None:
+        """Brings the schema to a version, the newest by default (creates it in an empty database)."""
         try:
             with self.write() as connection:
-                command.upgrade(_alembic(connection), "head")
+                command.upgrade(_alembic(connection), revision)
         except OperationalError as error:
             raise UserError(
                 f"the database cannot be opened ({_first_line(error)})",
@@ -117,6 +118,16 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def _keep_private(file: str | None) -> None:
+    """Makes the database file one that only its owner may read; SQLite's journals take its mode over."""
+    if not file or file == ":memory:" or not Path(file).parent.is_dir():
+        return
+    path = Path(file)
+    path.touch(mode=0o600)
+    with suppress(PermissionError):  # another user's file, that a group was let in to on purpose
+        path.chmod(0o600)
+
+
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
@@ -134,7 +145,7 @@ def _sqlite_engine(url: str) -> Engine:
         # the driver must not begin transactions by itself: _on_begin says how
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

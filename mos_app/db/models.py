@@ -97,6 +97,8 @@ class Rater(Base):
     """Failed the last attempt at the calibration check."""
     excluded: Mapped[bool] = mapped_column(default=False)
     """An admin's decision, reversible; the events say who, when and why."""
+    erased_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When the rater withdrew from the study: answers were deleted or made anonymous then."""
 
 
 class Invite(Base):
@@ -211,3 +213,24 @@ class Event(Base):
     kind: Mapped[str] = mapped_column(String(40))
     detail: Mapped[str] = mapped_column(Text, default="{}")
     """JSON."""
+
+
+class LoginAttempt(Base):
+    """An attempt at the admin's password in the last minutes; never exported."""
+
+    __tablename__ = "login_attempt"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client: Mapped[str] = mapped_column(String(40), index=True)
+    """Keyed hash of the client's address."""
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class AdminSession(Base):
+    """A browser in which the admin is logged in; never exported."""
+
+    __tablename__ = "admin_session"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_ms: Mapped[int] = mapped_column(BigInteger)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from mos_app.db.credentials import UnknownInviteError, invite_hash, new_invite
 from mos_app.db.engine import Database
 from mos_app.db.journal import log, now_ms
-from mos_app.db.models import Event, Image, Invite, Presentation, Rater, Stimulus, Vote
+from mos_app.db.models import Event, Image, Invite, Presentation, Rater, Stimulus, Vote, WithdrawnVote
 from mos_app.db.studies import OpenStudy, stimulus_ids, warmup_rows
+from mos_app.study.facts import consent_text
 from mos_app.study.progress import Phase
 from repro.core.errors import UserError
 
@@ -109,7 +111,7 @@ class Registry:
     def consent(self, token: str, language: str) -> None:
         """Records that the rater agreed to the study's text, with its version and hash."""
         consent = self._study.config.consent
-        text = consent.text[language]  # type: ignore[index]
+        text = consent_text(self._study.config, len(self._study.items), language)
         self._set(
             token,
             "consented",
@@ -204,6 +206,61 @@ class Registry:
             kind = "excluded" if excluded else "included"
             log(connection, self._clock(), actor, kind, rater.id, reason=reason.strip()[:500])
 
+    def withdraw(self, token: str) -> None:
+        """Takes a rater out of the study at the rater's own wish, as the study file says.
+
+        Raises:
+            UnknownInviteError: unknown or revoked token.
+        """
+        with self._database.write() as connection:
+            self._erase(connection, self._by_token(connection, token, lock=True), "rater")
+
+    def erase(self, code: str, actor: Actor) -> str:
+        """The same by the study's leader; returns the rater's code from now on."""
+        with self._database.write() as connection:
+            rater = self._by_code(connection, code)
+            if rater.erased_ms is not None:
+                raise UserError(f"{code} was erased already", "a rater of this study", "mos_app status")
+            return self._erase(connection, rater, actor)
+
+    def _erase(self, connection: Connection, rater: Row[Any], actor: str) -> str:
+        now = self._clock()
+        votes = self._study.config.withdrawal.votes
+        anonymise = votes == "anonymise"
+        values: dict[str, Any] = {
+            **dict.fromkeys(("language", "age_band", "vision", "display", "viewing"), ""),
+            **dict.fromkeys(("consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms"), None),
+            "erased_ms": now,
+        }
+        code = rater.code
+        if anonymise:
+            # neither the pseudonym nor the number on the leader's list leads to the votes any more
+            highest = connection.execute(select(func.max(Rater.number))).scalar_one()
+            code = f"anon-{secrets.token_hex(4)}"
+            values |= {"code": code, "number": highest + 1}
+        # first, for the triggers look at it
+        connection.execute(update(Rater).where(Rater.id == rater.id).values(**values))
+        connection.execute(
+            update(Invite)
+            .where(Invite.rater_id == rater.id, Invite.revoked_ms.is_(None))
+            .values(revoked_ms=now)
+        )
+        answers = 0
+        if not anonymise:
+            mine = select(Presentation.id).where(Presentation.rater_id == rater.id)
+            for table in (Vote, WithdrawnVote):
+                answers += connection.execute(delete(table).where(table.presentation_id.in_(mine))).rowcount
+        log(
+            connection,
+            now,
+            actor,
+            "erased",
+            rater.id,
+            votes=self._study.config.withdrawal.votes,
+            deleted=answers,
+        )
+        return str(code)
+
     def note(self, actor: Literal["admin", "server", "command"], kind: str, **detail: Any) -> None:
         """Appends to the audit log."""
         with self._database.write() as connection:
@@ -237,18 +294,22 @@ class Registry:
             connection.execute(update(Rater).where(Rater.id == rater.id).values(**values))
             log(connection, self._clock(), "rater", kind, rater.id, **detail)
 
-    def _by_token(self, connection: Connection, token: str) -> Row[Any]:
-        row = connection.execute(
+    def _by_token(self, connection: Connection, token: str, lock: bool = False) -> Row[Any]:
+        query = (
             select(*Rater.__table__.columns)
             .join(Invite, Invite.rater_id == Rater.id)
             .where(Invite.token_sha256 == invite_hash(token), Invite.revoked_ms.is_(None))
-        ).one_or_none()
+        )
+        if lock:
+            query = query.with_for_update(of=Rater.__table__)
+        row = connection.execute(query).one_or_none()
         if row is None:
             raise UnknownInviteError
         return row
 
     def _by_code(self, connection: Connection, code: str) -> Row[Any]:
-        row = connection.execute(select(*Rater.__table__.columns).where(Rater.code == code)).one_or_none()
+        query = select(*Rater.__table__.columns).where(Rater.code == code).with_for_update()
+        row = connection.execute(query).one_or_none()
         if row is None:
             raise UserError(f"no rater {code!r}", "a rater of this study", "python -m mos_app status")
         return row

@@ -32,6 +32,9 @@ from mos_app.study.progress import (
     sitting_start,
 )
 
+_CLOCK_TOLERANCE_MS = 2000
+"""A picture is on the screen before the answer to the one before has arrived, for a second at most."""
+
 PRELOADED = 3
 """How many images after the current one a rater's browser may fetch."""
 
@@ -222,6 +225,11 @@ class VoteService:
         self._clock = clock
         self._total = sum(study.blocks)
 
+    def knows(self, token: str) -> bool:
+        """Whether the token is a valid invite."""
+        with self._database.read() as connection:
+            return connection.execute(_RATER, {"token": invite_hash(token)}).first() is not None
+
     def state(self, token: str) -> State:
         """Where the rater with this invite token is.
 
@@ -254,6 +262,8 @@ class VoteService:
             if label is not None and ballot.score != label:
                 return Outcome("label", self._state(situation))
             wrong = deviations(ballot.display, current.width, current.height)
+            if self._contradicts_clock(situation, ballot, now):
+                wrong.append("clock")
             # values as parameters, so that the statement is compiled once
             connection.execute(
                 _INSERT,
@@ -457,6 +467,11 @@ class VoteService:
             return Outcome("repeated", state)
         log(connection, now, "rater", "conflict", situation.rater.id, score=ballot.score, on=state.key)
         return Outcome("conflict", state)
+
+    def _contradicts_clock(self, situation: _Situation, ballot: Ballot, now: int) -> bool:
+        """Whether the response is said to have taken longer than the server has waited for it."""
+        last = situation.facts.last_answer_ms
+        return last is not None and ballot.response_ms > now - last + _CLOCK_TOLERANCE_MS
 
     def _note_sitting(self, connection: Connection, situation: _Situation, now: int) -> None:
         start = sitting_start(situation.facts, self._study.config, now)

@@ -32,6 +32,7 @@ from mos_app.db.tables import (
 )
 from mos_app.files.workspace import Workspace, make_study, open_workspace, studies_root, study_folder
 from mos_app.study.definition import parse_study
+from mos_app.study.display import DEVIATIONS
 from mos_app.study.order import ORDER_ALGORITHM
 from mos_app.study.progress import Phase
 from repro.core.atomic import write_bytes
@@ -85,7 +86,7 @@ def export_files(database: Database, study: OpenStudy, simulation: bytes | None 
         "presentations.csv": _csv(read_presentations(database), _PRESENTATION_COLUMNS),
         "answers.csv": _csv(answers, _ANSWER_COLUMNS),
         "withdrawn.csv": _csv(read_answers(database, withdrawn=True), (*_ANSWER_COLUMNS, "withdrawn_ms")),
-        "events.csv": _csv(read_events(database)),
+        "events.csv": _csv(_without_addresses(read_events(database))),
         "study.toml": study.config_toml.encode(),
         "study.json": _json(
             {
@@ -145,7 +146,7 @@ def export_study(workspace: Workspace) -> Path:
 
 
 _INTEGERS = frozenset(
-    {"consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms"}
+    {"consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms", "erased_ms"}
     | {"window_width", "window_height", "screen_width", "screen_height"}
 )
 """Columns of whole numbers that may be empty (pandas would write them as floats)."""
@@ -162,6 +163,17 @@ def _csv(frame: pd.DataFrame, columns: tuple[str, ...] | None = None) -> bytes:
             # 0, 1 or, where it was not measured, nothing
             table[name] = table[name].astype("boolean").astype("Int64")
     return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _without_addresses(events: pd.DataFrame) -> pd.DataFrame:
+    """The log without clients' addresses, which earlier versions wrote into it."""
+
+    def clean(detail: str) -> str:
+        told = json.loads(detail)
+        told.pop("client", None)
+        return json.dumps(told, sort_keys=True, ensure_ascii=False)
+
+    return events.assign(detail=events["detail"].map(clean))
 
 
 def _wide(ratings: pd.DataFrame) -> bytes:
@@ -258,7 +270,8 @@ def _codebook(study: OpenStudy, votes: int) -> str:
 | zoom | pinch zoom, 1 is none |
 | window_*, screen_* | sizes in CSS pixels |
 | hidden | 1: the page was out of sight at some time while the picture was on it |
-| deviations | empty, or: unmeasured, scaled, offgrid, zoomed, hidden, cropped |
+| erased_ms | when the rater withdrew; personal answers are gone, votes deleted or anonymous (events.csv) |
+| deviations | empty, or: {", ".join(DEVIATIONS)} |
 | sha256, source_sha256 | of the PNG shown, and of its source in the image store |
 """
 
@@ -396,6 +409,7 @@ _RATER_TYPES: dict[str, Callable[[str], Any]] = {
     "viewing_ms": int,
     "instructed_ms": int,
     "sitting_started_ms": int,
+    "erased_ms": int,
     "check_attempt": int,
     "flagged": _flag,
     "excluded": _flag,

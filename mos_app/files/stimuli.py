@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import struct
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,12 @@ from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.imaging.io import png_bytes, read_rgb_u8, sha256_file
+
+PADDING_OVERHEAD = 12
+"""Bytes of a PNG chunk around its data."""
+
+_PADDING = b"paDd"
+_IEND_LENGTH = 12
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,8 @@ def copy_stimuli(config: StudyConfig, results: Results, folder: Path) -> Iterabl
     """Copies every stimulus into ``folder``; yields image after image with the hashes of its versions.
 
     Each PNG is decoded and encoded again, in RGB, by one encoder: no metadata is left, and neither the
-    file's structure nor its colour type tells the methods apart. The pixels are the store's, bit for bit.
+    file's structure nor its colour type names the method. Nor does its size: all versions of an image are
+    padded to the same number of bytes (:func:`padded_png`). The pixels are the store's, bit for bit.
 
     Raises:
         UserError: versions of one image differ in size, or a file is no proper image.
@@ -87,16 +96,19 @@ def copy_stimuli(config: StudyConfig, results: Results, folder: Path) -> Iterabl
     for (dataset, name), methods in by_image.items():
         sizes: dict[str, tuple[int, int]] = {}
         versions: dict[str, tuple[str, str]] = {}
+        pictures: dict[str, bytes] = {}
         for method in methods:
-            path = results.image(dataset, method, name)
-            pixels_u8 = read_rgb_u8(path)
-            data = png_bytes(pixels_u8)
+            pixels_u8 = read_rgb_u8(results.image(dataset, method, name))
+            pictures[method] = png_bytes(pixels_u8)
+            sizes[method] = (pixels_u8.shape[1], pixels_u8.shape[0])
+        largest = max(len(data) for data in pictures.values())
+        for method, plain in pictures.items():
+            data = padded_png(plain, largest + PADDING_OVERHEAD)
             served = hashlib.sha256(data).hexdigest()
             target = stimulus_path(folder, served)
             if not target.is_file():
                 write_bytes(target, data)
-            versions[method] = (served, sha256_file(path))
-            sizes[method] = (pixels_u8.shape[1], pixels_u8.shape[0])
+            versions[method] = (served, sha256_file(results.image(dataset, method, name)))
         if len(set(sizes.values())) != 1:
             told = ", ".join(f"{method} {w} x {h}" for method, (w, h) in sizes.items())
             raise UserError(
@@ -106,6 +118,22 @@ def copy_stimuli(config: StudyConfig, results: Results, folder: Path) -> Iterabl
             )
         width, height = next(iter(sizes.values()))
         yield ImageVersions(dataset, name, width, height, versions)
+
+
+def padded_png(data: bytes, size: int) -> bytes:
+    """The same picture in a PNG of ``size`` bytes (at least :data:`PADDING_OVERHEAD` more than ``data`` has).
+
+    The padding is a private ancillary chunk, which decoders skip, before the last one. It looks random, so
+    that nothing on the way can compress it, and follows from the picture, so that it is always the same.
+    """
+    length = size - len(data) - PADDING_OVERHEAD
+    if length < 0:
+        raise ValueError(f"a PNG of {len(data)} bytes cannot be padded to {size}")
+    noise = hashlib.shake_256(data).digest(length)
+    chunk = _PADDING + noise
+    end = len(data) - _IEND_LENGTH
+    padding = struct.pack(">I", length) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return data[:end] + padding + data[end:]
 
 
 def stimulus_path(folder: Path, sha256: str) -> Path:

@@ -13,6 +13,7 @@ from mos_app.db.studies import ImageVersions, OpenStudy, create_study, open_stud
 from mos_app.files.demo import fill_demo_store
 from mos_app.files.stimuli import copy_stimuli, missing_methods
 from mos_app.study.definition import StudyConfig
+from mos_app.study.facts import check_consent
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
 from repro.core.paths import Results, checked_name
@@ -115,6 +116,7 @@ def init_study(
     Raises:
         UserError: the study exists, images are missing (and ``skip_missing`` is false), or sizes differ.
     """
+    check_consent(config)
     if config.name == "demo" or config.calibration.dataset == "sample-calibration":
         fill_demo_store(results)
     missing = missing_methods(config, results)

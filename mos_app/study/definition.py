@@ -142,17 +142,32 @@ class QualityPart(_Part):
 
 
 class ConsentPart(_Part):
-    """What raters agree to; the version goes into the record of every rater."""
+    """What raters agree to; the version goes into the record of every rater.
+
+    The text holds placeholders that are filled in from the design and from here (mos_app.study.facts).
+    """
 
     version: Annotated[str, Field(min_length=1, max_length=40)]
-    text: dict[Language, str]
+    controller: str = ""
+    """Who is responsible for the data."""
+    contact: str = ""
+    """Whom raters can ask, and tell that they withdraw."""
+    retention: dict[str, str] = {}
+    """How long data are kept, in each language."""
+    text: dict[str, str]
+
+
+class WithdrawalPart(_Part):
+    """What happens to the votes of a rater who withdraws; personal answers are deleted in any case."""
+
+    votes: Literal["delete", "anonymise"] = "delete"
 
 
 class StudyConfig(_Part):
     """Everything that `init` needs to know. Unknown keys are errors."""
 
     name: str
-    title: dict[Language, str]
+    title: dict[str, str]
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     languages: Annotated[list[Language], Field(min_length=1)] = ["en", "de"]
     raters: Annotated[int, Field(ge=1, le=2000)] = 26
@@ -167,6 +182,7 @@ class StudyConfig(_Part):
     resume: ResumePart = ResumePart()
     quality: QualityPart = QualityPart()
     consent: ConsentPart
+    withdrawal: WithdrawalPart = WithdrawalPart()
 
     @field_validator("name")
     @classmethod

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-DEVIATIONS = ("unmeasured", "scaled", "offgrid", "zoomed", "hidden", "cropped")
+DEVIATIONS = ("unmeasured", "scaled", "offgrid", "zoomed", "hidden", "cropped", "clock")
 """Names of the deviations, as they stand in the database and the export.
 
 unmeasured: no display record (the plain fallback); scaled: not one device pixel per image pixel; offgrid:
 not at a whole device pixel; zoomed: pinch zoom; hidden: the page was out of sight meanwhile; cropped: the
-image did not fit into the window.
+image did not fit into the window; clock: the response is said to have taken longer than the server waited.
 """
 
 _TOLERANCE = 0.1

@@ -39,11 +39,3 @@ def resolutions(config: StudyConfig, raters: int, spread: Spread, power: float =
         )
         for part in config.datasets
     ]
-
-
-def minutes_per_rater(config: StudyConfig, items: int) -> tuple[float, float]:
-    """Minutes of rating (practice included) and of enforced breaks for one rater."""
-    practice = 2 * config.calibration.images + config.calibration.check_items
-    rating = (items + practice) * config.seconds_per_rating / 60
-    breaks = int(rating // config.breaks.after_minutes) * config.breaks.minutes
-    return rating, breaks

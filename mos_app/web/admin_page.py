@@ -7,22 +7,25 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
+from mos_app.db.credentials import invite_link
 from mos_app.db.tables import read_answers, read_events, read_progress, read_raters
 from mos_app.files.archive import export_files, zip_bytes
 from mos_app.study.pilot import pilot_report
 from mos_app.study.progress import Phase
 from mos_app.study.quality import live_mos, rater_quality
-from mos_app.web.service import Service, client_address, current_service
+from mos_app.web.routes import ADMIN_COOKIE, PREFIX
+from mos_app.web.service import Service, current_service
 from repro.core.errors import UserError
 
 _SYNTHETIC = "Synthetic raters: drawn by a program, not given by people."
 
 
 def show_admin() -> None:
-    """Shows the log-in, and to the admin everything else."""
+    """Shows the way to the log-in, and to the admin everything else."""
     service = current_service()
-    if not st.session_state.get("is_admin", False):
-        _show_login(service)
+    if not service.admin.knows(admin_session()):
+        st.header("Administration")
+        st.html(f'<a href="{PREFIX}/admin/login" target="_self">Log in</a>')
         return
     st.html("<style>.stMainBlockContainer { max-width: 1200px; }</style>")
     study = service.study
@@ -30,9 +33,7 @@ def show_admin() -> None:
     left.header(f"Study {study.name}")
     if middle.button("Refresh", width="stretch"):
         st.rerun()
-    if right.button("Log out", width="stretch"):
-        st.session_state["is_admin"] = False
-        st.rerun()
+    right.html(f'<a href="{PREFIX}/admin/logout" target="_self">Log out</a>')
     if study.synthetic:
         st.warning(_SYNTHETIC)
     if study.left_out:
@@ -56,24 +57,9 @@ def show_admin() -> None:
         _show_log(service)
 
 
-def _show_login(service: Service) -> None:
-    st.header("Administration")
-    if not service.door.configured:
-        st.write("Closed: no password is set on the server (MOS_ADMIN_PASSWORD_HASH).")
-        return
-    with st.form("login"):
-        password = st.text_input("Password", type="password")
-        sent = st.form_submit_button("Log in", type="primary")
-    if not sent:
-        return
-    opened = service.door.opens(password, client_address())
-    if opened:
-        st.session_state["is_admin"] = True
-        st.rerun()
-    elif opened is None:
-        st.error("Too many attempts. Try again in 15 minutes.")
-    else:
-        st.error("That is not the password.")
+def admin_session() -> str:
+    """The token of the admin's session in this browser, or ``""``."""
+    return str(st.context.cookies.get(ADMIN_COOKIE, ""))
 
 
 def _show_progress(service: Service, votes: pd.DataFrame, raters: pd.DataFrame) -> None:
@@ -175,7 +161,7 @@ def _show_people(service: Service, raters: pd.DataFrame) -> None:
     new, end = st.columns(2)
     if new.button("New link", disabled=code is None, width="stretch"):
         base = (st.context.url or "").partition("/admin")[0].rstrip("/")
-        st.code(f"{base}/?invite={service.registry.invite(code or '', 'admin')}", language=None)
+        st.code(invite_link(base, service.registry.invite(code or "", "admin")), language=None)
         st.caption("Shown once: only its hash is stored. Earlier links stay valid.")
     if end.button("End this rater's links", disabled=code is None, width="stretch"):
         st.write(f"{service.registry.revoke(code or '', 'admin')} links ended")

@@ -16,9 +16,10 @@ from mos_app.db.votes import State
 from mos_app.stage import BAR_HEIGHT, GREY_STEPS, component
 from mos_app.study.definition import LANGUAGES
 from mos_app.study.display import Ballot, DisplayRecord
+from mos_app.study.facts import consent_text
 from mos_app.study.progress import Kind, Phase
 from mos_app.study.texts import load_texts
-from mos_app.web.routes import PREFIX
+from mos_app.web.routes import INVITE_COOKIE, PREFIX
 from mos_app.web.service import Service, client_address, current_service
 
 _RECENT_MS = 10 * 60_000
@@ -28,7 +29,7 @@ _RECENT_MS = 10 * 60_000
 def show_rater() -> None:
     """Shows the screen that the rater with the link's invite is on."""
     service = current_service()
-    invite = st.query_params.get("invite", "")
+    invite = current_invite()
     if not invite:
         _message("welcome", "no_invite")
         return
@@ -38,9 +39,19 @@ def show_rater() -> None:
         st.session_state["language"] = language
         _SCREENS[state.screen.kind](_Visit(service, invite, state, language))
     except UnknownInviteError:
+        if "withdrawn" in st.session_state:
+            texts = load_texts(st.session_state["language"])["pages"]
+            st.header(texts["withdrawn_title"])
+            st.write(texts[f"withdrawn_{st.session_state['withdrawn']}"])
+            return
         if not service.by_client.allows(client_address()):
             time.sleep(1)
         _message("invalid_title", "invalid")
+
+
+def current_invite() -> str:
+    """The invite of this browser, from the cookie that the link was exchanged for; else ``""``."""
+    return str(st.context.cookies.get(INVITE_COOKIE, ""))
 
 
 class _Visit:
@@ -88,8 +99,8 @@ def _show_consent(visit: _Visit) -> None:
             key="language_choice",
             label_visibility="collapsed",
         )
-    st.header(config.title[visit.language])  # type: ignore[index]
-    st.markdown(config.consent.text[visit.language])  # type: ignore[index]
+    st.header(config.title[visit.language])
+    st.markdown(consent_text(config, len(visit.service.study.items), visit.language))
     agreed = st.checkbox(visit.say("consent_agree"), key="agreed")
     if st.button(visit.say("continue"), type="primary", disabled=not agreed, key="consent"):
         visit.service.registry.consent(visit.invite, visit.language)
@@ -177,6 +188,18 @@ def _show_instructions(visit: _Visit) -> None:
             st.session_state["begun"] = after.key
         st.rerun()
     _offer_plain(visit)
+    _offer_withdrawal(visit)
+
+
+def _offer_withdrawal(visit: _Visit) -> None:
+    votes = visit.service.study.config.withdrawal.votes
+    with st.expander(visit.say("withdraw_title")):
+        st.write(visit.say(f"withdraw_{votes}"))
+        sure = st.checkbox(visit.say("withdraw_sure"), key="withdraw_sure")
+        if st.button(visit.say("withdraw"), disabled=not sure, key="withdraw"):
+            visit.service.registry.withdraw(visit.invite)
+            st.session_state["withdrawn"] = votes
+            st.rerun()
 
 
 def _offer_plain(visit: _Visit) -> None:
@@ -206,6 +229,7 @@ def _show_break(visit: _Visit) -> None:
     st.header(visit.say("break_title"))
     st.progress(visit.state.done / max(1, visit.state.total), _progress(visit))
     countdown()
+    _offer_withdrawal(visit)
 
 
 def _progress(visit: _Visit) -> str:
@@ -275,6 +299,7 @@ def _show_card(visit: _Visit) -> None:
     if st.button(visit.say(begin), type="primary", key=f"begin-{state.key}"):
         st.session_state["begun"] = state.key
         st.rerun()
+    _offer_withdrawal(visit)
 
 
 def _show_plain(visit: _Visit) -> None:
@@ -298,7 +323,7 @@ def _show_plain(visit: _Visit) -> None:
         place = visit.texts["stage"]["example"]
         values |= {"score": item.label, "word": words[item.label - 1]}
     st.caption(place.format(**values))
-    source = f"{PREFIX}/s/{item.image}.png?invite={visit.invite}"
+    source = f"{PREFIX}/s/{item.image}.png"
     st.html(
         f'<div style="background:#808080;padding:8px"><img src="{source}" width="{item.width}" '
         f'height="{item.height}" alt="{visit.texts["stage"]["picture"]}" '
@@ -347,6 +372,7 @@ def _plain_undo(visit: _Visit, item: str) -> None:
 def _show_thanks(visit: _Visit) -> None:
     st.header(visit.say("thanks_title"))
     st.write(visit.say("thanks", total=visit.state.total))
+    _offer_withdrawal(visit)
 
 
 _SCREENS: dict[Kind, Callable[[_Visit], None]] = {

@@ -11,14 +11,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
 
 from mos_app.files.stimuli import damaged_stimuli
-from mos_app.web.routes import create_routes
+from mos_app.web.routes import INVITE_COOKIE, create_routes, set_cookie
 from mos_app.web.service import current_service
 from repro.core.errors import UserError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_LOG = logging.getLogger("mos_app")
 
 PAGE_SCRIPT = Path(__file__).with_name("page.py")
 
@@ -39,7 +45,6 @@ _POLICY = (
 _SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    # the invite is in the address of the page
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -51,8 +56,11 @@ _SECURITY_HEADERS = {
 class Shield:
     """ASGI middleware: closes what is not used, and sets the security headers on every response."""
 
-    def __init__(self, app: ASGIApp, inline_scripts: Sequence[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, inline_scripts: Sequence[str] = (), proxies_trusted: bool = False
+    ) -> None:
         self._app = app
+        self._proxy_told = proxies_trusted
         sources = " ".join(["'self'", "blob:", *inline_scripts])
         policy = f"script-src {sources}; {_POLICY}"
         self._headers = [
@@ -72,15 +80,39 @@ class Shield:
                 message["headers"] = [*message["headers"], *added]
             await send(message)
 
+        self._look_for_proxy(scope)
         path = scope["path"].rstrip("/") + "/"
         if any(path.startswith(closed.rstrip("/") + "/") for closed in _CLOSED):
             await send_with_headers({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
-        await self._app(scope, receive, send_with_headers)
+        if path == "/" and b"invite=" in scope["query_string"]:
+            await _exchange(Request(scope))(scope, receive, send_with_headers)
+            return
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            # one line, not the traceback that uvicorn would write
+            _LOG.warning("a client went away in the middle of a request")
+
+    def _look_for_proxy(self, scope: Scope) -> None:
+        if not self._proxy_told and any(name == b"x-forwarded-for" for name, _ in scope["headers"]):
+            self._proxy_told = True
+            _LOG.warning(
+                "requests come through a proxy that is not trusted: all clients count as one "
+                "(pass --trusted-proxy with the proxy's address)"
+            )
 
 
-def create_app() -> ASGIApp:
+def _exchange(request: Request) -> Response:
+    """An invite in the query, as older links have it, becomes a cookie; the address loses it."""
+    left = [(name, value) for name, value in request.query_params.multi_items() if name != "invite"]
+    response = RedirectResponse("/" + (f"?{urlencode(left)}" if left else ""), status_code=303)
+    set_cookie(response, request, INVITE_COOKIE, request.query_params.get("invite", "")[:64])
+    return response
+
+
+def create_app(*, proxies_trusted: bool = False) -> ASGIApp:
     """The ASGI application for the study that the environment names (see mos_app.web.service)."""
     import streamlit as st
     from starlette.middleware import Middleware
@@ -90,7 +122,13 @@ def create_app() -> ASGIApp:
     return st.App(
         PAGE_SCRIPT,
         routes=create_routes(service),
-        middleware=[Middleware(Shield, inline_scripts=_inline_script_hashes(Path(st.__file__).parent))],
+        middleware=[
+            Middleware(
+                Shield,
+                inline_scripts=_inline_script_hashes(Path(st.__file__).parent),
+                proxies_trusted=proxies_trusted,
+            )
+        ],
     )
 
 
@@ -141,12 +179,22 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run_server(listener: socket.socket) -> None:
-    """Serves until it is told to stop."""
+def run_server(listener: socket.socket, trusted_proxies: Sequence[str] = ()) -> None:
+    """Serves until it is told to stop.
+
+    Args:
+        listener: from :func:`bind`.
+        trusted_proxies: addresses or networks whose X-Forwarded headers say who the client is.
+    """
     import uvicorn
 
+    from mos_app.web.protocol import TimedProtocol
+
     config = uvicorn.Config(
-        create_app(),
+        create_app(proxies_trusted=bool(trusted_proxies)),
+        http=TimedProtocol,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         access_log=False,
         log_level="warning",
         server_header=False,
@@ -155,6 +203,6 @@ def run_server(listener: socket.socket) -> None:
     )
     # many short requests on a few threads: a thread that waits for Python's lock gets it sooner
     sys.setswitchinterval(0.0005)
-    # addresses hold invites: no line of an access log may ever be written
+    # addresses of older links hold invites: no line of an access log may ever be written
     logging.getLogger("uvicorn.access").disabled = True
     uvicorn.Server(config).run(sockets=[listener])

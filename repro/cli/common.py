@@ -33,6 +33,14 @@ SettingsOption = Annotated[
     typer.Option("--set", help="field=value of the configuration; may be given several times."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+DaskOption = Annotated[
+    str,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Spread the images over a running Dask cluster (needs the extra `cluster`).",
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 VGGOption = Annotated[
     Path | None,

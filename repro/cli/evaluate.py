@@ -15,22 +15,25 @@ def evaluate(
     results: common.ResultsOption = Path("results"),
     extra: Annotated[
         str,
-        typer.Option("--extra", help="Some of lpips,niqe,dists (needs the extra `perceptual`)."),
+        typer.Option("--extra", help="Some of lpips,dists (needs the extra `perceptual`)."),
     ] = "",
     device: common.DeviceOption = "auto",
+    dask: common.DaskOption = "",
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Score every image of the store, and only those, into `results/metrics.csv`.
 
-    Both protocols: `daala` (the paper's: luma as daala's tools make it, 4 pixels shaved) and `wang` (what
-    most papers report). --extra adds figures that the paper does not have, under `wang`. The file is in long
-    format; its columns are explained in `results/README.md`.
+    PSNR and SSIM under `daala-1` (the SRGAN paper's), `ychannel-1` (SAN's, SRFBN's and most others'),
+    `ychannel-edsr-1` (EDSR's and Meta-SR's) and `ychannel-u8-1` (SelfExSR's); NIQE; the rms of LR - down(SR)
+    in grey levels; the level of each octave of detail. --extra adds measures by networks, through pyiqa.
+    The file is in long format; its columns are explained in `results/README.md`.
     """
     from repro.core.device import resolve_device
     from repro.data.benchmarks import CALIBRATION
-    from repro.evaluation.evaluate import PROTOCOLS, stored_images
     from repro.evaluation.evaluate import evaluate as evaluate_store
+    from repro.evaluation.evaluate import stored_images
     from repro.metrics.perceptual import library, measures, parse_metrics
+    from repro.metrics.protocols import PROTOCOLS
 
     out = common.console()
     layout = common.results_layout(results)
@@ -40,8 +43,7 @@ def evaluate(
         out.print(f"{total} images in {layout.images} would be scored")
         return
     more = measures(names, resolve_device(device)) if names else {}
-    with bar(out, "scoring", total * (len(PROTOCOLS) + len(more))) as advance:
-        count = evaluate_store(layout, advance, more, library() if more else "")
-    figures = " and ".join((*PROTOCOLS, *names))
-    out.print(f"{count} images scored under {figures}")
+    with bar(out, "scoring", total * (1 + len(more))) as advance:
+        count = evaluate_store(layout, advance, more, library() if more else "", dask)
+    out.print(f"{count} images scored under {', '.join((*PROTOCOLS, *names))}")
     common.finished(out, layout.metrics_csv)

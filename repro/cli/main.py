@@ -9,6 +9,7 @@ from repro.cli import (
     bench,
     common,
     data,
+    downscale,
     evaluate,
     export,
     importing,
@@ -36,6 +37,7 @@ app.command("train")(train.train)
 app.command("upscale")(upscale.upscale)
 app.command("import")(importing.import_)
 app.command("export")(export.export)
+app.command("downscale")(downscale.downscale)
 app.command("score")(score.score)
 app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)

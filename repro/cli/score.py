@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,68 +13,69 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from repro.cli.common import console
+from repro.cli import common
 from repro.core.errors import UserError
 from repro.core.progress import bar
-from repro.metrics import protocol_named
+from repro.metrics.protocols import pixels_shaved, protocol_named
 from repro.metrics.score import Score, matched_files, mean_score, score_files, score_many
+from repro.papers.protocols import DAALA
+from repro.papers.srgan import SCALE
 
 
 def score(
     hr: Annotated[Path, typer.Argument(metavar="HR", help="The original: an image, or a folder of images.")],
     sr: Annotated[Path, typer.Argument(metavar="SR", help="The result: an image, or a folder of images.")],
     protocol: Annotated[
-        str, typer.Option("--protocol", help="daala (the paper's) or wang (everyone else's).")
-    ] = "daala",
+        str, typer.Option("--protocol", help="daala-1, ychannel-1, ychannel-edsr-1 or ychannel-u8-1.")
+    ] = DAALA,
+    scale: Annotated[
+        float, typer.Option("--scale", help="Of the results; as many pixels a side are left out.")
+    ] = SCALE,
+    dask: common.DaskOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Print PSNR and SSIM of results against their originals.
 
     Two files are compared with each other. Of two folders, files of the same stem are (img_001.png with
     img_001.bmp), and the means over all of them are printed too. Both images must be 8-bit RGB or greyscale
-    and of the same size; 4 pixels a side are left out, as in the paper.
+    and of the same size; as many pixels a side as the scale are left out.
 
-    --protocol daala gives the figures of the paper's tables; --protocol wang those that most other papers
-    print. They are not comparable with each other, nor with the defaults of image libraries.
+    --protocol daala-1 gives the values of the SRGAN paper's tables; ychannel-1 those of SAN, SRFBN, RCAN and
+    most others (BT.601 luma, not rounded); ychannel-edsr-1 those of EDSR and Meta-SR; ychannel-u8-1 (rounded
+    luma) those of SelfExSR. They are not comparable with each other, nor with image libraries' defaults.
 
-    Example: python -m repro score original.png result.png
+    Example: python -m repro score HR SR --protocol ychannel-1 --scale 3 --json
     """
-    protocol_named(protocol)
+    name = protocol_named(protocol).name
+    pixels_shaved(scale)  # a wrong scale is told before files are read
     for path in (hr, sr):
         if not path.exists():
             raise UserError(f"{path}: no such file or folder", "an image or a folder", "check the path")
     if hr.is_dir() != sr.is_dir():
         raise UserError(f"{hr} and {sr}: a folder and a file", "two files or two folders", "check the paths")
     if hr.is_dir():
-        _score_folders(hr, sr, protocol, as_json)
-        return
-    result = score_files(hr, sr, protocol)
-    if as_json:
-        _print_json({"protocol": protocol, **result.as_json()})
-    else:
-        _print_table(protocol, {sr.name: result}, mean=None)
-
-
-def _score_folders(hr: Path, sr: Path, protocol: str, as_json: bool) -> None:
-    files = matched_files(hr, sr)
-    to_user = Console(stderr=True)
-    with bar(to_user if to_user.is_terminal else None, "scoring", len(files)) as advance:
-        scores = score_many(list(files.values()), protocol, on_done=lambda: advance(1))
-    by_image = dict(zip(files, scores, strict=True))
-    mean = mean_score(scores)
-    if as_json:
+        files = matched_files(hr, sr)
+        scores = _scores(list(files.values()), name, scale, dask)
+        by_image, mean = dict(zip(files, scores, strict=True)), mean_score(scores)
         images = [{"image": image, **each.as_json()} for image, each in by_image.items()]
-        _print_json({"protocol": protocol, "images": images, "mean": mean.as_json()})
+        told: dict[str, object] = {"images": images, "mean": mean.as_json()}
     else:
-        _print_table(protocol, by_image, mean)
+        result = score_files(hr, sr, name, scale)
+        by_image, mean, told = {sr.name: result}, None, result.as_json()
+    if as_json:
+        typer.echo(json.dumps({"protocol": name, "scale": scale, **told}, indent=2))
+    else:
+        _print_table(f"protocol {name}, x{scale:g}", by_image, mean)
 
 
-def _print_json(value: Mapping[str, object]) -> None:
-    typer.echo(json.dumps(value, indent=2))
+def _scores(pairs: Sequence[tuple[Path, Path]], protocol: str, scale: float, dask: str) -> list[Score]:
+    to_user = Console(stderr=True)
+    with bar(to_user if to_user.is_terminal else None, "scoring", len(pairs)) as advance:
+        return score_many(pairs, protocol, scale, dask=dask, on_done=lambda: advance(1))
 
 
-def _print_table(protocol: str, scores: Mapping[str, Score], mean: Score | None) -> None:
-    table = Table(title=f"protocol {protocol}", title_justify="left", header_style="bold")
+def _print_table(title: str, scores: Mapping[str, Score], mean: Score | None) -> None:
+    table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column("image", overflow="fold")
     table.add_column("PSNR (dB)", justify="right", no_wrap=True)
     table.add_column("SSIM", justify="right", no_wrap=True)
@@ -83,7 +84,7 @@ def _print_table(protocol: str, scores: Mapping[str, Score], mean: Score | None)
     if mean is not None:
         table.add_section()
         table.add_row(f"mean of {len(scores)}", *_figures(mean), style="bold")
-    console().print(table)
+    common.console().print(table)
 
 
 def _figures(each: Score) -> tuple[str, str]:

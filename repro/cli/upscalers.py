@@ -85,7 +85,7 @@ def shown(dataset: str, upscalers: Sequence[Upscaler]) -> list[Upscaler]:
 
 def score_store(out: Console, results: Results) -> None:
     """Scores all that the store holds into ``metrics.csv``."""
-    from repro.evaluation.evaluate import PROTOCOLS, evaluate, stored_images
+    from repro.evaluation.evaluate import evaluate, stored_images
 
-    with bar(out, "scoring", len(PROTOCOLS) * sum(1 for _ in stored_images(results))) as advance:
+    with bar(out, "scoring", sum(1 for _ in stored_images(results))) as advance:
         evaluate(results, advance)

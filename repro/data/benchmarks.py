@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from repro.core.errors import UserError
 from repro.data.sample import PHOTOGRAPHS, Box, photograph_path
+from repro.data.sources import listed_hashes
 from repro.imaging.io import read_u8, sha256_file, to_rgb
 from repro.imaging.resize import imresize_u8
 from repro.papers.srgan import IMAGES_PER_DATASET, SCALE
@@ -91,6 +92,8 @@ class EvaluationImage:
         lr_path: the stored low-resolution PNG, or None where it is made from the original.
         box: the part of ``hr_path`` that is meant, or None: the whole, cropped at its right and bottom to
             multiples of 4 (which leaves the benchmarks' files as they are).
+        hr_listed, lr_listed: the SHA-256 that the list of files has of the two, or "" where it has none.
+            A file with other bytes is refused where it is read: one changed pixel would change a score.
     """
 
     dataset: str
@@ -99,12 +102,18 @@ class EvaluationImage:
     hr_path: Path
     lr_path: Path | None = None
     box: Box | None = None
+    hr_listed: str = ""
+    lr_listed: str = ""
 
     def hr_native_u8(self) -> NDArray[np.uint8]:
         """The original as stored: uint8 (H, W, 3), or (H, W) for a greyscale file.
 
         H and W are multiples of 4. The community's protocol (section 7) scores greyscale files as they are.
+
+        Raises:
+            UserError: unreadable, or not the file that is listed.
         """
+        self.hr_file_sha256()
         pixels = read_u8(self.hr_path)
         if self.box is not None:
             top, left, height, width = self.box
@@ -122,11 +131,12 @@ class EvaluationImage:
         The stored PNG's pixels where there is one, else the bicubic reduction of the original (section 2).
 
         Raises:
-            UserError: unreadable, or its size is not a quarter of the original's.
+            UserError: unreadable, not the file that is listed, or not a quarter of the original's size.
         """
         hr_u8 = self.hr_native_u8()
         if self.lr_path is None:
             return imresize_u8(np.ascontiguousarray(hr_u8), Fraction(1, SCALE))
+        _listed_sha256(self.lr_path, self.lr_listed)
         lr_u8 = read_u8(self.lr_path)
         if tuple(SCALE * side for side in lr_u8.shape[:2]) != hr_u8.shape[:2]:
             raise UserError(
@@ -145,8 +155,19 @@ class EvaluationImage:
         return pixels_sha256(self.hr_u8())
 
     def hr_file_sha256(self) -> str:
-        """SHA-256 of the bytes of the file that the original lies in."""
-        return sha256_file(self.hr_path)
+        """SHA-256 of the file that the original lies in; UserError unless it is the listed one."""
+        return _listed_sha256(self.hr_path, self.hr_listed)
+
+
+def _listed_sha256(path: Path, listed: str) -> str:
+    found = sha256_file(path)
+    if listed and found != listed:
+        raise UserError(
+            f"{path}: SHA-256 {found[:12]}..., another file than the benchmark's",
+            f"{listed[:12]}..., as listed in repro/data/files.csv",
+            "python -m repro data fetch   (replaces what was changed)",
+        )
+    return found
 
 
 def pixels_sha256(image_u8: NDArray[np.uint8]) -> str:
@@ -194,18 +215,22 @@ def available_datasets(data_root: Path | None, names: tuple[str, ...] = DATASET_
 
 
 def _benchmark(dataset: str, data_root: Path) -> tuple[EvaluationImage, ...]:
-    folder = data_root / BENCHMARK_FOLDER.format(dataset=dataset)
+    folder = BENCHMARK_FOLDER.format(dataset=dataset)
+    listed = listed_hashes()
     names = COMMON_NAMES.get(dataset, ())
     images = []
     for number in range(1, IMAGES_PER_DATASET[dataset] + 1):
         image = f"img_{number:03d}"
+        hr, lr = f"{folder}/{image}_SRF_4_HR.png", f"{folder}/{image}_SRF_4_LR.png"
         images.append(
             EvaluationImage(
                 dataset,
                 image,
                 names[number - 1] if names else image,
-                folder / f"{image}_SRF_4_HR.png",
-                folder / f"{image}_SRF_4_LR.png",
+                data_root / hr,
+                data_root / lr,
+                hr_listed=listed.get(hr, ""),
+                lr_listed=listed.get(lr, ""),
             )
         )
     return tuple(images)
@@ -222,9 +247,11 @@ def _sample(data_root: Path) -> tuple[EvaluationImage, ...]:
 
 
 def _calibration(data_root: Path) -> tuple[EvaluationImage, ...]:
-    folder = data_root / BSDS_TRAIN_FOLDER
+    files = {stem: f"{BSDS_TRAIN_FOLDER}/{stem}.jpg" for stem in CALIBRATION_STEMS}
+    listed = listed_hashes()
     return tuple(
-        EvaluationImage(CALIBRATION, stem, stem, folder / f"{stem}.jpg") for stem in CALIBRATION_STEMS
+        EvaluationImage(CALIBRATION, stem, stem, data_root / path, hr_listed=listed.get(path, ""))
+        for stem, path in files.items()
     )
 
 

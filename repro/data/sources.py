@@ -242,6 +242,12 @@ def load_registry() -> Registry:
     return parse_files(FILE_LIST.read_text(encoding="utf-8"), SOURCES)
 
 
+@lru_cache(maxsize=1)
+def listed_hashes() -> dict[str, str]:
+    """Path under the data root -> SHA-256, of every file of ``files.csv``."""
+    return {file.path: file.sha256 for file in load_registry().files}
+
+
 def make_file_list(data_root: Path) -> str:
     """The text of ``files.csv`` from ``SHA256SUMS`` and the file sizes of a data root.
 

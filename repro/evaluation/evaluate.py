@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
-from repro.core.manifest import make_manifest, write_manifest
-from repro.core.paths import Results
+from repro.core.manifest import make_manifest, read_manifest, write_manifest
+from repro.core.parallel import over_images
+from repro.core.paths import Results, checked_name
 from repro.imaging.io import read_u8, sha256_file
-from repro.metrics.score import Score, score_many
-from repro.papers.srgan import DATASETS, TABLE2_METHODS
+from repro.metrics.measure import Values, measure_files
+from repro.metrics.score import Score
+from repro.papers.protocols import DAALA, RGB, current_name
+from repro.papers.srgan import DATASETS, SCALE, TABLE2_METHODS
 
 COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
-PROTOCOLS = ("daala", "wang")
-EXTRA_PROTOCOL = "wang"
-"""Where figures that the paper does not have stand: RGB, 4 pixels shaved."""
-
-Measure = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
+Measure = Callable[[NDArray[np.uint8], NDArray[np.uint8], float], float]
 
 
 @dataclass(frozen=True)
@@ -41,22 +39,38 @@ class StoredImage:
     path: Path
     hr_path: Path
     run: str
+    scale: float
 
 
-def _manifest(path: Path) -> dict[str, Any]:
+class _Stored(NamedTuple):
+    """What a method's manifest says of its images; ``outputs``: image -> SHA-256."""
+
+    outputs: dict[str, str]
+    notes: list[str]
+    run: str
+    scale: float
+
+
+def _manifest(path: Path) -> _Stored:
+    again = f"python -m repro upscale --dataset {path.parent.parent.name} --method {path.parent.name!r}"
+    manifest = read_manifest(path, "images without a readable manifest", again)
+    outputs, notes = manifest.get("outputs", 0), manifest.get("notes", [])
+    run, scale = manifest.get("run", ""), manifest.get("scale", SCALE)
+    for what, right in (
+        ("outputs", isinstance(outputs, dict) and all(isinstance(each, str) for each in outputs.values())),
+        ("notes", isinstance(notes, list) and all(isinstance(each, str) for each in notes)),
+        ("run", isinstance(run, str)),
+        ("scale", isinstance(scale, int | float) and not isinstance(scale, bool) and 1 <= scale <= 64),
+    ):
+        if not right:
+            got = f"{path}: {what} {manifest.get(what)!r:.60}"
+            raise UserError(got, "a manifest as upscale and import write them", again)
     try:
-        manifest = json.loads(path.read_text())
-    except (OSError, ValueError):
-        raise UserError(
-            f"{path.parent}: images without a readable manifest",
-            "a manifest.json beside them (an interrupted upscale leaves none)",
-            f"python -m repro upscale --dataset {path.parent.parent.name} --method {path.parent.name!r}",
-        ) from None
-    if not isinstance(manifest.get("outputs"), dict):
-        raise UserError(
-            f"{path}: no list of outputs", "a manifest that upscale or import wrote", "make it anew"
-        )
-    return manifest
+        for image in outputs:
+            checked_name(image, "image")
+    except UserError as problem:
+        raise UserError(f"{path}: {problem.got}", problem.expected, again) from None
+    return _Stored(outputs, notes, run, float(scale))
 
 
 def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
@@ -76,7 +90,7 @@ def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
         original = _manifest(hr_manifest)
         for method_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
             manifest = _manifest(method_folder / "manifest.json")
-            for image, sha256 in sorted(manifest["outputs"].items()):
+            for image, sha256 in sorted(manifest.outputs.items()):
                 path = results.image(folder.name, method_folder.name, image)
                 if not path.is_file() or sha256_file(path) != sha256:
                     raise UserError(
@@ -84,7 +98,7 @@ def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
                         "an untouched image store",
                         f"python -m repro upscale --dataset {folder.name} --method {method_folder.name!r}",
                     )
-                if image not in original["outputs"]:
+                if image not in original.outputs:
                     raise UserError(f"{path}: no original of that name", "an image in HR", "remove it")
                 yield (
                     StoredImage(
@@ -93,9 +107,10 @@ def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
                         image,
                         path,
                         results.image(folder.name, "HR", image),
-                        str(manifest.get("run", "")),
+                        manifest.run,
+                        manifest.scale,
                     ),
-                    [str(note) for note in manifest.get("notes", [])],
+                    manifest.notes,
                 )
 
 
@@ -121,22 +136,28 @@ def _printed(value: float) -> str:
     return "inf" if math.isinf(value) else f"{value:.10g}"
 
 
+def _measured(image: StoredImage) -> Values:
+    return measure_files(image.hr_path.absolute(), image.path.absolute(), image.scale)
+
+
 def evaluate(
     results: Results,
     progress: Callable[[int], None] = lambda done: None,
     extra: Mapping[str, Measure] | None = None,
     library: str = "",
+    dask: str = "",
 ) -> int:
-    """Scores every stored image (and nothing else) under both protocols, on all cores.
+    """Measures every stored image (and nothing else), on all cores or on a cluster.
 
     Writes ``metrics.csv`` and ``metrics.manifest.json``. Data set ``BSD300-calibration`` is shown to raters
     and not scored.
 
     Args:
         results: where the store is.
-        progress: called after each image under each protocol, and after each extra figure.
+        progress: called after each image, and after each extra value.
         extra: more measures by name, as :func:`repro.metrics.perceptual.measures` gives them.
         library: what computes those, for the manifest.
+        dask: see :func:`repro.core.parallel.over_images`; the workers read the store by its absolute path.
 
     Returns:
         The number of images scored.
@@ -149,20 +170,20 @@ def evaluate(
         raise UserError(f"{results.images}: empty", "results of upscale", "python -m repro upscale")
     stored = [image for image, _ in found]
     notes = {f"{image.dataset}/{image.method}": lines for image, lines in found}
-    pairs = [(image.hr_path, image.path) for image in stored]
     hashes = {image.path: sha256_file(image.path) for image in stored}
     rows = []
-    for protocol in PROTOCOLS:
-        scores = score_many(pairs, protocol, on_done=lambda: progress(1))
-        for image, score in zip(stored, scores, strict=True):
-            for metric, value in (("psnr_db", score.psnr_db), ("ssim", score.ssim)):
-                where = (image.dataset, image.image, image.method, protocol, metric)
-                rows.append((*where, _printed(value), hashes[image.path], image.run))
+
+    def add(image: StoredImage, protocol: str, metric: str, value: float) -> None:
+        where = (image.dataset, image.image, image.method, protocol, metric)
+        rows.append((*where, _printed(value), hashes[image.path], image.run))
+
+    for image, values in zip(stored, over_images(_measured, stored, dask=dask), strict=True):
+        for (protocol, metric), value in values.items():
+            add(image, protocol, metric, value)
+        progress(1)
     for metric, measure in (extra or {}).items():
         for image in stored:
-            value = measure(read_u8(image.hr_path), read_u8(image.path))
-            where = (image.dataset, image.image, image.method, EXTRA_PROTOCOL, metric)
-            rows.append((*where, _printed(value), hashes[image.path], image.run))
+            add(image, RGB, metric, measure(read_u8(image.hr_path), read_u8(image.path), image.scale))
             progress(1)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -181,7 +202,19 @@ def evaluate(
     return len(stored)
 
 
-def mean_scores(results: Results, method: str, protocol: str = "daala") -> dict[str, Score]:
+def edited(metrics_csv: Path) -> bool:
+    """Whether the scores are not those that were made: the manifest beside them has another SHA-256.
+
+    Without a manifest, or with one that names no hash, nothing can be said: False.
+    """
+    try:
+        outputs = read_manifest(metrics_csv.with_suffix(".manifest.json"))["outputs"]
+        return bool(outputs[metrics_csv.name] != sha256_file(metrics_csv))
+    except (UserError, KeyError, TypeError):
+        return False
+
+
+def mean_scores(results: Results, method: str, protocol: str = DAALA) -> dict[str, Score]:
     """A method's mean PSNR and SSIM on each data set, from ``metrics.csv``, in the paper's order.
 
     Raises:
@@ -193,7 +226,8 @@ def mean_scores(results: Results, method: str, protocol: str = "daala") -> dict[
     values: dict[str, dict[str, list[float]]] = {}
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
-            if (row["method"], row["protocol"]) == (method, protocol):
+            where = (row["method"], current_name(row["protocol"], row["metric"]))
+            if where == (method, protocol) and row["metric"] in ("psnr_db", "ssim"):
                 by_metric = values.setdefault(row["dataset"], {"psnr_db": [], "ssim": []})
                 by_metric[row["metric"]].append(float(row["value"]))
     order = {name: place for place, name in enumerate(DATASETS)}

@@ -60,7 +60,7 @@ def measure(generator: Path, dataset: str, data_root: Path, device: str) -> Scor
     upscale_dataset(store, dataset, upscaler, data_root)
     names = [image.image for image in load_dataset(dataset, data_root)]
     pairs = [(store.image(dataset, "HR", n), store.image(dataset, upscaler.name, n)) for n in names]
-    return mean_score(score_many(pairs, "daala"))
+    return mean_score(score_many(pairs, "daala-1"))
 
 
 def write_csv(path: Path, rows: list[dict[str, object]]) -> None:

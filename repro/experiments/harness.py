@@ -42,6 +42,6 @@ def record(results_folder: Path, name: str, measured: dict[str, Any]) -> dict[st
 def machine() -> dict[str, Any]:
     """Processor model, usable cores and versions: what a figure is worth nothing without."""
     from repro.core.device import processor_name
-    from repro.metrics.score import usable_cores
+    from repro.core.parallel import usable_cores
 
     return {"processor": processor_name(), "cores": usable_cores(), "versions": package_versions()}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
@@ -47,11 +47,12 @@ _WARNING_FILTERS = threading.Lock()
 _FIX = "convert it to an 8-bit RGB or greyscale PNG without alpha"
 
 
-def read_u8(path: Path) -> NDArray[np.uint8]:
-    """The pixels of an 8-bit greyscale or RGB image file, as stored.
+def read_u8(path: Path, upright: bool = False) -> NDArray[np.uint8]:
+    """The pixels of an 8-bit greyscale or RGB image file.
 
     Args:
         path: a PNG, JPEG, BMP, TIFF or WebP file.
+        upright: as viewers show it, turned by its EXIF orientation; otherwise as stored.
 
     Returns:
         uint8 0..255, (H, W) for greyscale, (H, W, 3) for RGB. Palette images without transparency
@@ -63,7 +64,8 @@ def read_u8(path: Path) -> NDArray[np.uint8]:
     """
     with opened(path, _check_header) as file:
         wanted = {"P": "RGB", "1": "L"}.get(file.mode, file.mode)
-        return np.asarray(file.convert(wanted), dtype=np.uint8)
+        image = ImageOps.exif_transpose(file) if upright else file
+        return np.asarray(image.convert(wanted), dtype=np.uint8)
 
 
 def read_size(path: Path) -> tuple[int, int]:

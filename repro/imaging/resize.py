@@ -1,6 +1,8 @@
 """MATLAB's `imresize` on uint8 images: the bicubic operation that made the LR images of the test sets.
 
 Source: protocol, section 2. The kernel is Keys' cubic convolution (IEEE Trans. ASSP 29(6), 1981), a = -1/2.
+Beyond the border MATLAB mirrors the image, and so do the LR images of SAN, RCAN and EDSR; those of the SRGAN
+paper's test sets repeat the border pixel.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from fractions import Fraction
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,17 +37,24 @@ def output_length(length: int, scale: Scale) -> int:
     return math.ceil(scale * length)
 
 
+Border = Literal["replicate", "symmetric"]
+"""What lies beyond the border: the border pixel again, or the image mirrored, border pixel included."""
+
+
 @functools.lru_cache(maxsize=256, typed=True)
-def taps(length: int, scale: Scale) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def taps(
+    length: int, scale: Scale, border: Border = "replicate"
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Which input samples make each output sample of one axis, and their weights.
 
     Args:
         length: samples along the axis before resizing.
         scale: output size over input size.
+        border: which samples stand for those beyond the border.
 
     Returns:
         Indices 0..length-1 and weights, both (output length, taps), read-only. Each row of weights sums
-        to 1. Taps beyond the border are the border pixel; taps that weigh nothing anywhere are left out.
+        to 1. Taps that weigh nothing anywhere are left out.
 
     Raises:
         ValueError: an empty axis, or a scale that is not a positive number.
@@ -66,7 +75,12 @@ def taps(length: int, scale: Scale) -> tuple[NDArray[np.intp], NDArray[np.float6
     position = first[:, None] + np.arange(math.ceil(support) + 2)
     weights = shrink * cubic(shrink * (u[:, None] - position))
     weights /= weights.sum(axis=1, keepdims=True)
-    indices = np.clip(position.astype(np.intp) - 1, 0, length - 1)
+    indices = position.astype(np.intp) - 1
+    if border == "symmetric":
+        indices %= 2 * length
+        indices = np.minimum(indices, 2 * length - 1 - indices)
+    else:
+        indices = np.clip(indices, 0, length - 1)
 
     used = weights.any(axis=0)
     indices, weights = indices[:, used], weights[:, used]
@@ -84,7 +98,7 @@ def imresize_u16(image_u16: NDArray[np.uint16], scale: Scale) -> NDArray[np.uint
     return np.ascontiguousarray(image_u16)
 
 
-def imresize_u8(image_u8: NDArray[np.uint8], scale: Scale) -> NDArray[np.uint8]:
+def imresize_u8(image_u8: NDArray[np.uint8], scale: Scale, border: Border = "replicate") -> NDArray[np.uint8]:
     """The image resized as MATLAB's `imresize(image, scale)` resizes a uint8 array (bicubic, anti-aliased).
 
     Rows (the first axis) first, then columns; after each axis the result is rounded half up and clipped
@@ -93,6 +107,7 @@ def imresize_u8(image_u8: NDArray[np.uint8], scale: Scale) -> NDArray[np.uint8]:
     Args:
         image_u8: uint8 0..255, (H, W) or (H, W, C).
         scale: 4 enlarges fourfold, Fraction(1, 4) or 0.25 shrinks to a quarter; any positive number.
+        border: ``"replicate"`` for the SRGAN paper's test sets, ``"symmetric"`` for MATLAB's own.
 
     Returns:
         uint8, (ceil(scale * H), ceil(scale * W)) and C as before.
@@ -102,32 +117,32 @@ def imresize_u8(image_u8: NDArray[np.uint8], scale: Scale) -> NDArray[np.uint8]:
     """
     if image_u8.dtype != np.uint8 or image_u8.ndim not in (2, 3):
         raise ValueError(f"expected uint8 (H, W) or (H, W, C), got {image_u8.dtype} {image_u8.shape}")
-    rows_done = _resize_rows(image_u8, scale)
+    rows_done = _resize_rows(image_u8, scale, border)
     columns_first = np.ascontiguousarray(np.moveaxis(rows_done, 1, 0))
-    return np.ascontiguousarray(np.moveaxis(_resize_rows(columns_first, scale), 0, 1))
+    return np.ascontiguousarray(np.moveaxis(_resize_rows(columns_first, scale, border), 0, 1))
 
 
-def imresize_float(image: NDArray[_F], scale: Scale) -> NDArray[_F]:
+def imresize_float(image: NDArray[_F], scale: Scale, border: Border = "replicate") -> NDArray[_F]:
     """The image resized as MATLAB's `imresize` resizes floating-point arrays: nothing is rounded or clipped.
 
     What SRCNN and DRCN take in; results of :func:`imresize_u8` differ from it by its two roundings.
 
     Args:
         image: float32 or float64, (H, W) or (H, W, C), any range.
-        scale: as in :func:`imresize_u8`.
+        scale, border: as in :func:`imresize_u8`.
 
     Returns:
         The same type, (ceil(scale * H), ceil(scale * W)) and C as before.
     """
     for axis in (0, 1):
-        indices, weights = taps(image.shape[axis], scale)
+        indices, weights = taps(image.shape[axis], scale, border)
         first = np.ascontiguousarray(np.moveaxis(image, axis, 0))
         image = np.moveaxis(_weighted_sum(first, indices, weights), 0, axis)
     return np.ascontiguousarray(image)
 
 
-def _resize_rows(image_u8: NDArray[np.uint8], scale: Scale) -> NDArray[np.uint8]:
-    indices, weights = taps(image_u8.shape[0], scale)
+def _resize_rows(image_u8: NDArray[np.uint8], scale: Scale, border: Border) -> NDArray[np.uint8]:
+    indices, weights = taps(image_u8.shape[0], scale, border)
     # for x4 and 1/4 every weight is a multiple of 2**-12, so 8 + 12 bits make float32 sums exact
     exact_in_float32 = bool(np.all(np.ldexp(weights, 12) % 1 == 0))
     if exact_in_float32:
@@ -164,3 +179,32 @@ def nearest_u8(image_u8: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     if factor < 1:
         raise ValueError(f"factor {factor}: expected 1 or more")
     return image_u8.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def downscale_u8(
+    hr_u8: NDArray[np.uint8], scale: Scale, border: Border = "replicate"
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """An LR image and the part of the original that it shows.
+
+    The LR image has floor(H / scale) rows; the original is cropped at the bottom and at the right to the
+    floor(scale * rows) that upscaling gives back, for whole scales a multiple of them.
+
+    Args:
+        hr_u8: uint8, (H, W) or (H, W, C).
+        scale: original size over LR size, 1 or more; an exact Fraction for decimal scales.
+        border: as in :func:`imresize_u8`.
+
+    Returns:
+        The LR image and the cropped original, both uint8.
+
+    Raises:
+        ValueError: an image smaller than the scale, or a scale below 1.
+    """
+    exact = Fraction(scale)
+    if exact < 1:
+        raise ValueError(f"scale {scale}: expected 1 or more")
+    rows, columns = (int(side / exact) for side in hr_u8.shape[:2])
+    if min(rows, columns) < 1:
+        raise ValueError(f"{hr_u8.shape[1]} x {hr_u8.shape[0]} pixels cannot be shrunk by {float(scale):g}")
+    cropped = np.ascontiguousarray(hr_u8[: int(rows * exact), : int(columns * exact)])
+    return imresize_u8(cropped, 1 / exact, border), cropped

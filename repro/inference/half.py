@@ -92,7 +92,7 @@ def _psnr_db(
         scores = []
         for image in ones:
             (sr,) = upscale([image.lr_u8()])
-            scores.append(score_pair(image.hr_u8(), sr, "daala"))
+            scores.append(score_pair(image.hr_u8(), sr, "daala-1"))
             progress(1)
         means[dataset] = mean_score(scores).psnr_db
     return means

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.core.errors import UserError
-from repro.core.manifest import make_manifest, write_manifest
+from repro.core.manifest import make_manifest, read_manifest, write_manifest
 from repro.core.paths import Results
 from repro.data.benchmarks import EvaluationImage, load_dataset
 from repro.imaging.io import sha256_file, write_png
@@ -21,6 +20,9 @@ from repro.inference.upscaler import Upscaler
 Progress = Callable[[int], None]
 OWN, IMPORTED = "result images", "imported result images"
 """What the manifests of the image store call the two kinds of results."""
+
+RESERVED = ("hr", "nearest", "bicubic")
+"""Names in the store that mean the originals and the interpolations: no weights may bear them."""
 
 _GROUP = 25
 """Images whose low-resolution pixels are in memory together."""
@@ -36,12 +38,12 @@ def _lr_digest(images: tuple[EvaluationImage, ...]) -> str:
 def kept(folder: Path, inputs: dict[str, str], names: list[str]) -> bool:
     """Whether a method's folder already holds exactly these images, unchanged, from these inputs."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = read_manifest(folder / "manifest.json")
         outputs = manifest["outputs"]
         if manifest["inputs"] != inputs or sorted(outputs) != sorted(names):
             return False
         return all(sha256_file(folder / f"{name}.png") == outputs[name] for name in names)
-    except (OSError, ValueError, KeyError):
+    except (UserError, OSError, KeyError, TypeError):
         return False
 
 
@@ -114,8 +116,8 @@ def _check_kind(folder: Path, method: str, kind: str) -> None:
             "choose another --method",
         )
     try:
-        there = json.loads((folder / "manifest.json").read_text())["kind"]
-    except (OSError, ValueError, KeyError, TypeError):
+        there = read_manifest(folder / "manifest.json")["kind"]
+    except (UserError, KeyError):
         return
     if there != kind:
         raise UserError(f"{folder}: holds {there}", kind, f"choose another --method, or remove {folder}")
@@ -136,8 +138,12 @@ def upscale_dataset(
         Whether anything was written.
 
     Raises:
-        UserError: the data set is not all there.
+        UserError: the data set is not all there, or weights under a name of :data:`RESERVED`.
     """
+    if method.name.lower() in RESERVED and "weights" in method.inputs:
+        raise UserError(
+            f"weights as method {method.name!r}", "a name of their own in the image store", "--method NAME"
+        )
     images = load_dataset(dataset, data_root)
 
     def lr_u8(image: EvaluationImage) -> NDArray[np.uint8]:

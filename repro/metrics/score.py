@@ -1,15 +1,10 @@
-"""Scores of image files: PSNR and SSIM of pairs and of folders, on all cores.
-
-Threads, not processes: the compiled kernels and the PNG decoder let go of the interpreter's lock, the dither
-stream is made once for all of them, and nothing has to be started or copied.
-"""
+"""Scores of image files: PSNR and SSIM of pairs and of folders, on all cores or on a Dask cluster."""
 
 from __future__ import annotations
 
+import functools
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.core.errors import UserError
+from repro.core.parallel import over_images
 from repro.imaging.io import IMAGE_SUFFIXES, read_u8
-from repro.metrics import protocol_named
+from repro.metrics.protocols import protocol_named
+from repro.papers.srgan import SCALE
 
 
 @dataclass(frozen=True)
@@ -30,74 +27,73 @@ class Score:
     ssim: float
 
     def as_json(self) -> dict[str, Any]:
-        """The figures as JSON has them: an infinite PSNR is the string ``"inf"``."""
+        """The values as JSON has them: an infinite PSNR is the string ``"inf"``."""
         return {"psnr_db": "inf" if math.isinf(self.psnr_db) else self.psnr_db, "ssim": self.ssim}
 
 
-def score_pair(hr_u8: NDArray[np.uint8], sr_u8: NDArray[np.uint8], protocol: str) -> Score:
+def score_pair(
+    hr_u8: NDArray[np.uint8], sr_u8: NDArray[np.uint8], protocol: str, scale: float = SCALE
+) -> Score:
     """The score of a result against its original.
 
     Args:
         hr_u8: the original, uint8 (H, W, 3), or (H, W) for greyscale.
         sr_u8: the result, of the same size.
-        protocol: ``"daala"`` (the paper's) or ``"wang"`` (the community's).
+        protocol: a name of :data:`repro.metrics.protocols.PROTOCOLS`, e.g. ``"daala-1"`` (the SRGAN paper's).
+        scale: of the result: as many pixels a side are left out, rounded up.
 
     Raises:
-        UserError: different sizes, too small an image, or an unknown protocol.
+        UserError: different sizes, too small an image, an unknown protocol, or no scale.
     """
-    return Score(*protocol_named(protocol).measure(hr_u8, sr_u8))
+    return Score(*protocol_named(protocol).measure(hr_u8, sr_u8, scale))
 
 
-def score_files(hr: Path, sr: Path, protocol: str) -> Score:
-    """Like :func:`score_pair`, of two image files; errors name the files."""
-    pair = read_u8(hr), read_u8(sr)
+def score_files(hr: Path, sr: Path, protocol: str, scale: float = SCALE) -> Score:
+    """Like :func:`score_pair`, of two image files, turned upright by EXIF; errors name the files."""
+    pair = read_u8(hr, upright=True), read_u8(sr, upright=True)
     try:
-        return score_pair(*pair, protocol)
+        return score_pair(*pair, protocol, scale)
     except UserError as error:
         raise UserError(f"{hr} and {sr}: {error.got}", error.expected, error.next_step) from None
+
+
+def _score_job(pair: tuple[Path, Path], protocol: str, scale: float) -> Score:
+    return score_files(*pair, protocol, scale)
 
 
 def score_many(
     pairs: Sequence[tuple[Path, Path]],
     protocol: str,
+    scale: float = SCALE,
     *,
     workers: int | None = None,
+    dask: str = "",
     on_done: Callable[[], object] | None = None,
 ) -> list[Score]:
     """The scores of many (original, result) file pairs, in their order.
 
     Args:
         pairs: files to compare.
-        protocol: see :func:`score_pair`.
-        workers: threads; by default one for each core that this process may use.
+        protocol, scale: see :func:`score_pair`.
+        workers, dask: see :func:`repro.core.parallel.over_images`.
         on_done: called after each pair, for a progress bar.
 
     Raises:
         UserError: the first bad pair's; pairs that have not begun are then left.
     """
     protocol_named(protocol)
-    with ThreadPoolExecutor(workers or usable_cores()) as pool:
-        futures = [pool.submit(score_files, hr, sr, protocol) for hr, sr in pairs]
-        try:
-            scores = []
-            for future in futures:
-                scores.append(future.result())
-                if on_done is not None:
-                    on_done()
-            return scores
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def usable_cores() -> int:
-    """The cores that this process may run on (containers and `taskset` allow fewer than there are)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    jobs = [(hr.absolute(), sr.absolute()) for hr, sr in pairs] if dask else pairs
+    job = functools.partial(_score_job, protocol=protocol, scale=scale)
+    scores = []
+    for score in over_images(job, jobs, workers=workers, dask=dask):
+        scores.append(score)
+        if on_done is not None:
+            on_done()
+    return scores
 
 
 def mean_score(scores: Iterable[Score]) -> Score:
-    """The table's figures: means over images of the dB values and of SSIM (protocol, sections 5 and 6)."""
+    """The table's values: means over images of the dB values and of SSIM (protocol, sections 5 and 6)."""
     scores = list(scores)
     return Score(
         math.fsum(score.psnr_db for score in scores) / len(scores),

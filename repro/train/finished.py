@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from repro.core.errors import UserError
+from repro.core.manifest import read_manifest
 from repro.core.paths import Results
 from repro.imaging.io import sha256_file
 
@@ -30,11 +30,11 @@ class FinishedRun:
 def is_finished(folder: Path) -> bool:
     """Whether a run's generator is there, whole, and its manifest says so."""
     try:
-        outputs = json.loads((folder / "manifest.json").read_text())["outputs"]
-    except (OSError, ValueError, KeyError):
+        written = read_manifest(folder / "manifest.json")["outputs"][GENERATOR_FILE]
+    except (UserError, KeyError, TypeError):
         return False
     generator = folder / GENERATOR_FILE
-    return generator.is_file() and outputs.get(GENERATOR_FILE) == sha256_file(generator)
+    return generator.is_file() and bool(written == sha256_file(generator))
 
 
 def finished_runs(results: Results) -> list[FinishedRun]:
@@ -42,8 +42,9 @@ def finished_runs(results: Results) -> list[FinishedRun]:
     found = []
     for folder in sorted(results.runs.glob("*")) if results.runs.is_dir() else []:
         if is_finished(folder):
-            config = json.loads((folder / "manifest.json").read_text())["config"]
-            found.append(FinishedRun(folder, config["variant"], config["profile"], config["seed"]))
+            match read_manifest(folder / "manifest.json").get("config"):
+                case {"variant": str(variant), "profile": str(profile), "seed": int(seed)}:
+                    found.append(FinishedRun(folder, variant, profile, seed))
     return found
 
 

@@ -24,14 +24,16 @@ def free_port() -> int:
 class Server:
     """``python -m mos_app serve`` on loopback; may be killed and started again on the same port."""
 
-    def __init__(self, results: Path, study: str, *, url: str = "", rate: float = 10_000.0) -> None:
+    def __init__(
+        self, results: Path, study: str, *, url: str = "", rate: float = 10_000.0, more: tuple[str, ...] = ()
+    ) -> None:
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self._log = results / f"serve-{self.port}.log"
         self._command = [
             sys.executable,
             *("-m", "mos_app", "serve", "--results", str(results), "--study", study),
-            *("--port", str(self.port), "--rate-limit", str(rate)),
+            *("--port", str(self.port), "--rate-limit", str(rate), *more),
         ]
         self._environment = {**os.environ, "MOS_ADMIN_PASSWORD": "a long password"}
         if url:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import text
+from sqlalchemy import MetaData, text
 
 from mos_app.db.credentials import invite_hash
+from mos_app.db.engine import Database, sqlite_url
 from mos_app.db.raters import Registry
 from mos_app.db.studies import add_raters
 from mos_app.db.votes import VoteService
@@ -47,10 +48,16 @@ minimum_distance = {distance}
 
 [consent]
 version = "7"
+controller = "The Test Laboratory"
+contact = "lab@example.org"
+
+[consent.retention]
+en = "one year"
+de = "ein Jahr"
 
 [consent.text]
-en = "Please agree."
-de = "Bitte stimmen Sie zu."
+en = "Please agree: {{ratings}} ratings, {{minutes}} minutes, {{controller}}, {{contact}}, {{retention}}."
+de = "Bitte stimmen Sie zu: {{ratings}}, {{minutes}}, {{controller}}, {{contact}}, {{retention}}."
 """
 
 
@@ -162,3 +169,20 @@ def current_stimulus(workspace: Workspace, invite: str, phase: str) -> int:
             ),
             {"token": invite_hash(invite), "phase": phase},
         ).scalar_one()
+
+
+def as_of(workspace: Workspace, path: Path, revision: str) -> None:
+    """Writes the study's rows into a SQLite file with the schema of an older revision."""
+    old = Database(sqlite_url(path))
+    old.migrate(revision)
+    schema = MetaData()
+    schema.reflect(old.engine)
+    with workspace.database.read() as source, old.write() as target:
+        for table in schema.sorted_tables:
+            if table.name == "alembic_version":
+                continue
+            columns = [column.name for column in table.columns]
+            rows = source.execute(text(f"SELECT {', '.join(columns)} FROM {table.name}")).mappings().all()
+            if rows:
+                target.execute(table.insert(), [dict(row) for row in rows])
+    old.dispose()

@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from repro.core.parallel import usable_cores
 from repro.core.streams import stream
 from repro.data.packed import PackedDataset, pack
 from repro.data.plan import DataSettings, plan_batch
 from repro.data.samples import HostBatches, windows_u8
 from repro.experiments.harness import alternating_medians, record
 from repro.imaging.io import png_bytes
-from repro.metrics.score import usable_cores
 
 IMAGES, HEIGHT, WIDTH = 512, 375, 500
 """A dataset of 288 MB: as many pixels an image as ImageNet's mean photograph."""

@@ -1,0 +1,70 @@
+"""Whether every value of one ``metrics.csv`` stands in another, whatever version's names they use.
+
+python -m repro.evaluation.compare OLD.csv NEW.csv
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+from repro.core.errors import UserError
+from repro.evaluation.evaluate import edited
+from repro.papers.protocols import current_name
+
+_Key = tuple[str, str, str, str, str]
+
+
+def differences(old: Path, new: Path) -> list[str]:
+    """A sentence for each row of ``old`` that ``new`` has with another value or image, or not at all.
+
+    Rows that only ``new`` has are no difference: later versions measure more.
+
+    Raises:
+        UserError: a file is missing or no metrics.csv, or ``old`` was changed after it was made.
+    """
+    if edited(old):
+        raise UserError(
+            f"{old}: changed after it was made (its manifest has another SHA-256)",
+            "scores as they were made",
+            f"git restore {old}, or python -m repro evaluate",
+        )
+    before, after = _rows(old), _rows(new)
+    told = []
+    for key, row in before.items():
+        if key not in after:
+            told.append(f"{' '.join(key)}: missing")
+        elif after[key] != row:
+            told.append(f"{' '.join(key)}: {row} was, {after[key]} is")
+    return told
+
+
+def _rows(path: Path) -> dict[_Key, tuple[str, str]]:
+    """(value, hash of the image) by data set, image, method, protocol and metric."""
+    try:
+        with path.open(newline="") as file:
+            return {
+                (
+                    row["dataset"],
+                    row["image"],
+                    row["method"],
+                    current_name(row["protocol"], row["metric"]),
+                    row["metric"],
+                ): (row["value"], row["sha256"])
+                for row in csv.DictReader(file)
+            }
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path}: {error!r}", "a metrics.csv", "python -m repro evaluate") from None
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m repro.evaluation.compare OLD.csv NEW.csv")
+    try:
+        found = differences(Path(sys.argv[1]), Path(sys.argv[2]))
+    except UserError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(problem.exit_code)
+    print("\n".join(found) if found else "every value of the older file came out again")
+    sys.exit(bool(found))

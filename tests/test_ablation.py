@@ -6,21 +6,17 @@ import csv
 from pathlib import Path
 
 import pytest
-from train_helpers import tiny_config
+from train_helpers import TINY, options
 from typer.testing import CliRunner
 
 from repro.cli.main import app
 from repro.imaging.io import read_u8
-from repro.methods import variants
-from repro.methods.config import TrainConfig
+
+SMALL = options(**TINY | {"sample_every": 1})
 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def configure(variant: str, profile: str = "quick", seed: int = 0) -> TrainConfig:
-        return tiny_config(variant, updates=2, warmup_updates=0, sample_every=1, validation_images=2)
-
-    monkeypatch.setattr(variants, "configure", configure)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("repro.experiments.ablation.FORWARD_RUNS", 2)
 
@@ -28,7 +24,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("tiny")
 def test_ablation_and_snapshots(tmp_path: Path) -> None:
     where = ["--data", str(tmp_path), "--results", str(tmp_path / "r"), "--device", "cpu"]
-    arguments = ["ablation", "--blocks", "1", "--blocks", "2", "--skip", "both", *where]
+    arguments = ["ablation", "--blocks", "1", "--blocks", "2", "--skip", "both", *SMALL, *where]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     with (tmp_path / "r" / "ablation.csv").open() as file:
@@ -38,7 +34,7 @@ def test_ablation_and_snapshots(tmp_path: Path) -> None:
     assert all(float(row["psnr_db"]) > 3 and float(row["forward_ms"]) > 0 for row in rows)
     assert not (tmp_path / "r" / "images").exists()  # the tables' store is not the ablation's
 
-    arguments = ["train", "SRResNet-MSE", *where]
+    arguments = ["train", "SRResNet-MSE", *SMALL, *where]
     CliRunner().invoke(app, arguments, catch_exceptions=False)
     show = ["snapshots", "SRResNet-MSE", "--dataset", "sample", "--image", "astronaut", *where]
     result = CliRunner().invoke(app, show, catch_exceptions=True)
@@ -49,7 +45,7 @@ def test_ablation_and_snapshots(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("tiny")
 def test_snapshots_show_the_training(tmp_path: Path) -> None:
     where = ["--data", str(tmp_path), "--results", str(tmp_path / "r"), "--device", "cpu"]
-    CliRunner().invoke(app, ["train", "SRResNet-MSE", *where], catch_exceptions=False)
+    CliRunner().invoke(app, ["train", "SRResNet-MSE", *SMALL, *where], catch_exceptions=False)
     show = ["snapshots", "SRResNet-MSE", "--dataset", "sample", "--image", "astronaut", *where]
     result = CliRunner().invoke(app, show, catch_exceptions=False)
     assert result.exit_code == 0, result.output

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from train_helpers import small_bank, tiny_config
+from train_helpers import host_batches, small_dataset, tiny_config
 
-from repro.data.samples import MARGIN, DeviceBatches, HostBatches, plan_batch, windows_u8
+from repro.data.packed import PackedDataset
+from repro.data.plan import Plan, plan_batch
+from repro.data.samples import DeviceBatches, windows_u8
 from repro.imaging.ranges import u8_to_01, u8_to_pm1
 from repro.imaging.resize import imresize_u8
+from repro.methods.config import RunConfig
 
 CPU = torch.device("cpu")
 
@@ -27,59 +30,63 @@ def transform_window(window: NDArray[np.uint8], transform: int) -> NDArray[np.ui
     return window
 
 
+def planned(config: RunConfig, k: int, images: PackedDataset) -> Plan:
+    return plan_batch(config.data, config.seed, k, images.heights, images.widths)
+
+
 def test_plans_are_distinct_images_and_legal_crops(tmp_path: Path) -> None:
-    bank = small_bank(tmp_path)
+    images = small_dataset(tmp_path)
     config = tiny_config(batch_size=16, augmentation="dihedral")
     seen = set()
     for k in range(200):
-        plan = plan_batch(config, k, bank.heights, bank.widths)
+        plan = planned(config, k, images)
         assert len(set(plan.images.tolist())) == 16
         assert (plan.tops % 4 == 0).all()
         assert (plan.lefts % 4 == 0).all()
         assert (plan.tops >= 0).all()
-        assert (plan.tops + 96 <= bank.heights[plan.images]).all()
-        assert (plan.lefts + 96 <= bank.widths[plan.images]).all()
+        assert (plan.tops + 96 <= images.heights[plan.images]).all()
+        assert (plan.lefts + 96 <= images.widths[plan.images]).all()
         seen |= set(plan.transforms.tolist())
     assert seen == set(range(8))
-    largest = max(int(plan_batch(config, k, bank.heights, bank.widths).tops.max()) for k in range(200))
-    assert largest == (int(bank.heights.max()) - 96) // 4 * 4  # the last legal corner is drawn too
+    largest = max(int(planned(config, k, images).tops.max()) for k in range(200))
+    assert largest == (int(images.heights.max()) - 96) // 4 * 4  # the last legal corner is drawn too
 
 
 def test_plans_depend_on_seed_and_k_only(tmp_path: Path) -> None:
-    bank = small_bank(tmp_path)
-    plans = [plan_batch(tiny_config(), k, bank.heights, bank.widths) for k in (3, 1, 3)]
+    images = small_dataset(tmp_path)
+    plans = [planned(tiny_config(), k, images) for k in (3, 1, 3)]
     assert all(np.array_equal(a, b) for a, b in zip(plans[0], plans[2], strict=True))
     assert not np.array_equal(plans[0].tops, plans[1].tops) or not np.array_equal(
         plans[0].images, plans[1].images
     )
-    other = plan_batch(tiny_config("SRGAN-MSE", updates=9), 3, bank.heights, bank.widths)
+    other = planned(tiny_config("SRGAN-MSE", updates=9), 3, images)
     assert all(np.array_equal(a, b) for a, b in zip(plans[0], other, strict=True))
-    reseeded = plan_batch(tiny_config(seed=5), 3, bank.heights, bank.widths)
+    reseeded = planned(tiny_config(seed=5), 3, images)
     assert not np.array_equal(plans[0].images, reseeded.images)
 
 
 def test_fewer_images_than_the_batch_is_long(tmp_path: Path) -> None:
-    bank = small_bank(tmp_path, 3)
-    plan = plan_batch(tiny_config(batch_size=7), 0, bank.heights, bank.widths)
+    images = small_dataset(tmp_path, 3)
+    plan = planned(tiny_config(batch_size=7), 0, images)
     counts = np.bincount(plan.images, minlength=3)
     assert sorted(counts.tolist()) == [2, 2, 3]
 
 
 @pytest.mark.parametrize("augmentation", ["none", "dihedral"])
 def test_lr_crops_are_cut_out_of_the_whole_lr(tmp_path: Path, augmentation: str) -> None:
-    bank = small_bank(tmp_path)
+    images = small_dataset(tmp_path)
     config = tiny_config(batch_size=8, augmentation=augmentation)
-    batches = HostBatches(bank, config, CPU)
+    batches = host_batches(images, config)
     for k in range(4):
-        plan = plan_batch(config, k, bank.heights, bank.widths)
+        plan = planned(config, k, images)
         batch = batches.make(k)
         for row, (number, top, left, transform) in enumerate(zip(*plan, strict=True)):
-            hr = bank.image_u8(int(number))[top : top + 96, left : left + 96]
+            hr = images.image_u8(int(number))[top : top + 96, left : left + 96]
             expected_hr = np.ascontiguousarray(transform_window(hr, int(transform)))
             expected_pm1 = u8_to_pm1(torch.from_numpy(expected_hr).permute(2, 0, 1))
             assert torch.equal(batch.hr_pm1[row], expected_pm1)
             # the photograph is mirrored first, as a whole, on the crop's own grid of 4
-            image = bank.image_u8(int(number))
+            image = images.image_u8(int(number))
             height, width = (
                 int(top) + (image.shape[0] - int(top)) // 4 * 4,
                 int(left) + (image.shape[1] - int(left)) // 4 * 4,
@@ -99,9 +106,9 @@ def test_lr_crops_are_cut_out_of_the_whole_lr(tmp_path: Path, augmentation: str)
 
 
 def test_device_and_host_batches_are_the_same(tmp_path: Path) -> None:
-    bank = small_bank(tmp_path)
+    images = small_dataset(tmp_path)
     config = tiny_config(batch_size=16, augmentation="dihedral", updates=20)
-    host, device = HostBatches(bank, config, CPU), DeviceBatches(bank, config, CPU)
+    host, device = host_batches(images, config), DeviceBatches(images, config.data, config.seed, CPU)
     try:
         for k in range(6):
             a, b = host.get(k), device.get(k)
@@ -112,25 +119,46 @@ def test_device_and_host_batches_are_the_same(tmp_path: Path) -> None:
 
 
 def test_shares_of_a_batch_join_to_the_batch(tmp_path: Path) -> None:
-    bank = small_bank(tmp_path)
+    images = small_dataset(tmp_path)
     config = tiny_config(batch_size=6)
-    whole = HostBatches(bank, config, CPU).make(2)
-    parts = [HostBatches(bank, config, CPU, share).make(2) for share in ((0, 3), (3, 6))]
+    whole = host_batches(images, config).make(2)
+    parts = [host_batches(images, config, share=share).make(2) for share in ((0, 3), (3, 6))]
     assert torch.equal(torch.cat([p.hr_pm1 for p in parts]), whole.hr_pm1)
     assert torch.equal(torch.cat([p.lr_01 for p in parts]), whole.lr_01)
 
 
 def test_an_error_in_the_thread_reaches_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bank = small_bank(tmp_path)
-    batches = HostBatches(bank, tiny_config(), CPU)
-    monkeypatch.setattr(bank, "window_u8", lambda *a: 1 / 0)
+    images = small_dataset(tmp_path)
+    batches = host_batches(images, tiny_config())
+    monkeypatch.setattr(images, "window_u8", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         batches.get(0)
     batches.close()
 
 
 def test_windows_have_their_margin(tmp_path: Path) -> None:
-    bank = small_bank(tmp_path)
-    plan = plan_batch(tiny_config(augmentation="none"), 0, bank.heights, bank.widths)
-    windows = windows_u8(bank, plan, 96)
-    assert windows.shape == (2, 96 + 2 * MARGIN, 96 + 2 * MARGIN, 3)
+    images = small_dataset(tmp_path)
+    plan = planned(tiny_config(augmentation="none"), 0, images)
+    windows = windows_u8(images, plan, tiny_config().data)
+    assert windows.shape == (2, 96 + 16, 96 + 16, 3)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 8])
+def test_other_scales(tmp_path: Path, scale: int) -> None:
+    images = small_dataset(tmp_path)
+    config = tiny_config(scale=scale, augmentation="none", batch_size=6)
+    sample = host_batches(images, config).make(0)
+    side = 96 // scale
+    assert sample.scale == scale
+    assert sample.lr_01.shape == (6, 3, side, side)
+    for row, (number, top, left, _) in enumerate(zip(*planned(config, 0, images), strict=True)):
+        assert top % scale == left % scale == 0
+        image = images.image_u8(int(number))
+        whole = imresize_u8(image[: len(image) // scale * scale], Fraction(1, scale))
+        inner = np.s_[
+            top // scale + 2 : top // scale + side - 2, left // scale + 2 : left // scale + side - 2
+        ]
+        expected = torch.from_numpy(np.ascontiguousarray(whole[inner])).permute(2, 0, 1)
+        got = (sample.lr_01[row, :, 2:-2, 2:-2] * 255).round()
+        assert (got - expected).abs().max() <= (scale == 3)  # thirds are no dyadic fractions
+        assert ((got - expected) != 0).float().mean() < 1e-3

@@ -9,19 +9,17 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from train_helpers import small_data, tiny_config
+from train_helpers import small_data, tiny_config, untrained
 
 from repro.core import device
-from repro.core import tensorfile as checkpoint
 from repro.core.device import resolve_device, use_bfloat16
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.experiments.bench import data, infer, loss_terms, precision, train
 from repro.experiments.bench.table import write_table
-from repro.methods import variants
+from repro.methods.variants import configure
 from repro.nn import vgg
 from repro.train.finished import FinishedRun
-from repro.train.networks import generator_facts, make_networks
 from repro.train.run import VGGSource
 
 
@@ -39,8 +37,14 @@ def test_infer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(infer, "HEIGHT", 8)
     monkeypatch.setattr(infer, "WIDTH", 9)
     rows = infer.run(tmp_path, "cpu", repeats=1)["modes"]
-    assert len(rows) == 4
-    assert next(iter(rows.values()))["times_faster"] == 1.0
+    baseline, *others = rows.values()
+    assert baseline["times_faster"] == 1.0
+    assert len(others) == 3
+    # each mode is measured for itself: a ratio of its own time, not the baseline's
+    for row in others:
+        expected = row["megapixels_per_second"] / baseline["megapixels_per_second"]
+        assert row["times_faster"] == pytest.approx(expected, rel=0.05, abs=0.02)
+        assert row["megapixels_per_second"] > 0
 
 
 def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,8 +54,9 @@ def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         return {label: mode for label, mode in real(where).items() if mode["compile"] == "off"}
 
     monkeypatch.setattr(train, "_modes", without_compiler)
-    monkeypatch.setattr(variants, "configure", lambda name, profile: tiny_config(name))
-    measured = train.run(tmp_path, "cpu", updates=1, names=("SRResNet-MSE", "SRGAN-MSE"))
+    monkeypatch.setattr(train, "CEILING_LAYERS", ((16, 8),))  # the real ones take minutes without bfloat16
+    configs = [tiny_config(name) for name in ("SRResNet-MSE", "SRGAN-MSE")]
+    measured = train.run(tmp_path, "cpu", updates=1, configs=configs)
     rows = measured["variants"]["SRGAN-MSE"]["modes"]
     assert rows["eager float32, NCHW"]["times_faster"] == 1.0
     assert all(row["seconds"] > 0 for row in rows.values())
@@ -70,32 +75,35 @@ def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert write_table(tmp_path / "bench").read_text() == text
 
 
+def test_without_bfloat16_instructions_its_modes_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(train, "use_bfloat16", lambda precision, where: False)
+    modes = train._modes(cpu)
+    assert modes
+    assert not any(mode["bfloat16"] for mode in modes.values())
+    assert any(mode["layers"] == "engine" for mode in modes.values())
+    monkeypatch.setattr(train, "use_bfloat16", lambda precision, where: True)
+    assert sum(mode["bfloat16"] for mode in train._modes(cpu).values()) == 3
+
+
 def test_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "UPDATES", 4)
     monkeypatch.setattr(precision, "LAST", 2)
-    monkeypatch.setattr(variants, "configure", lambda name, profile, seed: tiny_config(name, seed=seed))
-    measured = precision.run(tmp_path, small_data(tmp_path / "bank"), batch_size=2)
+    measured = precision.run(tmp_path, small_data(tmp_path / "bank"), tiny_config())
     assert len(measured["gaps_bfloat16_minus_float32"]) == 3
     assert 0 < max(map(abs, measured["gaps_bfloat16_minus_float32"])) < 0.05
 
 
 def test_loss_terms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(variants, "configure", lambda name, profile, seed=0: tiny_config(name, seed=seed))
-    monkeypatch.setattr(loss_terms, "configure", variants.configure)
     monkeypatch.setattr(loss_terms, "BATCHES", 2)
-    config = tiny_config()
-    generator = make_networks(config, torch.device("cpu"), None).generator
-    folder = tmp_path / "runs" / "start"
-    checkpoint.save(
-        folder / "generator.safetensors",
-        checkpoint.module_state("generator", generator),
-        generator_facts(config),
-    )
-    weights = vgg.with_random_layers(None, "vgg22", 0)
+    folder = untrained(tmp_path / "runs" / "start").parent
+    weights = vgg.with_random_layers(None, ("conv2_2",), 0)
     save_file(weights.tensors, tmp_path / "vgg.safetensors")
     start = FinishedRun(folder, "SRResNet-MSE", "quick", 0)
     source = VGGSource(tmp_path / "vgg.safetensors")
-    measured = loss_terms.run(Results(tmp_path), small_data(tmp_path / "bank"), start, source)
+    measured = loss_terms.run(
+        Results(tmp_path), small_data(tmp_path / "bank"), tiny_config("SRGAN-MSE"), start, source
+    )
     terms = {name: row["mean"] for name, row in measured["terms"].items()}
     assert set(terms) == {
         "MSE",
@@ -119,7 +127,7 @@ def test_the_flop_count_is_the_papers_arithmetic() -> None:
     macs_per_lr_pixel = 243 * 64 + 16 * 2 * 576 * 64 + 576 * 64 + 576 * 256 + 4 * 576 * 256 + 16 * 81 * 64 * 3
     forward = 2 * 16 * 24 * 24 * macs_per_lr_pixel
     first_layer = 2 * 16 * 24 * 24 * 243 * 64  # has no gradient of its input
-    counted = train.update_flops(variants.configure("SRResNet-MSE", "paper"))
+    counted = train.update_flops(configure("SRResNet-MSE", "paper"))
     assert counted == pytest.approx(3 * forward - first_layer, rel=0.02)
 
 

@@ -1,21 +1,29 @@
-"""The configuration refuses what it cannot mean."""
+"""The configuration refuses what it cannot mean, and understands the names of earlier versions."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from repro.core.errors import UserError
-from repro.methods.config import TrainConfig, config_from_dict
+from repro.core.settings import leaves
+from repro.methods import METHODS, legacy, method
+from repro.methods.config import RunConfig, differing
+from repro.methods.variants import config_from_dict, configure, deviations, trainable
+
+PAPER = trainable()["SRResNet-MSE"]
 
 
 def test_settings_are_applied_and_typed() -> None:
-    config = TrainConfig().with_settings(
-        ["batch_size=8", "learning_rate=5e-4", "long_skip=off", "updates=1_000"]
+    config = PAPER.with_settings(
+        ["batch_size=8", "learning_rate=5e-4", "long_skip=off", "schedule.updates=1_000"]
     )
-    assert (config.batch_size, config.learning_rate, config.long_skip, config.updates) == (
-        8,
-        5e-4,
-        False,
-        1000,
-    )
+    got = (config.data.batch_size, config.schedule.learning_rate, config.network.as_dict()["long_skip"])
+    assert got == (8, 5e-4, False)
+    assert config.schedule.updates == 1000
 
 
 @pytest.mark.parametrize(
@@ -26,36 +34,125 @@ def test_settings_are_applied_and_typed() -> None:
         ("batch_size", "field=value"),
         ("batch_size=many", "type int"),
         ("batch_size=0", "1 or more"),
-        ("learning_rate=3", "between 0 and 1"),
+        ("batch_size=1000000000", "at most"),
+        ("learning_rate=3", "below 1"),
+        ("learning_rate=nan", "above 0"),
+        ("tv_weight=nan", "0 or more"),
+        ("residual_blocks=1e308", "type int"),
         ("precision=fp16", "float32, bfloat16, auto"),
         ("long_skip=perhaps", "type bool"),
-        ("crop_hr=90", "multiple of 32"),
+        ("crop_hr=90", "multiple of"),
         ("ema_decay=1", "below 1"),
         ("tv_weight=-1", "0 or more"),
+        ("variant=../../evil", "the name says"),
+        ("method=srcnn", "the name says"),
+        # settings that would have no effect are refused
+        ("late_from=5", "no effect"),
+        ("muon_momentum=0.9", "optimiser=muon"),
+        ("hold_share=0.5", "decay=hold"),
     ],
 )
 def test_bad_settings_are_errors_that_help(setting: str, says: str) -> None:
     with pytest.raises(UserError) as caught:
-        TrainConfig().with_settings([setting])
+        PAPER.with_settings([setting])
     assert says in caught.value.message()
 
 
+@pytest.mark.parametrize("optimiser", ["sgd", "muon"])
+def test_settings_of_an_optimiser_go_together(optimiser: str) -> None:
+    config = PAPER.with_settings([f"optimiser={optimiser}", "gradient_clip=1", "weight_decay=1e-4"])
+    assert config.optimiser.optimiser == optimiser
+    with pytest.raises(UserError, match="no effect"):
+        config.with_settings(["muon_rate=2" if optimiser == "sgd" else "late_from=3"])
+
+
 def test_a_discriminator_fixes_the_crop() -> None:
+    config = PAPER.with_settings(["adversarial_weight=1e-3", "crop_hr=64"])
     with pytest.raises(UserError, match="crop_hr"):
-        TrainConfig(adversarial_weight=1e-3, crop_hr=64)
+        method("srgan").check(config)
 
 
 def test_round_trip_and_strictness() -> None:
-    config = TrainConfig(seed=3, ema_decay=0.9)
+    config = PAPER.with_settings(["seed=3", "ema_decay=0.9"])
     assert config_from_dict(config.as_dict()) == config
     with pytest.raises(UserError, match="unknown setting"):
         config_from_dict(config.as_dict() | {"surplus": 1})
-    values = config.as_dict()
-    del values["seed"]
-    with pytest.raises(UserError, match="seed"):
-        config_from_dict(values)
+    with pytest.raises(UserError):
+        config_from_dict({})
 
 
-def test_departures_name_what_differs() -> None:
-    assert TrainConfig().departures() == {}
-    assert TrainConfig(seed=2, updates=5).departures() == {"seed": 2, "updates": 5}
+@pytest.mark.parametrize("path", [path for path, _ in leaves(PAPER)])
+def test_every_field_is_a_deviation_or_no_part_of_what_is_computed(path: str) -> None:
+    """By construction: a field that changes the result is declared, whatever it is."""
+    changed: dict[str, Any] = {
+        "start": "SRGAN-MSE", "network.residual_blocks": 3, "network.long_skip": False,
+        "network.prelu": "channel", "losses.content": "vgg22", "losses.adversarial_weight": 0.5,
+        "losses.tv_weight": 0.5, "optimiser.optimiser": "sgd", "optimiser.adam_beta1": 0.5,
+        "optimiser.adam_beta2": 0.5, "optimiser.weight_decay": 0.5, "optimiser.gradient_clip": 0.5,
+        "schedule.updates": 2_000_000, "schedule.learning_rate": 0.5, "schedule.warmup_updates": 5,
+        "schedule.decay": "cosine", "schedule.ema_decay": 0.5, "data.scale": 2, "data.batch_size": 3,
+        "data.crop_hr": 64, "data.augmentation": "none",
+    }  # fmt: skip
+    group, _, name = path.rpartition(".")
+    if path in {"variant", "method", "profile", "seed"} or group in {"arithmetic", "logging"}:
+        assert path not in changed
+        return
+    if path not in changed:  # counts only beside another setting, which is declared
+        with pytest.raises(UserError, match="no effect"):
+            PAPER.with_settings([f"{path}={dict(late_from=5, milestones=5).get(name, 0.5)}"])
+        return
+    config = PAPER.with_settings([f"{path}={changed[path]}"])
+    (sentence,) = deviations(config)
+    assert name in sentence
+    assert [p for p, _, _ in differing(config, PAPER)] == [path]
+
+
+def test_identity_is_what_changes_the_result() -> None:
+    quiet = PAPER.with_settings(["log_every=7", "compile=off"])
+    assert quiet.identity() == PAPER.identity()
+    for setting in ("seed=1", "batch_size=8", "precision=bfloat16", "updates=5"):
+        assert PAPER.with_settings([setting]).identity() != PAPER.identity()
+
+
+def test_flat_configurations_of_earlier_versions_are_read() -> None:
+    flat = {
+        "variant": "SRGAN-VGG22", "profile": "cpu", "seed": 0, "residual_blocks": 16, "long_skip": True,
+        "prelu": "layer", "content": "vgg22", "adversarial_weight": 0.001, "tv_weight": 0.0,
+        "start": "SRResNet-MSE", "updates": 2000, "batch_size": 16, "crop_hr": 96,
+        "augmentation": "dihedral", "learning_rate": 1e-4, "warmup_updates": 200, "decay": "cosine",
+        "late_from": 0, "learning_rate_late": 1e-5, "adam_beta1": 0.9, "adam_beta2": 0.999,
+        "ema_decay": 0.995, "precision": "auto", "channels_last": True, "compile": "auto",
+        "log_every": 20, "validate_every": 500, "sample_every": 1000, "checkpoint_every": 200,
+        "validation_images": 24, "network": "srresnet", "filters": 256, "recursions": 16,
+        "narrow_start": True, "optimiser": "adam", "weight_decay": 0.0, "gradient_clip": 0.0,
+    }  # fmt: skip
+    config = config_from_dict(flat)
+    paths = dict(leaves(config))
+    for name, value in flat.items():
+        path = legacy.SETTINGS.get(name, name)
+        if path in paths and name not in {"network", "learning_rate_late"}:
+            assert paths[path] == value, name
+    drcn = config_from_dict(configure("DRCN", "quick").as_dict())
+    assert drcn == configure("DRCN", "quick")
+
+
+def test_every_alias_leads_to_a_field() -> None:
+    paths = {path for key in METHODS for c in method(key).variants.values() for path, _ in leaves(c)}
+    assert set(legacy.SETTINGS.values()) - {"method"} <= paths
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(surplus=_JSON, group=st.sampled_from(["schedule", "network", "data", "start", "seed", "x"]))
+def test_any_json_is_a_configuration_or_a_sentence(surplus: object, group: str) -> None:
+    for values in (surplus, {"variant": "SRResNet-MSE", group: surplus}, PAPER.as_dict() | {group: surplus}):
+        try:
+            assert isinstance(config_from_dict(values), RunConfig)
+        except UserError:
+            pass

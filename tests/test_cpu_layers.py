@@ -6,15 +6,26 @@ import pytest
 import torch
 from torch import nn
 
-from repro.methods.generator import Generator
-from repro.nn.cpu_kernels import FewOutputsConv2d, SharedPReLU, ShuffledConv2d, use_plain_layers
+from repro.methods.srgan import Generator
+from repro.nn.cpu_kernels import FewOutputsConv2d, SharedPReLU, ShuffledConv2d, suit_cpu
 from repro.nn.initialise import initialise
 
+
+class Shuffling(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(16, 32, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.shuffle(self.conv(x))
+
+
 LAYERS = {
-    "prelu": lambda: SharedPReLU(),
-    "few outputs": lambda: FewOutputsConv2d(16, 3, 9),
-    "few outputs, small": lambda: FewOutputsConv2d(16, 2, 3),
-    "shuffled": lambda: ShuffledConv2d(16, 8),
+    "prelu": (lambda: nn.Sequential(nn.PReLU()), SharedPReLU),
+    "few outputs": (lambda: nn.Sequential(nn.Conv2d(16, 3, 9, padding=4)), FewOutputsConv2d),
+    "few outputs, small": (lambda: nn.Sequential(nn.Conv2d(16, 2, 5, padding=2)), FewOutputsConv2d),
+    "shuffled": (Shuffling, ShuffledConv2d),
 }
 
 
@@ -22,9 +33,10 @@ LAYERS = {
 @pytest.mark.parametrize("name", list(LAYERS))
 def test_values_and_gradients_are_those_of_the_plain_layer(name: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    ours = LAYERS[name]().double()
-    plain = copy.deepcopy(ours)
-    use_plain_layers(plain)
+    make, kind = LAYERS[name]
+    plain = make().double()
+    ours = suit_cpu(copy.deepcopy(plain))
+    assert any(type(layer) is kind for layer in ours.modules())
     x = torch.randn(2, 16, *size, dtype=torch.float64, requires_grad=True)
     y, expected = ours(x), plain(x)
     # sums are made in float32 where half precision is meant to be summed
@@ -50,10 +62,11 @@ def test_a_negative_or_zero_slope_is_no_special_case() -> None:
 
 
 def test_the_generator_has_the_plain_ones_keys_and_function() -> None:
-    ours = Generator(2)
-    initialise(ours, 0, "generator")
-    plain = copy.deepcopy(ours)
-    use_plain_layers(plain)
+    plain = Generator(2)
+    initialise(plain, 0, "generator")
+    ours = suit_cpu(copy.deepcopy(plain))
+    kinds = [type(layer) for layer in ours.modules()]
+    assert (kinds.count(FewOutputsConv2d), kinds.count(ShuffledConv2d)) == (1, 2)
     assert list(ours.state_dict()) == list(plain.state_dict())
     assert {"tail.weight", "upsample.0.conv.weight", "head_prelu.weight"} <= set(ours.state_dict())
     lr = torch.rand(2, 3, 10, 12)

@@ -19,8 +19,8 @@ from repro.core.errors import UserError
 from repro.core.manifest import make_manifest
 from repro.imaging.io import sha256_file
 from repro.inference import export
-from repro.inference.methods import trained
-from repro.train.networks import generator_facts, make_networks
+from repro.inference.loading import trained_upscaler
+from repro.methods import method
 
 needs_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
@@ -30,13 +30,15 @@ needs_onnx = pytest.mark.skipif(
 
 def run_folder(folder: Path, variant: str) -> Path:
     """What a finished run leaves, with weights that are not at their start."""
-    config = tiny_config(variant, filters=4, recursions=2)
-    generator = make_networks(config, torch.device("cpu"), None).generator
+    config = tiny_config(variant, **({"filters": 4, "recursions": 2} if variant == "DRCN" else {}))
+    how = method(config.method)
+    generator = how.build(config)["generator"]
     for number, module in enumerate(generator.modules()):
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean = torch.full_like(module.running_mean, 0.01 * number)
             module.running_var = torch.full_like(module.running_var, 1.1)
-    about = generator_facts(config) | {"notes": ["shortened schedule"], "run": "run"}
+    about = how.described(config) | {"variant": variant, "profile": "quick", "updates": 6}
+    about |= {"notes": ["shortened schedule"], "run": "run"}
     folder.mkdir()
     checkpoint.save(folder / "generator.safetensors", checkpoint.module_state("generator", generator), about)
     manifest = make_manifest(
@@ -72,7 +74,7 @@ def test_onnx_gives_what_torch_gives(variant: str, tmp_path: Path) -> None:
     assert sizes[3]
     assert str(Path(export.__file__).parent).encode() not in (tmp_path / "a.onnx").read_bytes()
     one = export.load_trained(folder)
-    module, *_ = export.interface(one.network)
+    module = one.method.exported(one.network, one.scale).module
     image = np.random.default_rng(0).random((1, 3 if variant == "SRResNet-MSE" else 1, 19, 33), np.float32)
     session = onnxruntime.InferenceSession(str(tmp_path / "a.onnx"), providers=["CPUExecutionProvider"])
     (got,) = session.run(None, {session.get_inputs()[0].name: image})
@@ -113,8 +115,8 @@ def test_safetensors_with_a_card(variant: str, tmp_path: Path) -> None:
     assert "| arithmetic, hardware | float32, abacus, 2 threads |" in card
     assert "| training time | 4 minutes |" in card
     image = np.random.default_rng(0).integers(0, 256, (9, 8, 3), dtype=np.uint8)
-    ours = trained(folder / "generator.safetensors", "cpu").enlarge([image])[0]
-    np.testing.assert_array_equal(trained(target, "cpu").enlarge([image])[0], ours)
+    ours = trained_upscaler(folder / "generator.safetensors")([image])[0]
+    np.testing.assert_array_equal(trained_upscaler(target)([image])[0], ours)
     _, metadata = checkpoint.load(target)
     assert metadata["licence"] == "CC BY 4.0"
     first = target.read_bytes()

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from repro.imaging.io import read_rgb_u8
 from repro.imaging.resize import Scale, imresize_u8, taps
-from repro.imaging.resize_torch import MARGIN, imresize_batch, lr_from_windows
+from repro.imaging.resize_torch import imresize_batch, lr_from_windows, margin
+
+MARGIN = margin(4)
 
 QUARTER = Fraction(1, 4)
 

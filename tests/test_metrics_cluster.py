@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repro.inference.methods import bicubic
 
 from repro.core.errors import UserError
 from repro.core.parallel import over_images
 from repro.core.paths import Results
 from repro.evaluation.evaluate import evaluate
 from repro.imaging.io import write_png
-from repro.inference.methods import bicubic
 from repro.inference.store import store_originals, upscale_dataset
 from repro.metrics.score import score_many
 

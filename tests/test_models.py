@@ -7,12 +7,16 @@ import torch
 from safetensors.torch import save_file
 
 from repro.core.errors import UserError
-from repro.methods.discriminator import Discriminator
-from repro.methods.generator import Generator, count_parameters, receptive_radius
+from repro.methods import method
+from repro.methods.srgan import Discriminator, Generator
 from repro.nn import vgg
 from repro.nn.fold import folded
 from repro.nn.initialise import initialise
 from repro.papers import srgan as paper
+
+
+def count_parameters(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
 
 
 @pytest.mark.parametrize(("blocks", "parameters"), paper.GENERATOR_PARAMETERS.items())
@@ -40,7 +44,8 @@ def test_shapes_and_skip() -> None:
 def test_receptive_radius_is_enough_and_needed() -> None:
     generator = Generator(2).eval()
     initialise(generator, 0, "generator")
-    radius = receptive_radius(2)
+    radius = method("srgan").radius(generator)
+    assert radius is not None
     lr = torch.rand(1, 3, 2 * radius + 9, 8)
     other = lr.clone()
     middle = lr.shape[2] // 2
@@ -83,15 +88,23 @@ def test_folded_generator_is_the_same_function() -> None:
 # --- VGG-19 ---
 
 
-def _random_weights(layer: vgg.Layer = "vgg54") -> vgg.VGGWeights:
-    return vgg.with_random_layers(None, layer, 0)
+def _random_weights(tap: str = "conv5_4") -> vgg.VGGWeights:
+    return vgg.with_random_layers(None, (tap,), 0)
+
+
+def _phi(weights: vgg.VGGWeights, tap: str, image: torch.Tensor) -> torch.Tensor:
+    return vgg.VGGFeatures(weights, (tap,))(image)[tap]
 
 
 def test_taps() -> None:
     image = torch.rand(1, 3, 96, 96) * 2 - 1
-    assert vgg.VGGFeatures(_random_weights("vgg22"), "vgg22")(image).shape == (1, 128, 48, 48)
-    assert vgg.VGGFeatures(_random_weights(), "vgg54")(image).shape == (1, 512, 6, 6)
-    assert (vgg.VGGFeatures(_random_weights(), "vgg54")(image) >= 0).all()  # after the ReLU
+    assert _phi(_random_weights("conv2_2"), "conv2_2", image).shape == (1, 128, 48, 48)
+    assert _phi(_random_weights(), "conv5_4", image).shape == (1, 512, 6, 6)
+    assert (_phi(_random_weights(), "conv5_4", image) >= 0).all()  # after the ReLU
+    several = vgg.VGGFeatures(_random_weights(), ("conv1_1", "conv5_4"), before_relu=True)(image)
+    assert {tap: maps.shape[1] for tap, maps in several.items()} == {"conv1_1": 64, "conv5_4": 512}
+    assert (several["conv5_4"] < 0).any()
+    torch.testing.assert_close(several["conv5_4"].relu(), _phi(_random_weights(), "conv5_4", image))
 
 
 def test_the_tapped_layers_are_torchvisions() -> None:
@@ -105,17 +118,17 @@ def test_the_tapped_layers_are_torchvisions() -> None:
     image = torch.rand(1, 3, 32, 32)
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-    for layer, end in (("vgg22", 9), ("vgg54", 36)):
+    for tap, end in (("conv2_2", 9), ("conv5_4", 36)):
         features = theirs.features[:end]
-        expected = features((image - mean) / std) * paper.VGG_RESCALE
-        ours = vgg.VGGFeatures(weights, layer)(image * 2 - 1)  # type: ignore[arg-type]
+        expected = features((image - mean) / std)
+        ours = _phi(weights, tap, image * 2 - 1)
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_both_input_conventions(tmp_path: Path) -> None:
     """One first layer, written for torchvision's RGB and for Caffe's BGR, gives one answer."""
     torch.manual_seed(0)
-    tensors = dict(_random_weights("vgg22").tensors)
+    tensors = dict(_random_weights("conv2_2").tensors)
     rgb = vgg.VGGWeights(tensors, "torchvision", "test")
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     caffe_mean = torch.tensor([123.68, 116.779, 103.939])
@@ -135,25 +148,25 @@ def test_both_input_conventions(tmp_path: Path) -> None:
     loaded = vgg.load_weights(tmp_path / "caffe.safetensors")
     assert loaded.convention == "caffe"
     image = torch.rand(1, 3, 32, 32) * 2 - 1
-    a, b = vgg.VGGFeatures(rgb, "vgg22")(image), vgg.VGGFeatures(loaded, "vgg22")(image)
+    a, b = _phi(rgb, "conv2_2", image), _phi(loaded, "conv2_2", image)
     inner = (..., slice(4, -4), slice(4, -4))
     torch.testing.assert_close(a[inner], b[inner], rtol=1e-3, atol=1e-4)
 
 
 def test_normalisation_gives_unit_means() -> None:
-    weights = _random_weights("vgg22")
+    weights = _random_weights("conv2_2")
     batches = [torch.rand(4, 3, 32, 32) * 2 - 1 for _ in range(3)]
-    means = vgg.mean_activations(weights, "vgg22", batches)
-    features = vgg.VGGFeatures(weights, "vgg22", means)
-    maps = torch.cat([features(b) for b in batches]) / paper.VGG_RESCALE
-    alive = means > 1e-6
+    means = vgg.mean_activations(weights, ("conv2_2",), False, batches)
+    features = vgg.VGGFeatures(weights, ("conv2_2",), channel_means=means)
+    maps = torch.cat([features(b)["conv2_2"] for b in batches]) / paper.VGG_RESCALE
+    alive = means["conv2_2"] > 1e-6
     torch.testing.assert_close(
         maps.mean((0, 2, 3))[alive], torch.ones(int(alive.sum())), rtol=1e-4, atol=1e-4
     )
 
 
 def test_vgg_is_frozen() -> None:
-    features = vgg.VGGFeatures(_random_weights("vgg22"), "vgg22")
+    features = vgg.VGGFeatures(_random_weights("conv2_2"), ("conv2_2",))
     assert not any(p.requires_grad for p in features.parameters())
     assert not features.training
 
@@ -189,9 +202,9 @@ def test_wrong_shapes_are_named(tmp_path: Path) -> None:
 
 
 def test_random_layers_are_named() -> None:
-    lower = vgg.VGGWeights(dict(_random_weights("vgg22").tensors), "caffe", "lower half")
-    completed = vgg.with_random_layers(lower, "vgg54", 0)
+    lower = vgg.VGGWeights(dict(_random_weights("conv2_2").tensors), "caffe", "lower half")
+    completed = vgg.with_random_layers(lower, ("conv5_4",), 0)
     assert completed.random_layers[0] == "conv3_1"
     assert completed.random_layers[-1] == "conv5_4"
     assert "random" in completed.origin
-    assert vgg.with_random_layers(lower, "vgg22", 0).random_layers == ()
+    assert vgg.with_random_layers(lower, ("conv2_2",), 0).random_layers == ()

@@ -22,8 +22,8 @@ from repro.core.paths import Results
 from repro.data.benchmarks import load_dataset
 from repro.evaluation.evaluate import evaluate
 from repro.imaging.resize import imresize_u8
-from repro.inference.methods import bicubic
 from repro.inference.store import store_originals, upscale_dataset
+from repro.inference.upscaler import direct_upscaler
 from repro.metrics import perceptual
 from repro.metrics.perceptual import measures, parse_metrics
 
@@ -119,7 +119,7 @@ def test_no_figure_is_an_error(value: float | None, monkeypatch: pytest.MonkeyPa
 
 def test_rows_in_long_form(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    upscale_dataset(results, "sample", bicubic(), None)
+    upscale_dataset(results, "sample", direct_upscaler("bicubic"), None)
     store_originals(results, "sample", None)
 
     def brightness(hr: np.ndarray, sr: np.ndarray, scale: float) -> float:
@@ -141,7 +141,7 @@ def test_rows_in_long_form(tmp_path: Path) -> None:
 
 def test_the_command_stops_before_it_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = Results(tmp_path)
-    upscale_dataset(results, "sample", bicubic(), None)
+    upscale_dataset(results, "sample", direct_upscaler("bicubic"), None)
     store_originals(results, "sample", None)
     monkeypatch.setattr(perceptual.importlib.util, "find_spec", lambda name: None)
     outcome = CliRunner().invoke(app, ["evaluate", "--extra", "lpips", "--results", str(tmp_path)])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
-from train_helpers import tiny_config
+from train_helpers import tiny_config, untrained
 from typer.testing import CliRunner, Result
 
 from repro.cli.main import app
@@ -19,9 +20,9 @@ from repro.core.paths import Results
 from repro.imaging.io import png_bytes, to_rgb
 from repro.imaging.resize import imresize_u8
 from repro.inference import photos, weights
-from repro.inference.methods import Method, bicubic, nearest, trained
-from repro.inference.photos import Photo, enlarge_photo, find_jobs, interpolate, photo_png, read_photo
-from repro.train.networks import generator_facts, make_networks
+from repro.inference.loading import trained_upscaler
+from repro.inference.photos import Photo, find_jobs, interpolate, photo_png, read_photo, upscale_photo
+from repro.inference.upscaler import Options, Upscaler, direct_upscaler
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (10, 14, 3), dtype=np.uint8)
@@ -37,11 +38,16 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["upscale", *map(str, arguments)])
 
 
-def fake(takes_grey: bool = False) -> Method:
+class Fake(Upscaler):
     """A network's stand-in: bicubic interpolation that gives RGB whatever it takes."""
-    return Method(
-        "fake", lambda images: [imresize_u8(to_rgb(image), 4) for image in images], takes_grey=takes_grey
-    )
+
+    name = "fake"
+
+    def __init__(self, takes_grey: bool = False) -> None:
+        self.takes_grey = takes_grey
+
+    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        return [imresize_u8(to_rgb(image), 4) for image in images_u8]
 
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -120,7 +126,7 @@ def test_sixteen_bits_there_and_back(shape: tuple[int, ...], tmp_path: Path) -> 
 def test_colour_profiles_are_kept(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     photo = read_photo(saved(tmp_path / "a.jpg", Image.fromarray(RGB), icc_profile=profile))
-    enlarged, _ = enlarge_photo(photo, bicubic())
+    enlarged, _ = upscale_photo(photo, direct_upscaler("bicubic"))
     with Image.open(io.BytesIO(photo_png(enlarged))) as file:
         assert file.info["icc_profile"] == profile
 
@@ -154,57 +160,61 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
             read_photo(path)
 
 
-# --- enlarging --------------------------------------------------------------------------------------------
+# --- upscaling --------------------------------------------------------------------------------------------
 
 
 def test_parts_come_out_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photos, "_BAND", 5)
-    np.testing.assert_array_equal(interpolate(RGB, "bicubic"), imresize_u8(RGB, 4))
+    np.testing.assert_array_equal(interpolate(RGB, "bicubic", 4), imresize_u8(RGB, 4))
     deep = RGB.astype(np.uint16) * 257
-    assert np.abs(interpolate(deep, "bicubic") / 257 - imresize_u8(RGB, 4)).max() < 1.5
-    np.testing.assert_array_equal(interpolate(deep, "nearest")[::4, ::4], deep)
+    assert np.abs(interpolate(deep, "bicubic", 4) / 257 - imresize_u8(RGB, 4)).max() < 1.5
+    np.testing.assert_array_equal(interpolate(deep, "nearest", 4)[::4, ::4], deep)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (300, 1, 3), (1, 7), (3, 2, 3)])
 def test_the_oddest_sizes(shape: tuple[int, ...]) -> None:
     image = np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
-    for method in (bicubic(), nearest(), fake(), fake(takes_grey=True)):
-        enlarged, _ = enlarge_photo(Photo(image), method)
+    for method in (direct_upscaler("bicubic"), direct_upscaler("nearest"), Fake(), Fake(takes_grey=True)):
+        enlarged, _ = upscale_photo(Photo(image), method)
         assert enlarged.colour.shape == (4 * shape[0], 4 * shape[1], *shape[2:])
 
 
 def test_greyscale_stays_greyscale_and_alpha_is_bicubic() -> None:
     grey, alpha = RGB[..., 0].copy(), RGB[..., 1].copy()
-    for method in (fake(), fake(takes_grey=True), bicubic()):
-        enlarged, remarks = enlarge_photo(Photo(grey, alpha), method)
+    for method in (Fake(), Fake(takes_grey=True), direct_upscaler("bicubic")):
+        enlarged, remarks = upscale_photo(Photo(grey, alpha), method)
         np.testing.assert_array_equal(enlarged.colour, imresize_u8(grey, 4))
         np.testing.assert_array_equal(enlarged.alpha, imresize_u8(alpha, 4))
         assert remarks == []
 
 
 def test_a_weights_file_called_bicubic_is_a_network() -> None:
-    method = Method("bicubic", lambda images: [np.zeros((40, 56, 3), np.uint8)], {"weights": "0"})
-    assert not enlarge_photo(Photo(RGB), method)[0].colour.any()
+    class Black(Fake):
+        name = "bicubic"
+        inputs = {"weights": "0"}  # noqa: RUF012
+
+        def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+            return [np.zeros((40, 56, 3), np.uint8)]
+
+    assert not upscale_photo(Photo(RGB), Black())[0].colour.any()
 
 
 def test_large_images_tell_how_far_they_are(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    method = trained(
-        shipped(tmp_path), "cpu", tile=16, on_part=lambda done, total: told.append((done, total))
-    )
-    method.enlarge([np.zeros((20, 40, 3), np.uint8)])
+    options = Options("cpu", tile=16, on_part=lambda done, total: told.append((done, total)))
+    trained_upscaler(shipped(tmp_path), options)([np.zeros((20, 40, 3), np.uint8)])
     assert told == [(n, 6) for n in range(1, 7)]
 
 
 def test_networks_take_eight_bits_and_say_so() -> None:
     deep = Photo(RGB.astype(np.uint16) * 257, RGB[..., 0].astype(np.uint16) * 257)
-    enlarged, remarks = enlarge_photo(deep, fake())
+    enlarged, remarks = upscale_photo(deep, Fake())
     assert enlarged.colour.dtype == np.uint8
     np.testing.assert_array_equal(enlarged.colour, imresize_u8(RGB, 4))
     assert enlarged.alpha is not None
     assert enlarged.alpha.dtype == np.uint8
     assert "16 bits" in remarks[0]
-    assert enlarge_photo(deep, bicubic())[0].colour.dtype == np.uint16
+    assert upscale_photo(deep, direct_upscaler("bicubic"))[0].colour.dtype == np.uint16
 
 
 # --- files ------------------------------------------------------------------------------------------------
@@ -238,7 +248,7 @@ def test_one_bad_file_does_not_stop_the_rest(tmp_path: Path) -> None:
     outcome = run(tmp_path / "in", "--method", "bicubic", "--out", tmp_path / "out")
     assert outcome.exit_code == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a good one.png", "z.png"]
-    assert "2 of 10 enlarged" in outcome.output
+    assert "2 of 10 upscaled" in outcome.output
     assert "Traceback" not in outcome.output
 
 
@@ -291,11 +301,10 @@ def test_dry_run(tmp_path: Path) -> None:
 
 
 def shipped(folder: Path, variant: str = "SRGAN-VGG54") -> Path:
-    config = tiny_config(variant)
-    networks = make_networks(config, torch.device("cpu"), None)
+    tensors, about = checkpoint.load(untrained(folder / "made", tiny_config(variant)))
     path = folder / f"{variant}.safetensors"
-    about = generator_facts(config) | {"notes": ["short"], "run": "x", "licence": "CC0", "training data": "y"}
-    checkpoint.save(path, checkpoint.module_state("generator", networks.generator), about)
+    about |= {"notes": ["short"], "run": "x", "licence": "CC0", "training data": "y"}
+    checkpoint.save(path, tensors, about)
     path.with_suffix(".md").write_text("card")
     return path
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from train_helpers import tiny_config
+from train_helpers import TINY, options, untrained
 from typer.testing import CliRunner, Result
 
 from repro.cli.main import app
 from repro.cli.publish import RECORDS
-from repro.core import tensorfile as checkpoint
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.data.benchmarks import load_dataset
@@ -22,9 +20,6 @@ from repro.evaluation.evaluate import mean_scores
 from repro.inference import half, weights
 from repro.inference.export import load_trained
 from repro.inference.half import halved, measured_images
-from repro.methods import variants
-from repro.methods.config import TrainConfig
-from repro.train.networks import generator_facts, make_networks
 
 
 def invoke(*arguments: object) -> Result:
@@ -35,15 +30,11 @@ def invoke(*arguments: object) -> Result:
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
     """Two trained variants of the tiny profile, published and scored on ``sample``."""
 
-    def configure(variant: str, profile: str = "quick", seed: int = 0) -> TrainConfig:
-        return replace(tiny_config(variant, updates=3, validation_images=2), profile=profile, seed=seed)
-
-    monkeypatch.setattr(variants, "configure", configure)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(weights, "SHIPPED", tmp_path / "none")  # not those that this repository comes with
     where = ["--data", tmp_path, "--results", tmp_path / "r", "--device", "cpu"]
     for variant in ("SRResNet-MSE", "SRGAN-MSE"):
-        outcome = invoke("train", variant, "--profile", "cpu", *where)
+        outcome = invoke("train", variant, "--profile", "cpu", *options(**TINY | {"updates": 3}), *where)
         assert outcome.exit_code == 0, outcome.output
     outcome = invoke("publish", "--dataset", "sample", "--licence", "CC0", *where)
     assert outcome.exit_code == 0, outcome.output
@@ -105,10 +96,7 @@ def test_published_figures_are_never_overwritten_by_fewer(published: Results, tm
 
 
 def test_half_precision_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = tiny_config()
-    generator = make_networks(config, torch.device("cpu"), None).generator
-    path = tmp_path / "g.safetensors"
-    checkpoint.save(path, checkpoint.module_state("generator", generator), generator_facts(config))
+    path = untrained(tmp_path)
     one = load_trained(path)
     images = {"sample": load_dataset("sample", None)[:2]}
     made = halved(one.tensors, one.metadata, images)

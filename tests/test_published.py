@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from analysis.cli import app as analysis
@@ -18,7 +17,8 @@ from repro.core.paths import Results
 from repro.data.benchmarks import available_datasets, load_dataset
 from repro.evaluation.compare import differences
 from repro.imaging.io import sha256_file, write_png
-from repro.inference.upscaler import Enlarger, load_generator
+from repro.inference.loading import trained_upscaler
+from repro.inference.upscaler import Options
 from repro.metrics.score import score_pair
 from repro.papers.srgan import DATASETS
 
@@ -136,10 +136,9 @@ def test_the_scores_come_out_again_on_set5(data_root: Path, tmp_path: Path) -> N
         if (row["dataset"], row["protocol"]) == ("Set5", "daala")
     }
     for path in generators():
-        generator, _ = load_generator(path)
-        enlarger = Enlarger(generator, torch.device("cpu"), "float64")
+        upscale = trained_upscaler(path, Options("cpu", "float64"))
         for image in load_dataset("Set5", data_root):
-            (sr,) = enlarger.enlarge([image.lr_u8()])
+            (sr,) = upscale([image.lr_u8()])
             psnr = scored[path.stem, image.image, "psnr_db"]
             assert write_png(tmp_path / f"{image.image}.png", sr) == psnr["sha256"]
             score = score_pair(image.hr_u8(), sr, "daala")

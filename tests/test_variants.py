@@ -3,22 +3,27 @@
 import pytest
 
 from repro.core.errors import UserError
-from repro.methods.variants import PROFILES, VARIANTS, canonical_variant, configure, deviations
+from repro.methods.srgan import SRGANLosses, SRGANNetwork
+from repro.methods.variants import PROFILES, canonical_variant, configure, deviations, trainable
 from repro.papers import srgan as paper
+
+VARIANTS = {name: trainable()[name] for name in paper.VARIANTS}
 
 
 def test_the_paper_profile_is_the_papers() -> None:
     for name, config in VARIANTS.items():
         run = configure(name, "paper")
-        assert run.updates == (200_000 if name.startswith("SRGAN") else 1_000_000)
-        assert (run.batch_size, run.crop_hr, run.learning_rate) == (16, 96, 1e-4)
-        assert run.adam_beta1 == 0.9
-        assert run.ema_decay == 0
-        assert run.adversarial_weight == (1e-3 if name.startswith("SRGAN") else 0)
-        assert run.tv_weight == (2e-8 if name == "SRResNet-VGG22" else 0)
-        assert config.residual_blocks == paper.RESIDUAL_BLOCKS
+        assert isinstance(run.losses, SRGANLosses)
+        assert isinstance(config.network, SRGANNetwork)
+        assert run.schedule.updates == (200_000 if name.startswith("SRGAN") else 1_000_000)
+        assert (run.data.batch_size, run.data.crop_hr, run.schedule.learning_rate) == (16, 96, 1e-4)
+        assert run.optimiser.adam_beta1 == 0.9
+        assert run.schedule.ema_decay == 0
+        assert run.losses.adversarial_weight == (1e-3 if name.startswith("SRGAN") else 0)
+        assert run.losses.tv_weight == (2e-8 if name == "SRResNet-VGG22" else 0)
+        assert config.network.residual_blocks == paper.RESIDUAL_BLOCKS
         assert deviations(run) == []
-    assert {n: c.content for n, c in VARIANTS.items()} == {
+    assert {n: c.losses.as_dict()["content"] for n, c in VARIANTS.items()} == {
         "SRResNet-MSE": "mse",
         "SRResNet-VGG22": "vgg22",
         "SRGAN-MSE": "mse",
@@ -30,7 +35,7 @@ def test_the_paper_profile_is_the_papers() -> None:
         "SRGAN-VGG22",
         "SRGAN-VGG54",
     }
-    late = configure("SRGAN", "paper")
+    late = configure("SRGAN", "paper").schedule
     assert (late.decay, late.late_from, late.learning_rate_late) == ("two-phase", 100_000, 1e-5)
 
 

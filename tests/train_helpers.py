@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from repro.core import tensorfile
 from repro.core.streams import stream
 from repro.data.packed import PackedDataset, pack
 from repro.data.prepare import TrainingData
@@ -80,6 +81,37 @@ def tiny_config(variant: str = "SRResNet-MSE", **changes: object) -> RunConfig:
     if config.method != "srgan":
         del settings["residual_blocks"]
     return config.with_settings([f"{name}={value}" for name, value in settings.items()])
+
+
+def options(**changes: object) -> list[str]:
+    """Settings as the command line takes them."""
+    return [part for name, value in changes.items() for part in ("--set", f"{name}={value}")]
+
+
+TINY = {
+    "updates": 2,
+    "batch_size": 2,
+    "residual_blocks": 1,
+    "precision": "float32",
+    "warmup_updates": 0,
+    "log_every": 2,
+    "validate_every": 3,
+    "sample_every": 6,
+    "checkpoint_every": 2,
+    "validation_images": 2,
+}
+"""Of SRResNet and SRGAN: a few updates of one block, whatever the profile."""
+
+
+def untrained(folder: Path, config: RunConfig | None = None) -> Path:
+    """A generator's file as training writes it, with initial weights."""
+    config = config or tiny_config()
+    how = method(config.method)
+    path = folder / "generator.safetensors"
+    names = {"variant": config.variant, "profile": config.profile, "seed": config.seed}
+    about = names | {"updates": config.schedule.updates} | how.described(config)
+    tensorfile.save(path, tensorfile.module_state("generator", how.build(config)["generator"]), about)
+    return path
 
 
 def modules_of(config: RunConfig, narrow: bool = True) -> tuple[Method, dict[str, nn.Module]]:

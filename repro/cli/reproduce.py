@@ -38,6 +38,7 @@ def reproduce(
         bool,
         typer.Option("--reference-methods", help="Also train SRCNN, ESPCN and DRCN, the paper's baselines."),
     ] = False,
+    settings: common.SettingsOption = None,
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Train the five variants, upscale every test set, score all images. Stages that are done are skipped.
@@ -56,7 +57,7 @@ def reproduce(
     if fetch and not dry_run:
         _fetch(out, root)
     wanted = [*VARIANTS, *(BASELINES if reference_methods else ())]
-    configs = [configure(name, profile, seed) for name in wanted]
+    configs = [configure(name, profile, seed).with_settings(settings or []) for name in wanted]
     there = [name for name in available_datasets(root) if name != SAMPLE]
     benchmarks = [name for name in there if name != CALIBRATION]
     datasets = there if benchmarks else [*there, SAMPLE]

@@ -32,6 +32,10 @@ def _reduction(scale: int) -> tuple[int, tuple[float, ...]]:
     return first, tuple((weights / weights.sum()).tolist())
 
 
+_REDUCTIONS = {scale: _reduction(scale) for scale in range(2, 9)}
+"""Made once, outside of what is compiled."""
+
+
 def imresize_batch(images: Tensor, scale: Scale) -> Tensor:
     """The images resized as :func:`repro.imaging.resize.imresize_u8` resizes them, rounded after each axis.
 
@@ -109,7 +113,7 @@ def lr_from_windows(windows: Tensor, scale: int = 4) -> Tensor:
         )
     if scale == 1:
         return windows[:, :, around:-around, around:-around]
-    first, weights = _reduction(scale)
+    first, weights = _REDUCTIONS[scale]
     starts = range(around + first, around + first + len(weights))
     total = windows if windows.dtype == torch.float64 else windows.to(torch.float32)
     total = _rounded([total[:, :, s : s + scale * height : scale] for s in starts], weights)

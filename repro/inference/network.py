@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -61,7 +62,7 @@ class NetworkUpscaler(Upscaler):
         self._on_part = options.on_part
         self._layout = torch.contiguous_format
         if arithmetic == "float64":
-            ready = with_exact_convolutions(method.folded(network.double()))
+            ready = with_exact_convolutions(method.folded(copy.deepcopy(network).double()))
         else:
             ready = method.folded(network)
             if not method.luma:

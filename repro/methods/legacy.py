@@ -62,7 +62,7 @@ def nested(flat: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in flat.items():
         group, _, leaf = SETTINGS.get(name, name).rpartition(".")
         if group == "":
-            out[leaf] = METHOD_KEYS.get(value, value) if leaf == "method" else value
+            out[leaf] = METHOD_KEYS.get(str(value), value) if leaf == "method" else value
         elif leaf in known.get(group, {}):
             out.setdefault(group, {})[leaf] = value
     out.setdefault("method", "srgan")

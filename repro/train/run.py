@@ -192,13 +192,26 @@ def prepare(
         facts["vgg"] = {"origin": weights.origin, "convention": weights.convention, "layers": list(need.taps)}
         if weights.random_layers:
             notes.append(f"random features, not {config.variant} (VGG-19: {weights.origin})")
+    identity, folder = _named(config, bfloat16, inputs, results)
+    _, other = _named(config, not bfloat16, inputs, results)
+    if (other / "checkpoint.safetensors").is_file() and not (is_finished(other) or folder.is_dir()):
+        began, here = ("float32", "bfloat16") if bfloat16 else ("bfloat16", "float32")
+        raise UserError(
+            f"{other.name} was begun in {began}; this processor would go on in {here}",
+            "one arithmetic from beginning to end",
+            f"--set precision={began} goes on with it (slowly where it is emulated), or remove {other}",
+        )
+    return Prepared(config, folder, identity, data, device, bfloat16, features, states, inputs, notes, facts)
+
+
+def _named(
+    config: RunConfig, bfloat16: bool, inputs: Mapping[str, str], results: Results
+) -> tuple[str, Path]:
+    """A run's identity, with its arithmetic resolved, and its folder."""
     resolved = config.but(arithmetic={"precision": "bfloat16" if bfloat16 else "float32"})
     text = json.dumps([resolved.identity(), inputs], sort_keys=True)
     identity = hashlib.sha256(text.encode()).hexdigest()[:16]
-    name = f"{config.variant}-{config.profile}-s{config.seed}-{identity[:8]}"
-    return Prepared(
-        config, results.runs / name, identity, data, device, bfloat16, features, states, inputs, notes, facts
-    )
+    return identity, results.runs / f"{config.variant}-{config.profile}-s{config.seed}-{identity[:8]}"
 
 
 def train(

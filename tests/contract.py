@@ -1,0 +1,40 @@
+"""How small each registered method is made for the contract's tests: one entry a method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from repro.methods.config import RunConfig
+from repro.methods.variants import configure, trainable
+
+SMALL: dict[str, dict[str, Any]] = {
+    "srgan": {"settings": {"residual_blocks": 1}, "learning_rate": 1e-3},
+    "srcnn": {"settings": {"narrow_start": False}, "learning_rate": 1e-3},
+    "espcn": {"settings": {}, "learning_rate": 1e-3},
+    "drcn": {"settings": {"filters": 8, "recursions": 2}, "learning_rate": 1e-3, "falls_after": 30},
+}
+"""Key -> settings that make its networks small, a rate at which they learn, updates until the error falls."""
+
+
+def small_run(variant: str, **changes: object) -> RunConfig:
+    """A variant's quick profile with small networks, a batch of 2 and a few updates in float32."""
+    entry = SMALL[trainable()[variant].method]
+    settings = {
+        "updates": 40,
+        "batch_size": 2,
+        "precision": "float32",
+        "warmup_updates": 0,
+        "decay": "constant",
+        "learning_rate": entry["learning_rate"],
+        "log_every": 1,
+        "validate_every": 3,
+        "sample_every": 3,
+        "checkpoint_every": 1,
+        **entry["settings"],
+        **changes,
+    }
+    config = configure(variant, "quick")
+    schedule = {"late_from": 0, "learning_rate_late": 1e-5, "milestones": "", "hold_share": 0.75}
+    return config.but(schedule={"decay": "constant"} | schedule).with_settings(
+        [f"{name}={value}" for name, value in settings.items()]
+    )

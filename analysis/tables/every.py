@@ -26,8 +26,8 @@ def all_tables(inputs: Inputs, judge: Judge, claims: list[Claim]) -> list[Table]
     made = [
         table1(judge),
         table2(judge),
-        table_s(metrics),
         claims_table(claims, banner, metrics.notes_by_method),
+        table_s(metrics),
         all_scores(metrics),
         summary_table(metrics),
     ]

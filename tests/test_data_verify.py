@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,3 +116,17 @@ def test_the_command_exits_with_1_and_names_the_faults(
 def test_the_data_root_of_the_tests_is_as_listed(data_root: Path) -> None:
     problems = verify(load_registry(), data_root)
     assert [problem for problem in problems if problem.state is not State.SURPLUS] == []
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path: Path) -> None:
+    """A folder with an umlaut and brackets, in a terminal of ASCII: told, not a traceback, nor markup."""
+    folder = tmp_path / "dü[red]x"
+    folder.mkdir()
+    for command in (["list"], ["verify"], ["pack", "--dry-run", "--results", str(folder)]):
+        run = subprocess.run(
+            [sys.executable, "-m", "repro", "data", *command, "--data", str(folder)],
+            capture_output=True, text=True, check=False, env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        )  # fmt: skip
+        assert "Traceback" not in run.stderr
+        assert run.returncode == (1 if command == ["verify"] else 0), run.stderr
+        assert "[red]x" in run.stdout

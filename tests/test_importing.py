@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from repro.cli.importing import import_references
 from repro.cli.main import app
 from repro.core.errors import UserError
 from repro.core.paths import Results
@@ -20,6 +22,7 @@ from repro.imaging.io import read_u8, sha256_file, write_png
 from repro.imaging.resize import nearest_u8
 from repro.inference.imported import (
     REFERENCES,
+    SUCCESSORS,
     canonical_method,
     import_images,
     matched_images,
@@ -234,6 +237,29 @@ def test_the_cells_of_table_2_come_out_as_printed(
     printed = TABLE2[(dataset, reference.method)]  # type: ignore[attr-defined]
     assert round(mean.psnr_db, 2) == printed.psnr_db
     assert round(mean.ssim, 4) == printed.ssim
+
+
+@pytest.mark.data
+def test_the_successors_own_images(data_root: Path, tmp_path: Path) -> None:
+    """SAN's, SRFBN's and RCAN's Set5 and ESRGAN's baboon, under their authors' name, as they print them."""
+    results = Results(tmp_path)
+    count = import_references(Console(quiet=True), results, data_root)
+    assert count == len([d for r in (*REFERENCES, *SUCCESSORS) for d in r.datasets])
+    printed = {"SAN": (32.61, 0.9002), "SRFBN": (32.47, 0.8983)}
+    for method, values in printed.items():
+        pairs = [
+            (image.hr_path, results.image("Set5", f"{method} (authors)", image.image))
+            for image in load_dataset("Set5", data_root)
+        ]
+        mean = mean_score(score_many(pairs, "ychannel-1"))
+        assert (round(mean.psnr_db, 2), round(mean.ssim, 4)) == values
+    folder = results.method_folder("Set14", "ESRGAN (authors)")
+    assert [path.name for path in folder.glob("*.png")] == ["img_001.png"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["origin"]["repository"] == "xinntao/ESRGAN"
+    (baboon,) = (image for image in load_dataset("Set14", data_root) if image.name == "baboon")
+    (score,) = score_many([(baboon.hr_path, folder / "img_001.png")], "ychannel-1")
+    assert round(score.psnr_db, 2) == 20.32
 
 
 def test_evaluate_takes_imported_images(data: Path, tmp_path: Path) -> None:

@@ -185,9 +185,13 @@ def test_double_click_is_one_vote(
         settle(page)
         click_twice_in_page(page, 4, gap)
     settle(page)
+    page.evaluate("window.clicks = []; addEventListener('click', (e) => clicks.push(e.timeStamp), true)")
     page.get_by_role("button", name="3 fair").dblclick()  # and the mouse's own double click
     settle(page)
+    first, second = page.evaluate("window.clicks")
     page.close()
+    if second - first > 250:
+        pytest.skip(f"this machine took {second - first:.0f} ms between the two clicks")
     recorded = votes(workspace, rater)
     assert [(vote.position, vote.score) for vote in recorded] == [(1, 4), (2, 4), (3, 3)]
 
@@ -499,7 +503,7 @@ def test_rater_goes_on_in_another_browser_and_after_a_kill(
     page.wait_for_timeout(1500)
     assert "kept" in stage_info(page)["note"]
     server.start()
-    wait_armed(page, 20_000)
+    wait_armed(page)
     assert "picture 3 of" in stage_info(page)["place"]
     page.close()
     assert [vote.score for vote in votes(workspace, rater)] == [2, 3]
@@ -511,6 +515,79 @@ def test_rater_goes_on_in_another_browser_and_after_a_kill(
         page.keyboard.press("4")
         settle(page)
     assert [vote.score for vote in votes(workspace, rater)] == [2, 3, 4]
+
+
+def test_three_times_denser_display_shows_three_times_larger_pixels(
+    playwright: Playwright, tmp_path: Path
+) -> None:
+    """Nearest neighbour, to the pixel; the vote says so and carries no deviation."""
+    more = "\n[viewing]\nmagnification = 3\n"
+    _, workspace = make_study(tmp_path / "study", small_toml(raters=1, more=more), height=120, width=160)
+    invite = practised(workspace, "r01")
+    with (
+        serving(tmp_path / "study", "small") as server,
+        chromium(playwright, tmp_path / "profile", ratio=3) as context,
+    ):
+        page = open_stage(context, server, invite)
+        expected = stimulus_pixels(workspace, invite).repeat(3, axis=0).repeat(3, axis=1)
+        left, top = (round(side * 3) for side in stage_info(page)["rect"][:2])
+        shot = np.asarray(Image.open(_screenshot(page, tmp_path)).convert("RGB"))
+        height, width = expected.shape[:2]
+        assert np.array_equal(shot[top : top + height, left : left + width], expected)
+        page.keyboard.press("4")
+        settle(page)
+    (vote,) = votes(workspace, invite)
+    assert (vote.magnification, vote.exposures, vote.pixel_ratio) == (3, 1, 3)
+    assert vote.deviations == ""
+    workspace.close()
+
+
+def test_a_server_that_hangs_is_told_of_within_a_second_and_nothing_flashes_up(
+    study: tuple[Workspace, Server], rater: str, browser: BrowserContext
+) -> None:
+    workspace, server = study
+    page = open_stage(browser, server, rater)
+    page.evaluate(
+        """() => {
+          const root = [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
+            .map((e) => e.shadowRoot).find((r) => r?.querySelector('dialog.stage'));
+          window.seen = [];
+          window.told = null;
+          const begin = performance.now();
+          new MutationObserver((changes) => {
+            for (const change of changes) for (const node of change.addedNodes) {
+              if (node.nodeName === 'IMG') window.seen.push(node.src);
+            }
+            const note = root.querySelector('.note').textContent;
+            if (note && window.pressed && !window.told) window.told = performance.now() - window.pressed;
+          }).observe(root, { subtree: true, childList: true, characterData: true });
+        }"""
+    )
+    held: list[Route] = []
+    page.route("**/mos/vote", lambda route: held.append(route))
+    page.evaluate("window.pressed = performance.now()")
+    keys_in_page(page, "4", 0)
+    page.wait_for_timeout(1500)
+    info = stage_info(page)
+    assert "kept" in info["note"]
+    assert page.evaluate("window.told") <= 1000
+    assert page.evaluate("window.seen") == []  # no picture came and went
+    assert len(held) == 1
+    held[0].continue_()
+    settle(page)
+    assert stage_info(page)["note"] == ""
+    assert len(page.evaluate("window.seen")) == 1
+    page.unroute("**/mos/vote")
+    # a picture that was on the screen before a reload says so
+    page.reload()
+    settle(page)
+    page.keyboard.press("3")
+    settle(page)
+    page.close()
+    assert [(vote.score, vote.exposures, vote.deviations) for vote in votes(workspace, rater)] == [
+        (4, 1, ""),
+        (3, 2, "flashed"),
+    ]
 
 
 def test_window_too_small_is_told_and_takes_no_vote(

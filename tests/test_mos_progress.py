@@ -27,7 +27,7 @@ MINUTE = 60_000
 RATING = Facts(
     consented=True,
     answered_questions=True,
-    checked_viewing=True,
+    viewing_ms=NOW - 20 * MINUTE,
     instructed_ms=NOW - 20 * MINUTE,
     check_attempt=1,
     last_answer_ms=NOW - 1000,
@@ -46,7 +46,7 @@ RATING = Facts(
         ({}, Screen(Kind.STAGE, Phase.RATING)),
         ({"consented": False}, Screen(Kind.CONSENT)),
         ({"answered_questions": False}, Screen(Kind.QUESTIONS)),
-        ({"checked_viewing": False}, Screen(Kind.VIEWING)),
+        ({"viewing_ms": None}, Screen(Kind.VIEWING)),
         ({"instructed_ms": None}, Screen(Kind.INSTRUCTIONS)),
         ({"ratings_left": 0}, Screen(Kind.THANKS)),
         ({"examples_left": 3}, Screen(Kind.STAGE, Phase.EXAMPLE)),
@@ -79,6 +79,11 @@ RATING = Facts(
                 "last_vote_ms": NOW - 721 * MINUTE,
             },
             Screen(Kind.INSTRUCTIONS),
+        ),
+        # and the screen, perhaps another one, is checked first
+        (
+            {"viewing_ms": NOW - 800 * MINUTE, "last_answer_ms": NOW - 721 * MINUTE},
+            Screen(Kind.VIEWING),
         ),
         (
             {

@@ -265,6 +265,8 @@ def test_after_twelve_hours_instructions_and_unscored_warmups(workspace: Workspa
     )
     answer_all(vote_service, invite, 3)
     clock.now += 12 * 3_600_000 + 60_000
+    assert vote_service.state(invite).screen.kind == Kind.VIEWING
+    registry.check_viewing(invite, {"patches": 8})
     assert vote_service.state(invite).screen.kind == Kind.INSTRUCTIONS
     registry.instructed(invite)
     state = vote_service.state(invite)
@@ -496,10 +498,21 @@ def test_unusable_urls_are_refused_without_repeating_them() -> None:
         ({"rect_top": 890.0}, ["cropped"]),
         ({"surface": "plain"}, ["unmeasured"]),
         ({"pixel_ratio": None}, ["unmeasured"]),
+        ({"pixel_ratio": 3.0, "window_width": 400}, ["dense"]),
+        ({"pixel_ratio": 2.0}, []),
+        ({"exposures": 2}, ["flashed"]),
+        ({"pixel_ratio": 3.0, "magnification": 3, "rect_width": 96.0, "rect_height": 60.0}, []),
+        ({"pixel_ratio": 3.0, "magnification": 3}, ["scaled"]),
     ],
 )
 def test_deviations_are_named(change: dict[str, object], expected: list[str]) -> None:
-    assert deviations(GOOD.model_copy(update=change), 32, 20) == expected
+    assert deviations(GOOD.model_copy(update=change), 32, 20, magnification=3) == expected
+
+
+def test_magnification_needs_the_studys_leave() -> None:
+    record = GOOD.model_copy(update={"magnification": 2, "rect_width": 64.0, "rect_height": 40.0})
+    assert deviations(record, 32, 20) == ["scaled"]
+    assert deviations(record, 32, 20, magnification=2) == []
 
 
 def test_practice_is_finished_by_the_book(workspace: Workspace) -> None:

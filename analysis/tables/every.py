@@ -11,6 +11,7 @@ from analysis.tables.grid import Table, latex_document, to_csv, to_html, to_late
 from analysis.tables.main import table1, table2
 from analysis.tables.opinions import claims_table, retest_table, study_tables
 from analysis.tables.scores import all_scores
+from analysis.tables.successors import table_s
 from analysis.tables.summary import summary_table
 
 
@@ -26,6 +27,7 @@ def all_tables(inputs: Inputs, judge: Judge, claims: list[Claim]) -> list[Table]
         table1(judge),
         table2(judge),
         claims_table(claims, banner, metrics.notes_by_method),
+        table_s(metrics),
         all_scores(metrics),
         summary_table(metrics),
     ]

@@ -9,6 +9,7 @@ from analysis.io.numbers import DECIMALS, number, signed
 from analysis.judge.values import Judge, Judgement, Outcome
 from analysis.study.opinions import Opinions
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.tables.successors import successor_methods
 from repro.papers.srgan import DATASETS, TABLE1_METHODS, TABLE2_METHODS, VARIANTS
 
 _HEADINGS = {"psnr_db": "PSNR [dB]", "ssim": "SSIM", "mos": "MOS [95 %]"}
@@ -102,7 +103,7 @@ def _rows(judge: Judge, dataset: str, wanted: Sequence[str], others: bool) -> li
     else:
         rows = (set(wanted) | imported).difference(replaced)
     if others:
-        known = set(VARIANTS) | set(wanted)
+        known = set(VARIANTS) | set(wanted) | successor_methods()
         rows |= {method for method in present if base_and_origin(method)[0] not in known}
     return ordered_methods(rows)
 

@@ -166,6 +166,10 @@ class AnswerColumns:
     screen_height: Mapped[int | None]
     hidden: Mapped[bool | None]
     """Whether the page was out of sight at any time while the image was on it."""
+    magnification: Mapped[int | None]
+    """Device pixels per picture pixel, in each direction."""
+    exposures: Mapped[int | None]
+    """How often the picture was put on the screen until it was answered."""
     deviations: Mapped[str] = mapped_column(String(80), default="")
     """Space-separated: what was not as it should be (see mos_app.study.display)."""
 
@@ -213,6 +217,21 @@ class Event(Base):
     kind: Mapped[str] = mapped_column(String(40))
     detail: Mapped[str] = mapped_column(Text, default="{}")
     """JSON."""
+
+
+class ViewingSession(Base):
+    """One viewing check of a rater: at the start, and again after every long pause."""
+
+    __tablename__ = "viewing_session"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rater_id: Mapped[int] = mapped_column(ForeignKey("rater.id"), index=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    measured: Mapped[str] = mapped_column(Text)
+    """JSON: see mos_app.study.viewing."""
+    problems: Mapped[str] = mapped_column(String(80), default="")
+    """Space-separated rules of the study that it broke."""
+    refused: Mapped[bool]
 
 
 class LoginAttempt(Base):

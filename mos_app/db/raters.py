@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,10 +14,22 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from mos_app.db.credentials import UnknownInviteError, invite_hash, new_invite
 from mos_app.db.engine import Database
 from mos_app.db.journal import log, now_ms
-from mos_app.db.models import Event, Image, Invite, Presentation, Rater, Stimulus, Vote, WithdrawnVote
+from mos_app.db.models import (
+    Event,
+    Image,
+    Invite,
+    Presentation,
+    Rater,
+    Stimulus,
+    ViewingSession,
+    Vote,
+    WithdrawnVote,
+)
 from mos_app.db.studies import OpenStudy, stimulus_ids, warmup_rows
+from mos_app.study.definition import ViewingRule
 from mos_app.study.facts import consent_text
 from mos_app.study.progress import Phase
+from mos_app.study.viewing import problems, refused
 from repro.core.errors import UserError
 
 AGE_BANDS = ("18-24", "25-34", "35-44", "45-54", "55-64", "65+", "not-told")
@@ -132,10 +144,40 @@ class Registry:
                 raise UserError(f"answer {value!r}", "one of " + ", ".join(allowed))
         self._set(token, "questions", {"age_band": age_band, "vision": vision, "display": display})
 
-    def check_viewing(self, token: str, measured: dict[str, float | int | str]) -> None:
-        """Records the viewing check: what the window measured and which grey steps the rater saw."""
-        text = json.dumps(measured, sort_keys=True, allow_nan=False)
-        self._set(token, "viewing_checked", {"viewing_ms": self._clock(), "viewing": text})
+    def refuse(self, token: str, rules: Sequence[ViewingRule]) -> None:
+        """Logs that a rater's answers do not fit the study; nothing about the rater is stored."""
+        with self._database.write() as connection:
+            rater = self._by_token(connection, token)
+            log(connection, self._clock(), "rater", "viewing_refused", rater.id, problems=list(rules))
+
+    def check_viewing(self, token: str, measured: dict[str, float | int | str]) -> list[ViewingRule]:
+        """Records the viewing check: what the window measured and which grey steps the rater saw.
+
+        Returns:
+            The rules for which the study refuses the rater; empty where the rater may go on.
+        """
+        config = self._study.config
+        with self._database.write() as connection:
+            rater = self._by_token(connection, token)
+            broken = problems(config.viewing, measured, display=rater.display, vision=rater.vision)
+            stops = refused(config, broken)
+            now = self._clock()
+            told = json.dumps({**measured, "problems": broken}, sort_keys=True, allow_nan=False)
+            connection.execute(
+                insert(ViewingSession).values(
+                    rater_id=rater.id,
+                    at_ms=now,
+                    measured=told,
+                    problems=" ".join(broken),
+                    refused=bool(stops),
+                )
+            )
+            if not stops:
+                values = {"viewing_ms": now, "viewing": told}
+                connection.execute(update(Rater).where(Rater.id == rater.id).values(**values))
+            kind = "viewing_refused" if stops else "viewing_checked"
+            log(connection, now, "rater", kind, rater.id, problems=broken)
+        return stops
 
     def instructed(self, token: str) -> None:
         """Records that the rater read the instructions; a rater who comes back gets warm-ups."""
@@ -238,6 +280,7 @@ class Registry:
             highest = connection.execute(select(func.max(Rater.number))).scalar_one()
             code = f"anon-{secrets.token_hex(4)}"
             values |= {"code": code, "number": highest + 1}
+        connection.execute(delete(ViewingSession).where(ViewingSession.rater_id == rater.id))
         # first, for the triggers look at it
         connection.execute(update(Rater).where(Rater.id == rater.id).values(**values))
         connection.execute(

@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import func, insert, select, update
 
 from mos_app.db.engine import Database
-from mos_app.db.models import Event, Image, Presentation, Rater, Stimulus, Vote, WithdrawnVote
+from mos_app.db.models import Event, Image, Presentation, Rater, Stimulus, ViewingSession, Vote, WithdrawnVote
 from mos_app.db.studies import stimulus_ids
 from mos_app.study.progress import Phase
 
@@ -101,6 +101,34 @@ def read_stimuli(database: Database) -> pd.DataFrame:
         .order_by(Image.dataset, Image.name, Stimulus.id)
     )
     return _frame(database, query)
+
+
+def read_viewing(database: Database) -> pd.DataFrame:
+    """Every viewing check, oldest first: rater, at_ms, measured (JSON), problems, refused."""
+    query = (
+        select(
+            Rater.code.label("rater"),
+            ViewingSession.at_ms,
+            ViewingSession.measured,
+            ViewingSession.problems,
+            ViewingSession.refused,
+        )
+        .join(Rater, Rater.id == ViewingSession.rater_id)
+        .order_by(ViewingSession.id)
+    )
+    return _frame(database, query)
+
+
+def restore_viewing(database: Database, sessions: Sequence[Mapping[str, Any]]) -> None:
+    """Writes viewing checks as an export holds them."""
+    with database.write() as connection:
+        ids = {row.code: row.id for row in connection.execute(select(Rater.code, Rater.id))}
+        rows = [
+            {"rater_id": ids[session["rater"]], **{k: v for k, v in session.items() if k != "rater"}}
+            for session in sessions
+        ]
+        if rows:
+            connection.execute(insert(ViewingSession), rows)
 
 
 def read_events(database: Database) -> pd.DataFrame:

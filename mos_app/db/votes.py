@@ -7,6 +7,7 @@ as a conflict, and answered with the state as it is.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from mos_app.db.journal import log, now_ms
 from mos_app.db.models import Image, Invite, Presentation, Rater, Stimulus, Vote, WithdrawnVote
 from mos_app.db.studies import OpenStudy
 from mos_app.study.definition import StudyConfig
-from mos_app.study.display import Ballot, deviations
+from mos_app.study.display import Ballot, DisplayRecord, deviations
 from mos_app.study.progress import (
     CheckResult,
     Facts,
@@ -31,6 +32,7 @@ from mos_app.study.progress import (
     passed,
     sitting_start,
 )
+from mos_app.study.viewing import same_screen
 
 _CLOCK_TOLERANCE_MS = 2000
 """A picture is on the screen before the answer to the one before has arrived, for a second at most."""
@@ -261,7 +263,10 @@ class VoteService:
             label = self._label(current)
             if label is not None and ballot.score != label:
                 return Outcome("label", self._state(situation))
-            wrong = deviations(ballot.display, current.width, current.height)
+            config = self._study.config
+            wrong = deviations(
+                ballot.display, current.width, current.height, config.viewing.magnification
+            ) + _of_session(situation.rater.viewing, ballot.display)
             if self._contradicts_clock(situation, ballot, now):
                 wrong.append("clock")
             # values as parameters, so that the statement is compiled once
@@ -501,6 +506,16 @@ class VoteService:
             connection.execute(update(Rater).where(Rater.id == rater.id).values(flagged=True))
 
 
+def _of_session(viewing: str, display: DisplayRecord) -> list[str]:
+    """Deviations that follow from the rater's last viewing check (JSON)."""
+    checked = json.loads(viewing) if viewing else {}
+    found = ["viewing"] if checked.get("problems") else []
+    ratio = display.pixel_ratio
+    if ratio and not same_screen(checked, display.screen_width, display.screen_height, ratio):
+        found.append("moved")
+    return found
+
+
 def _facts(
     rater: Row[Any], practice: Any, last_vote: int | None, ratings_left: int, config: StudyConfig
 ) -> Facts:
@@ -524,7 +539,7 @@ def _facts(
     return Facts(
         consented=rater.consent_ms is not None,
         answered_questions=bool(rater.age_band),
-        checked_viewing=rater.viewing_ms is not None,
+        viewing_ms=rater.viewing_ms,
         instructed_ms=rater.instructed_ms,
         check_attempt=rater.check_attempt,
         last_answer_ms=last_answer or None,

@@ -27,8 +27,10 @@ from mos_app.db.tables import (
     read_presentations,
     read_raters,
     read_stimuli,
+    read_viewing,
     restore_events,
     restore_raters,
+    restore_viewing,
 )
 from mos_app.files.workspace import Workspace, make_study, open_workspace, studies_root, study_folder
 from mos_app.study.definition import parse_study
@@ -62,7 +64,7 @@ RAW_FILES = ("raters.csv", "stimuli.csv", "presentations.csv", "answers.csv", "w
 
 FILES = (
     *("ratings.csv", "ratings_wide.csv", "calibration.csv", "sureal.json"),
-    *RAW_FILES,
+    *(*RAW_FILES, "viewing.csv"),
     *("study.toml", "study.json", "simulation.json", "codebook.md", "manifest.json"),
 )
 
@@ -86,6 +88,7 @@ def export_files(database: Database, study: OpenStudy, simulation: bytes | None 
         "presentations.csv": _csv(read_presentations(database), _PRESENTATION_COLUMNS),
         "answers.csv": _csv(answers, _ANSWER_COLUMNS),
         "withdrawn.csv": _csv(read_answers(database, withdrawn=True), (*_ANSWER_COLUMNS, "withdrawn_ms")),
+        "viewing.csv": _csv(read_viewing(database)),
         "events.csv": _csv(_without_addresses(read_events(database))),
         "study.toml": study.config_toml.encode(),
         "study.json": _json(
@@ -148,10 +151,11 @@ def export_study(workspace: Workspace) -> Path:
 _INTEGERS = frozenset(
     {"consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms", "erased_ms"}
     | {"window_width", "window_height", "screen_width", "screen_height"}
+    | {"magnification", "exposures"}
 )
 """Columns of whole numbers that may be empty (pandas would write them as floats)."""
 
-_FLAGS = frozenset({"hidden", "excluded", "flagged", "synthetic"})
+_FLAGS = frozenset({"refused", "hidden", "excluded", "flagged", "synthetic"})
 
 
 def _csv(frame: pd.DataFrame, columns: tuple[str, ...] | None = None) -> bytes:
@@ -243,6 +247,7 @@ def _codebook(study: OpenStudy, votes: int) -> str:
 | stimuli.csv | stimulus | size, SHA-256 of the PNG that was shown and of the one it was made from |
 | presentations.csv | planned showing | every rater's order, answered or not |
 | answers.csv | valid answer of any phase | score, times, and the display record |
+| viewing.csv | viewing check | measured values (JSON), broken rules, whether they stopped the rater |
 | withdrawn.csv | answer taken back by its rater | the same, and when |
 | events.csv | event | the audit log |
 | study.toml, study.json | | the study's configuration, its name, seed and order algorithm |
@@ -269,6 +274,8 @@ def _codebook(study: OpenStudy, votes: int) -> str:
 | rect_left, rect_top, rect_width, rect_height | the picture on the screen, in device pixels |
 | zoom | pinch zoom, 1 is none |
 | window_*, screen_* | sizes in CSS pixels |
+| magnification | device pixels per picture pixel, in each direction (nearest neighbour) |
+| exposures | how often the picture was put on the screen until it was answered |
 | hidden | 1: the page was out of sight at some time while the picture was on it |
 | erased_ms | when the rater withdrew; personal answers are gone, votes deleted or anonymous (events.csv) |
 | deviations | empty, or: {", ".join(DEVIATIONS)} |
@@ -347,6 +354,10 @@ def _restore_rows(workspace: Workspace, files: dict[str, bytes], path: Path) -> 
         )
         insert_answers(workspace.database, _records(files["answers.csv"], _ANSWER_TYPES))
         insert_answers(workspace.database, _records(files["withdrawn.csv"], _ANSWER_TYPES), withdrawn=True)
+        if "viewing.csv" in files:
+            restore_viewing(
+                workspace.database, _records(files["viewing.csv"], {"at_ms": int, "refused": _flag})
+            )
         restore_events(workspace.database, _records(files["events.csv"], {"at_ms": int}))
     except (KeyError, ValueError, TypeError, SQLAlchemyError) as error:
         raise UserError(
@@ -421,6 +432,7 @@ _ANSWER_TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("attempt", "position", "score", "showing", "response_ms", "answered_ms"), int),
     **dict.fromkeys(("withdrawn_ms", "window_width", "window_height", "screen_width", "screen_height"), int),
     **dict.fromkeys(("pixel_ratio", "rect_left", "rect_top", "rect_width", "rect_height", "zoom"), float),
+    **dict.fromkeys(("magnification", "exposures"), int),
     "hidden": _flag,
 }
 

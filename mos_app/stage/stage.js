@@ -1,10 +1,11 @@
-// The rating stage. It shows one picture at a time, one device pixel per picture pixel, and turns one key
+// The rating stage. It shows one picture at a time, picture pixels on whole device pixels, and turns one key
 // press into one vote. The server knows where the rater is; nothing here has to survive but one unsent vote.
 
-const PATIENCE_MS = 1000; // without an answer for this long the picture is hidden and the rater is told
+const PATIENCE_MS = 800; // without an answer for this long the rater is told
 const TIMEOUT_MS = 10000;
 const RETRY_MS = [300, 700, 1500, 3000, 5000];
 const PENDING = "mos-unsent-vote";
+const EXPOSURES = "mos-exposures";
 
 const stages = new WeakMap();
 
@@ -135,6 +136,23 @@ class Stage {
     }
   }
 
+  // --- how often a picture was on the screen, kept over a reload of this tab ----------------------------
+  countExposure(item) {
+    let counts = {};
+    try {
+      counts = JSON.parse(sessionStorage.getItem(EXPOSURES)) ?? {};
+    } catch {
+      // storage may be forbidden: then only this page's own showings count
+    }
+    const count = Math.min(1000, (counts[item] ?? 0) + 1);
+    try {
+      sessionStorage.setItem(EXPOSURES, JSON.stringify({ [item]: count }));
+    } catch {
+      // as above
+    }
+    return count;
+  }
+
   // --- input ------------------------------------------------------------------------------------------
   onKey(event) {
     if (this.finished) return;
@@ -192,11 +210,9 @@ class Stage {
       },
     };
     this.keep(this.pending);
-    // the next picture is here already; it is shown while the vote is on its way, and armed only afterwards
-    const next = this.state.next[0];
+    // the next picture is loaded, and shown once this vote is saved: in an outage nothing flashes up
     this.turn += 1;
     this.clear();
-    if (next) this.show(next, this.state.place + 1);
     this.send();
   }
 
@@ -213,14 +229,7 @@ class Stage {
 
   // --- the server ------------------------------------------------------------------------------------
   async send() {
-    const { pending } = this;
-    const impatient = setTimeout(() => {
-      if (this.pending !== pending) return;
-      this.turn += 1;
-      this.clear();
-    }, PATIENCE_MS);
-    const reply = await this.persist("POST", "vote", pending.ballot);
-    clearTimeout(impatient);
+    const reply = await this.persist("POST", "vote", this.pending.ballot);
     if (!reply) return;
     this.pending = null;
     this.keep(null);
@@ -230,6 +239,20 @@ class Stage {
 
   // Asks until there is an answer. The same request, with the same nonce, may arrive twice: it counts once.
   async persist(method, path, body) {
+    const patience = this.tellWhenLate(path === "vote" ? this.data.texts.offline_vote : this.data.texts.offline);
+    try {
+      return await this.ask(method, path, body);
+    } finally {
+      clearTimeout(patience);
+    }
+  }
+
+  // Nobody looks at blank grey for longer than this without a word.
+  tellWhenLate(text) {
+    return setTimeout(() => !this.stopped && this.say(text), PATIENCE_MS);
+  }
+
+  async ask(method, path, body) {
     for (let attempt = 0; !this.stopped; attempt += 1) {
       try {
         const response = await fetch(`${this.data.api}/${path}`, {
@@ -258,7 +281,6 @@ class Stage {
       } catch {
         // no network, a restarted server, a lost answer: ask again
       }
-      if (attempt >= 1) this.say(path === "vote" ? this.data.texts.offline_vote : this.data.texts.offline);
       const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)];
       await sleep(wait * (0.75 + Math.random() / 2));
     }
@@ -298,6 +320,7 @@ class Stage {
     this.clear();
     this.place.textContent = "";
     this.spoken.textContent = this.data.texts.moment;
+    this.tellWhenLate(this.data.texts.moment);
     for (let attempt = 0; !this.stopped && this.finished === key; attempt += 1) {
       if (attempt === 5) {
         location.reload();
@@ -335,6 +358,8 @@ class Stage {
   }
 
   clear() {
+    clearTimeout(this.latePicture);
+    this.greySince = performance.now();
     this.field.replaceChildren();
     this.item = null;
     this.image = null;
@@ -345,7 +370,8 @@ class Stage {
   async show(item, place) {
     const turn = (this.turn += 1);
     this.item = item;
-    const grey = sleep(this.data.gap_ms);
+    const grey = sleep(Math.max(0, this.data.gap_ms - (performance.now() - this.greySince)));
+    this.latePicture = this.tellWhenLate(this.data.texts.moment);
     let img;
     for (let attempt = 0; !img; attempt += 1) {
       try {
@@ -368,6 +394,8 @@ class Stage {
     }
     await grey;
     if (turn !== this.turn || this.stopped) return;
+    clearTimeout(this.latePicture);
+    if (this.note.textContent === this.data.texts.moment) this.say("");
     this.lay(img);
     this.field.replaceChildren(img);
     this.image = img;
@@ -376,6 +404,7 @@ class Stage {
     await frame();
     if (turn !== this.turn || this.stopped) return;
     performance.mark("mos-painted");
+    this.exposures = this.countExposure(item.item);
     this.shownAt = performance.now();
     this.tell(item, place);
     await sleep(this.data.minimum_exposure_ms);
@@ -384,18 +413,23 @@ class Stage {
     this.arm();
   }
 
-  // One device pixel per picture pixel, at a whole device pixel.
+  // One device pixel per picture pixel (or a whole number of them), at a whole device pixel.
   lay(img) {
     const ratio = window.devicePixelRatio;
     const width = img.naturalWidth;
     const height = img.naturalHeight;
     const roomWidth = this.field.clientWidth * ratio;
     const roomHeight = this.field.clientHeight * ratio;
-    this.fits = width <= roomWidth + 0.5 && height <= roomHeight + 0.5;
-    img.style.width = `${width / ratio}px`;
-    img.style.height = `${height / ratio}px`;
-    img.style.left = `${Math.max(0, Math.round((roomWidth - width) / 2)) / ratio}px`;
-    img.style.top = `${Math.max(0, Math.round((roomHeight - height) / 2)) / ratio}px`;
+    const fits = (factor) => width * factor <= roomWidth + 0.5 && height * factor <= roomHeight + 0.5;
+    // on dense displays each picture pixel takes 2 x 2 or 3 x 3 device pixels, where the study says so
+    let factor = Math.max(1, Math.min(this.data.magnification, Math.floor(ratio + 0.25)));
+    while (factor > 1 && !fits(factor)) factor -= 1;
+    this.magnification = factor;
+    this.fits = fits(factor);
+    img.style.width = `${(width * factor) / ratio}px`;
+    img.style.height = `${(height * factor) / ratio}px`;
+    img.style.left = `${Math.max(0, Math.round((roomWidth - width * factor) / 2)) / ratio}px`;
+    img.style.top = `${Math.max(0, Math.round((roomHeight - height * factor) / 2)) / ratio}px`;
     const { texts } = this.data;
     if (!this.fits) this.say(texts.too_small);
     else if (this.note.textContent === texts.too_small) this.say("");
@@ -416,6 +450,8 @@ class Stage {
       window_height: Math.round(window.innerHeight),
       screen_width: Math.round(window.screen.width),
       screen_height: Math.round(window.screen.height),
+      magnification: this.magnification,
+      exposures: this.exposures,
       hidden: Boolean(this.wasHidden || document.hidden),
     };
   }

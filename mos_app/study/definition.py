@@ -122,6 +122,51 @@ class StagePart(_Part):
     """Plain grey between two images."""
 
 
+Display = Literal["desktop", "laptop", "tablet", "phone"]
+Vision = Literal["uncorrected", "corrected", "impaired", "not-told"]
+ViewingRule = Literal["display", "vision", "squares", "window", "density"]
+
+
+class ViewingPart(_Part):
+    """What a rater's screen and eyes have to be like; checked at the start and after every long pause.
+
+    Rules named under ``refuse`` stop a rater, with the reason; the others let the rater go on, and every vote
+    says ``viewing`` among its deviations.
+    """
+
+    displays: list[Display] = ["desktop", "laptop", "tablet", "phone"]
+    visions: list[Vision] = ["uncorrected", "corrected", "not-told"]
+    minimum_squares: Annotated[int, Field(ge=0, le=8)] = 0
+    """Of the eight grey patches, how many inner squares have to be seen."""
+    card: bool = False
+    """Measure pixels per millimetre with a bank card held against the screen."""
+    blind_spot: bool = False
+    """Measure the distance by the blind spot (Li et al., 2020); without, raters are asked for it."""
+    pixels_per_degree: tuple[float, float] | None = None
+    """Least and greatest number of picture pixels in one degree of visual angle."""
+    magnification: Annotated[int, Field(ge=1, le=3)] = 1
+    """Greatest whole factor by which a dense display repeats each picture pixel (nearest neighbour)."""
+    refuse: list[ViewingRule] = ["window"]
+
+    @field_validator("pixels_per_degree", mode="before")
+    @classmethod
+    def _pair(cls, value: object) -> object:
+        return tuple(float(part) for part in value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _measurable(self) -> ViewingPart:
+        if not self.displays or not self.visions:
+            raise ValueError("no display or no vision is allowed")
+        if self.pixels_per_degree is not None:
+            if not self.card:
+                raise ValueError("pixels_per_degree needs card = true")
+            if not 0 < self.pixels_per_degree[0] < self.pixels_per_degree[1]:
+                raise ValueError("pixels_per_degree is [least, greatest]")
+        if self.blind_spot and not self.card:
+            raise ValueError("blind_spot needs card = true")
+        return self
+
+
 class ResumePart(_Part):
     """What a rater who comes back after a long pause goes through first."""
 
@@ -179,6 +224,7 @@ class StudyConfig(_Part):
     order: OrderPart = OrderPart()
     breaks: BreakPart = BreakPart()
     stage: StagePart = StagePart()
+    viewing: ViewingPart = ViewingPart()
     resume: ResumePart = ResumePart()
     quality: QualityPart = QualityPart()
     consent: ConsentPart

@@ -7,12 +7,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-DEVIATIONS = ("unmeasured", "scaled", "offgrid", "zoomed", "hidden", "cropped", "clock")
+DEVIATIONS = (
+    *("unmeasured", "scaled", "offgrid", "zoomed", "hidden", "cropped", "clock"),
+    *("dense", "flashed", "viewing", "moved"),
+)
 """Names of the deviations, as they stand in the database and the export.
 
 unmeasured: no display record (the plain fallback); scaled: not one device pixel per image pixel; offgrid:
 not at a whole device pixel; zoomed: pinch zoom; hidden: the page was out of sight meanwhile; cropped: the
-image did not fit into the window; clock: the response is said to have taken longer than the server waited.
+image did not fit into the window; clock: the response is said to have taken longer than the server waited;
+dense: a picture pixel is smaller than 0.45 CSS pixels (a pixel ratio over 2.2 without magnification);
+flashed: the picture had been on the screen before, in an outage or before a reload; viewing: the viewing
+check found something that the study allows but marks; moved: not on the screen of the viewing check.
 """
 
 _TOLERANCE = 0.1
@@ -39,6 +45,10 @@ class DisplayRecord(BaseModel):
     screen_width: _Count | None = None
     screen_height: _Count | None = None
     hidden: bool | None = None
+    magnification: Annotated[int, Field(ge=1, le=3)] = 1
+    """How many device pixels each picture pixel takes, in each direction."""
+    exposures: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How often the picture was put on the screen, this time included."""
 
 
 class Ballot(BaseModel):
@@ -53,14 +63,26 @@ class Ballot(BaseModel):
     display: DisplayRecord
 
 
-def deviations(record: DisplayRecord, width: int, height: int) -> list[str]:
-    """Which of :data:`DEVIATIONS` a record of an image of ``width`` x ``height`` pixels shows."""
+_DENSE = 0.45
+"""CSS pixels per picture pixel."""
+
+
+def deviations(record: DisplayRecord, width: int, height: int, magnification: int = 1) -> list[str]:
+    """Which of :data:`DEVIATIONS` a record of an image of ``width`` x ``height`` pixels shows.
+
+    Args:
+        record: as the stage measured it.
+        width, height: of the picture.
+        magnification: the greatest that the study allows.
+    """
     rect = (record.rect_left, record.rect_top, record.rect_width, record.rect_height)
     if record.surface == "plain" or record.pixel_ratio is None or any(side is None for side in rect):
         return ["unmeasured"]
     left, top, shown_width, shown_height = (float(side) for side in rect if side is not None)
     found = []
-    if max(abs(shown_width - width), abs(shown_height - height)) > _TOLERANCE:
+    factor = record.magnification
+    wrong = max(abs(shown_width - factor * width), abs(shown_height - factor * height))
+    if wrong > _TOLERANCE or factor > magnification:
         found.append("scaled")
     if any(abs(side - math.floor(side + 0.5)) > _TOLERANCE for side in (left, top)):
         found.append("offgrid")
@@ -68,6 +90,10 @@ def deviations(record: DisplayRecord, width: int, height: int) -> list[str]:
         found.append("zoomed")
     if record.hidden:
         found.append("hidden")
+    if factor / record.pixel_ratio < _DENSE:
+        found.append("dense")
+    if record.exposures > 1:
+        found.append("flashed")
     window_width = (record.window_width or 0) * record.pixel_ratio
     window_height = (record.window_height or 0) * record.pixel_ratio
     # a window's size is told in whole CSS pixels, so up to one of them may be missing

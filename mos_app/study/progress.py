@@ -50,7 +50,7 @@ class Facts:
 
     consented: bool
     answered_questions: bool
-    checked_viewing: bool
+    viewing_ms: int | None
     instructed_ms: int | None
     check_attempt: int
     last_answer_ms: int | None
@@ -83,6 +83,13 @@ def is_right(high: bool, score: int, config: StudyConfig) -> bool:
     """Whether a check item's score is one that the study accepts (requirement 5)."""
     calibration = config.calibration
     return score >= calibration.high_at_least if high else score <= calibration.low_at_most
+
+
+def needs_viewing(facts: Facts, config: StudyConfig, now_ms: int) -> bool:
+    """At first, and again after a pause of more than ``resume.hours``: perhaps at another screen."""
+    if facts.viewing_ms is None:
+        return True
+    return now_ms - max(facts.viewing_ms, facts.last_answer_ms or 0) > config.resume.hours * 3_600_000
 
 
 def needs_instructions(facts: Facts, config: StudyConfig, now_ms: int) -> bool:
@@ -120,10 +127,10 @@ def decide(facts: Facts, config: StudyConfig, now_ms: int) -> Screen:
         return Screen(Kind.CONSENT)
     if not facts.answered_questions:
         return Screen(Kind.QUESTIONS)
-    if not facts.checked_viewing:
-        return Screen(Kind.VIEWING)
-    if facts.ratings_left == 0:
+    if facts.viewing_ms is not None and facts.ratings_left == 0:
         return Screen(Kind.THANKS)
+    if needs_viewing(facts, config, now_ms):
+        return Screen(Kind.VIEWING)
     if needs_instructions(facts, config, now_ms):
         return Screen(Kind.INSTRUCTIONS)
     if facts.examples_left:

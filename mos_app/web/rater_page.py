@@ -19,6 +19,7 @@ from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.facts import consent_text
 from mos_app.study.progress import Kind, Phase
 from mos_app.study.texts import load_texts
+from mos_app.study.viewing import MEASURED, problems, refused
 from mos_app.web.routes import INVITE_COOKIE, PREFIX
 from mos_app.web.service import Service, client_address, current_service
 
@@ -119,14 +120,23 @@ def _show_questions(visit: _Visit) -> None:
     complete = all(chosen)
     if st.button(visit.say("continue"), type="primary", disabled=not complete, key="questions"):
         age, vision, display = (str(choice) for choice in chosen)
+        config = visit.service.study.config
+        stops = refused(config, problems(config.viewing, {}, display=display, vision=vision))
+        for rule in stops:
+            st.error(visit.say(f"refused_{rule}"))
+        if stops:
+            visit.service.registry.refuse(visit.invite, stops)
+            return
         visit.service.registry.answer_questions(visit.invite, age, vision, display)
         st.rerun()
 
 
 def _show_viewing(visit: _Visit) -> None:
+    rules = visit.service.study.config.viewing
     st.header(visit.say("viewing_title"))
     st.write(visit.say("viewing_text"))
     width, height = visit.service.registry.largest_image()
+    names = ("patches", "fits", "too_small", "full_screen", "card", "card_first", "blind_spot")
     result = component("viewing")(
         key="viewing",
         data={
@@ -134,40 +144,36 @@ def _show_viewing(visit: _Visit) -> None:
             "width": width,
             "height": height,
             "bar": BAR_HEIGHT,
-            "texts": {
-                "patches": visit.say("viewing_patches"),
-                "fits": visit.say("viewing_fits"),
-                "too_small": visit.say("viewing_too_small"),
-            },
+            "card": rules.card,
+            "blind_spot": rules.blind_spot,
+            "texts": {name: visit.say(f"viewing_{name}") for name in (*names, "blind_spot_start")},
         },
         default={"measured": None},
         on_measured_change=lambda: None,
     )
-    seen = st.segmented_control(visit.say("viewing_question"), list(range(9)), key="patches")
-    if st.button(visit.say("continue"), type="primary", disabled=seen is None, key="viewing_done"):
-        measured = result.measured if isinstance(result.measured, dict) else {}
-        allowed = {
-            name: value
-            for name, value in measured.items()
-            if name in _MEASURED and isinstance(value, (int, float, bool))
-        }
-        visit.service.registry.check_viewing(visit.invite, {**allowed, "patches": int(seen or 0)})
-        st.rerun()
-
-
-_MEASURED = frozenset(
-    {
-        "fits",
-        "pixel_ratio",
-        "window_width",
-        "window_height",
-        "screen_width",
-        "screen_height",
-        "zoom",
-        "colour_depth",
-        "touch",
+    measured = result.measured if isinstance(result.measured, dict) else {}
+    values: dict[str, float | int | str] = {
+        name: value
+        for name, value in measured.items()
+        if name in MEASURED and isinstance(value, (int, float, bool))
     }
-)
+    seen = st.segmented_control(visit.say("viewing_question"), list(range(9)), key="patches")
+    missing = seen is None or (rules.card and "pixels_per_mm" not in values)
+    if rules.pixels_per_degree is not None and not rules.blind_spot:
+        distance = st.number_input(visit.say("viewing_distance"), 20, 300, None, key="distance")
+        missing = missing or distance is None
+        values["distance_mm"] = 10 * (distance or 0)
+    elif rules.blind_spot:
+        missing = missing or "distance_mm" not in values
+    # found before the study, not in its middle
+    missing = missing or ("window" in rules.refuse and values.get("fits") is False)
+    if st.button(visit.say("continue"), type="primary", disabled=missing, key="viewing_done"):
+        stops = visit.service.registry.check_viewing(visit.invite, {**values, "patches": int(seen or 0)})
+        st.session_state["refused"] = stops
+        if not stops:
+            st.rerun()
+    for rule in st.session_state.get("refused", ()):
+        st.error(visit.say(f"refused_{rule}"))
 
 
 def _show_instructions(visit: _Visit) -> None:
@@ -256,6 +262,7 @@ def _show_stage(visit: _Visit) -> None:
             "language": visit.language,
             "minimum_exposure_ms": stage.minimum_exposure_ms,
             "gap_ms": stage.gap_ms,
+            "magnification": visit.service.study.config.viewing.magnification,
             "texts": {
                 **visit.texts["stage"],
                 "scores": visit.texts["scale"]["words"],

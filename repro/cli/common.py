@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -74,7 +75,7 @@ def console() -> Console:
 
 def finished(out: Console, where: Path | str) -> None:
     """The last line of a command: where its output is."""
-    out.print(f"[bold green]done[/] {where}")
+    out.print(f"[bold green]done[/] {_plain(str(where))}")
 
 
 def results_layout(folder: Path) -> Results:
@@ -86,6 +87,9 @@ def results_layout(folder: Path) -> Results:
 
 def run_app(app: Callable[[], object]) -> None:
     """Runs a typer application; a :class:`UserError` is told without a traceback, exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal's encoding lacks is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except UserError as error:

@@ -58,7 +58,7 @@ SHOWN_PROBLEMS = 20
 
 @app.command("list")
 def list_sources(data: DataOption = None, only: OnlyOption = None, as_json: JsonOption = False) -> None:
-    """Print the sources: repository, commit, licence, purpose, and how many files are there already.
+    """Print the sources: repository, commit, licence, purpose, and how many files are present.
 
     Nothing is read but the file names and sizes; `data verify` reads the contents. The licence column is a
     reminder, not advice: the images belong to their owners. Every file with its SHA-256 is in
@@ -115,11 +115,7 @@ def list_sources(data: DataOption = None, only: OnlyOption = None, as_json: Json
     console.print(upstream)
     console.print()
     present = sum(row[2] for row in rows)
-    console.print(
-        f"{present} of {len(registry.files)} files ({decimal(registry.size)} in all) are in {root}",
-        soft_wrap=True,
-        highlight=False,
-    )
+    _say(f"{present} of {len(registry.files)} files ({decimal(registry.size)} in all) are in {root}")
 
 
 @app.command("fetch")
@@ -255,7 +251,7 @@ def pack_images(
     ] = 24,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Decode the training images once, on all cores, into the memory-mapped bank that `train` reads.
+    """Decode the training images once, on all cores, into the memory-mapped dataset that `train` reads.
 
     `train` and `reproduce` do this by themselves; for ImageNet's 350 thousand it is worth a night of its
     own. Interrupted, the same command goes on where it was. No image of a test set gets in: that is
@@ -272,14 +268,13 @@ def pack_images(
     root = data_root(data)
     if dry_run:
         images = training_images(train_root, root, cache=default_cache(), console=out)
-        out.print(f"{len(images):,} images would be packed into {results / 'bank'}")
+        out.print(f"{len(images):,} images would be packed into {results / 'bank'}", markup=False)
         return
-    packed = prepare_data(results_layout(results), root, train_root, validation_images, CROP_HR, out)
-    for name, bank in (("training", packed.training), ("validation", packed.validation)):
-        out.print(
-            f"{name}: {len(bank):,} images, {bank.nbytes / 2**20:,.0f} MiB, {len(bank.skipped)} left out"
-        )
-        for line in bank.skipped[:SHOWN_PROBLEMS]:
+    made = prepare_data(results_layout(results), root, train_root, validation_images, CROP_HR, out)
+    for name, packed in (("training", made.training), ("validation", made.validation)):
+        size = f"{packed.nbytes / 2**20:,.0f} MiB"
+        out.print(f"{name}: {len(packed):,} images, {size}, {len(packed.skipped)} left out")
+        for line in packed.skipped[:SHOWN_PROBLEMS]:
             out.print(f"  left out: {escape(line)}")
     finished(out, results / "bank")
 

@@ -85,7 +85,7 @@ def import_(
 
 
 def import_references(out: Console, results: Results, data_root: Path, dry_run: bool = False) -> int:
-    """Imports every :data:`repro.inference.imported.REFERENCES` that is there; gives their number."""
+    """Imports all of :func:`repro.inference.imported.references_there`; gives their number."""
     from repro.data.benchmarks import available_datasets
     from repro.inference.imported import import_images, references_there
 
@@ -100,6 +100,14 @@ def import_references(out: Console, results: Results, data_root: Path, dry_run: 
             if dry_run:
                 out.print(f"{dataset}: {reference.method} from {reference.source}")
                 continue
-            stored, written = import_images(results, folder, reference.method, dataset, data_root)
+            stored, written = import_images(
+                results,
+                folder,
+                reference.method,
+                dataset,
+                data_root,
+                pattern=reference.pattern,
+                only=reference.images,
+            )
             out.print(f"{dataset}/{stored}: {'imported' if written else 'there already'}", markup=False)
     return count

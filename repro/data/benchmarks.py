@@ -150,10 +150,6 @@ class EvaluationImage:
         """The low-resolution image as uint8 (H/4, W/4, 3) RGB; greyscale becomes R = G = B."""
         return to_rgb(self.lr_native_u8())
 
-    def hr_sha256(self) -> str:
-        """SHA-256 of the original's raw H x W x 3 uint8 bytes (the convention of the golden hashes)."""
-        return pixels_sha256(self.hr_u8())
-
     def hr_file_sha256(self) -> str:
         """SHA-256 of the file that the original lies in; UserError unless it is the listed one."""
         return _listed_sha256(self.hr_path, self.hr_listed)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repro.core.errors import UserError
-from repro.data.verify import cores
+from repro.core.parallel import usable_cores
 
 BATCH = 2048
 """Facts are committed in batches of so many files: what kill -9 can cost."""
@@ -65,7 +65,7 @@ def gather(
         UserError: a file is not there; and what ``compute`` raises.
     """
     values: list[str] = []
-    with _memory(cache) as memory, ThreadPoolExecutor(cores()) as pool:
+    with _memory(cache) as memory, ThreadPoolExecutor(usable_cores()) as pool:
         for start in range(0, len(paths), BATCH):
             batch = paths[start : start + BATCH]
             keys = [os.path.abspath(path) for path in batch]  # noqa: PTH100 (resolving links would cost a call each)

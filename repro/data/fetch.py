@@ -178,6 +178,8 @@ class _Downloader:
         self._patience = min(connections, len(files))
         self._at = at
         self._session = requests.Session()
+        pool = requests.adapters.HTTPAdapter(pool_maxsize=connections)
+        self._session.mount(f"{urlsplit(base_url).scheme}://", pool)
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
         self._lock = threading.Lock()
         self._reached = False

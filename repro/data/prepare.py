@@ -1,4 +1,4 @@
-"""From images on disk to the two banks of a run: training and held-out validation, free of test images."""
+"""From images on disk to a run's packed datasets: training and held-out validation, free of test images."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def prepare_data(
     """Finds the training images, checks them against the test images, splits and packs them.
 
     Args:
-        results: banks go to ``bank/`` in it; what is packed already is kept.
+        results: packed datasets go to ``bank/`` in it; what is packed already is kept.
         data_root: the folder with the upstream layout, or None.
         train_root: a folder of images to train on instead of the default.
         validation_images: how many to hold out.

@@ -33,7 +33,7 @@ class TrainingImage:
     """One image, or one part of an image, to take random crops from. Can be pickled.
 
     Attributes:
-        key: its name in manifests and banks; relative, the same on every machine.
+        key: its name in manifests and packed datasets; relative, the same on every machine.
         path: the file.
         sha256: of the file's bytes (for a part: of the file that it is a part of).
         box: the part of the file that is meant, or None for the whole.

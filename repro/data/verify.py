@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from repro.core.errors import UserError
+from repro.core.parallel import usable_cores
 from repro.data.sources import DataFile, Registry
 from repro.imaging.io import sha256_file
 
@@ -38,11 +39,6 @@ class Problem:
     path: str
     source: str
     detail: str = ""
-
-
-def cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_file(file: DataFile, data_root: Path) -> Problem | None:
@@ -80,7 +76,7 @@ def check_files(
     """
     problems = []
     # threads suffice: hashlib lets go of the interpreter lock
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for file, problem in zip(files, pool.map(lambda f: check_file(f, data_root), files), strict=True):
             advance(file)
             if problem is not None:

@@ -35,17 +35,33 @@ ORIGINS = {
     "Huang-results": "Huang",
     "DRCN-results": "authors",
     "VDSR-results": "authors",
+    "RCAN": "authors",
+    "SAN": "authors",
+    "SRFBN": "authors",
+    "ESRGAN": "authors",
 }
 """What stands in brackets for images of a registered source."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Images of a registered source that are a row of Table 2."""
+    """Images of a registered source that are a row of a table.
+
+    Attributes:
+        source: its name.
+        method: by which they are.
+        datasets: of which they are.
+        folder: below the source's folder, where they are not in that itself.
+        pattern: their file names' stem, where it is none of :data:`NAMINGS`.
+        images: those that there are, where not all of the data set are.
+    """
 
     source: str
     method: str
     datasets: tuple[str, ...]
+    folder: str = ""
+    pattern: str | None = None
+    images: tuple[str, ...] = ()
 
 
 REFERENCES = (
@@ -55,7 +71,15 @@ REFERENCES = (
     Reference("Huang-results", "SelfExSR", ("Set5",)),
     Reference("DRCN-results", "DRCN", ("Set5",)),
 )
-"""What `import --all` looks for; the other images there (VDSR, ScSR, ...) are no rows of the paper's."""
+"""Rows of Table 2; the other images there (VDSR, ScSR, ...) are no rows of the paper's."""
+
+SUCCESSORS = (
+    Reference("ESRGAN", "ESRGAN", ("Set14",), "results", images=("img_001",)),
+    Reference("SRFBN", "SRFBN", ("Set5",), "SR/BI/SRFBN/Set5/x4", "{name}_{method}_x4"),
+    Reference("RCAN", "RCAN", ("Set5",), "SR/BI/RCAN/Set5/x4", "{name}_{method}_x4"),
+    Reference("SAN", "SAN", ("Set5",), "model/BIX4_G20R10P48/results", "{name}_x4_SR"),
+)
+"""Results of the systems after SRGAN by their own authors, for Table S; `import --all` looks for both."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +135,7 @@ def origin_of(folder: Path, data_root: Path, label: str | None) -> Origin:
     resolved = folder.resolve()
     if resolved.is_relative_to(data_root.resolve()):
         place = resolved.relative_to(data_root.resolve()).as_posix()
-        source = next((each for each in SOURCES if each.folder == place), None)
+        source = next((each for each in SOURCES if f"{place}/".startswith(f"{each.folder}/")), None)
     if label is None and source is not None:
         label = ORIGINS.get(source.name, source.name)
     if label is None:
@@ -210,6 +234,7 @@ def import_images(
     origin: str | None = None,
     pattern: str | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    only: Sequence[str] = (),
 ) -> tuple[str, bool]:
     """Brings a data set's images by one method, and the originals, into the store.
 
@@ -224,6 +249,7 @@ def import_images(
         origin: whose images they are; by default told from the folder.
         pattern: see :func:`matched_images`.
         progress: called with the number of images just done.
+        only: the images that there are; by default all of the data set, and none may be missing.
 
     Returns:
         The name in the store, e.g. ``SRGAN-VGG54 (authors)``, and whether anything was written.
@@ -235,6 +261,8 @@ def import_images(
     canonical = canonical_method(method)
     where = origin_of(folder, data_root, origin)
     images = load_dataset(dataset, data_root)
+    if only:
+        images = tuple(image for image in images if image.image in only)
     short = [name for name, full in ALIASES.items() if full == canonical]
     files = matched_images(folder, images, list(dict.fromkeys([method, canonical, *short])), pattern)
     hashes = {path.name: sha256_file(path) for path in files.values()}
@@ -286,12 +314,14 @@ def _check_registered(source: Source, hashes: dict[str, str]) -> None:
             )
 
 
-def references_there(data_root: Path) -> list[tuple[Reference, Path]]:
+def references_there(
+    data_root: Path, references: Sequence[Reference] = (*REFERENCES, *SUCCESSORS)
+) -> list[tuple[Reference, Path]]:
     """The references whose files lie in the data root, with their folders."""
     by_name = {source.name: source for source in SOURCES}
     found = []
-    for reference in REFERENCES:
-        folder = data_root / by_name[reference.source].folder
+    for reference in references:
+        folder = data_root / by_name[reference.source].folder / reference.folder
         if folder.is_dir() and any(folder.iterdir()):
             found.append((reference, folder))
     return found

@@ -50,7 +50,8 @@ def chromium(
         ],
         no_viewport=True,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
     try:
         yield context
     finally:
@@ -82,7 +83,7 @@ def stage_info(page: Page) -> dict[str, Any]:
     )
 
 
-def wait_armed(page: Page, timeout: float = 10_000) -> dict[str, Any]:
+def wait_armed(page: Page, timeout: float = 30_000) -> dict[str, Any]:
     """Waits until an answer would count."""
     page.wait_for_function(
         """() => [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]

@@ -81,8 +81,8 @@ def test_publish_and_check(published: Results, tmp_path: Path, monkeypatch: pyte
 
 
 def test_nothing_to_publish(tmp_path: Path) -> None:
-    for options in ([], ["--scores-only"]):
-        outcome = invoke("publish", *options, "--data", tmp_path, "--results", tmp_path / "r")
+    for flags in ([], ["--scores-only"]):
+        outcome = invoke("publish", *flags, "--data", tmp_path, "--results", tmp_path / "r")
         assert isinstance(outcome.exception, UserError)
         assert not (tmp_path / "r").exists()
 

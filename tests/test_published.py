@@ -17,7 +17,7 @@ from repro.core.paths import Results
 from repro.data.benchmarks import available_datasets, load_dataset
 from repro.evaluation.compare import differences
 from repro.imaging.io import sha256_file, write_png
-from repro.inference.loading import trained_upscaler
+from repro.inference.loading import load_network, trained_upscaler
 from repro.inference.upscaler import Options
 from repro.metrics.score import score_pair
 from repro.papers.srgan import DATASETS
@@ -75,7 +75,7 @@ def test_every_weights_file_has_its_card() -> None:
     scored = rows()
     for path in files:
         assert path.stat().st_size <= LARGEST
-        _, metadata = load_generator(path)
+        metadata = load_network(path).metadata
         assert metadata["licence"]
         assert metadata["training data"]
         card = path.with_suffix(".md").read_text()

@@ -111,7 +111,7 @@ def init(
     try:
         codes = add_raters(workspace.database, workspace.study, checked.raters)
         print(
-            f"study {name}: {len(codes)} raters x {len(workspace.study.items)} ratings, "
+            f"study {name}: {len(codes)} raters x {workspace.study.per_rater} ratings, "
             f"in {study_folder(Results(results), name).path}"
         )
         print(f"next: python -m mos_app invite --study {name}")
@@ -127,6 +127,12 @@ def invite(
     add: Annotated[int, typer.Option(min=0, help="Add this many raters first.")] = 0,
     base_url: Annotated[str, typer.Option(help="Where raters reach the server.")] = "http://127.0.0.1:8501",
     revoke: Annotated[bool, typer.Option("--revoke", help="End the raters' links instead.")] = False,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="New links for all raters (or the named ones); older ones end.")
+    ] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Also write a page for printing: a QR code for each rater.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Write the links into this new file, readable by you alone.")
     ] = None,
@@ -140,10 +146,12 @@ def invite(
     """Print new invite links as CSV. A link is shown once: the database holds only its hash."""
     from mos_app.db.credentials import invite_link
     from mos_app.db.studies import add_raters
+    from mos_app.files.sheet import invite_sheet
 
-    target = output or _redirected()
-    if target is not None and not inside_repository:
-        _refuse_repository(target)
+    if not inside_repository:
+        for target in (output or _redirected(), sheet):
+            if target is not None:
+                _refuse_repository(target)
     workspace = _open(results, study, database)
     try:
         registry = _registry(workspace)
@@ -155,11 +163,20 @@ def invite(
             for code in rater or []:
                 print(f"{code}: {registry.revoke(code)} links ended")
             return
-        with _private_file(output) if output else nullcontext(sys.stdout) as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["rater", "link"])
-            for code in rater or registry.uninvited():
-                writer.writerow([code, invite_link(base_url, registry.invite(code))])
+        chosen = rater or (registry.codes() if renew else registry.uninvited())
+        with (
+            _private_file(output) if output else nullcontext(sys.stdout) as stream,
+            _private_file(sheet) if sheet else nullcontext() as page,
+        ):
+            links = {}
+            for code in chosen:
+                if renew:
+                    registry.revoke(code)
+                links[code] = invite_link(base_url, registry.invite(code))
+            csv.writer(stream).writerows([("rater", "link"), *links.items()])
+            if page is not None:
+                config = workspace.study.config
+                page.write(invite_sheet(config.title[config.languages[0]], links))
     finally:
         workspace.close()
 
@@ -301,9 +318,8 @@ def status(
     from rich.console import Console
     from rich.table import Table
 
-    from mos_app.db.tables import read_answers, read_progress, read_raters
+    from mos_app.db.tables import rating_votes, read_answers, read_progress, read_raters
     from mos_app.files.workspace import study_names
-    from mos_app.study.progress import Phase
     from mos_app.study.quality import rater_quality
 
     names = study_names(Results(results))
@@ -315,10 +331,10 @@ def status(
     try:
         opened = workspace.study
         answers = read_answers(workspace.database)
-        votes = answers[answers["phase"] == Phase.RATING.value]
-        quality = rater_quality(votes, len(opened.items), opened.config).set_index("rater")
+        votes, attention = rating_votes(answers, opened.config)
+        quality = rater_quality(votes, opened.per_rater, opened.config, attention).set_index("rater")
         marks = read_raters(workspace.database).set_index("code")
-        title = f"{opened.name}: {len(votes)} of {len(marks) * len(opened.items)} ratings"
+        title = f"{opened.name}: {len(votes)} of {len(marks) * opened.per_rater} ratings"
         table = Table(title=title + (" (synthetic)" if opened.synthetic else ""))
         for column in ("rater", "ratings", "last (UTC)", "median ms", "fast", "corr.", "marks"):
             table.add_column(column, justify="left" if column in {"rater", "marks"} else "right")
@@ -354,7 +370,9 @@ def order(
         raters = read_raters(workspace.database).set_index("code")
         if rater not in raters.index:
             raise UserError(f"no rater {rater!r}", "one of " + ", ".join(raters.index[:5]) + ", ...")
-        places = study_order(workspace.study.config, workspace.study.items, int(str(raters["number"][rater])))
+        number, form = (int(str(raters[name][rater])) for name in ("number", "form"))
+        items = workspace.study.items_of(number, form)
+        places = study_order(workspace.study.config, items, number)
         planned = read_presentations(workspace.database)
         planned = planned[(planned["rater"] == rater) & (planned["phase"] == Phase.RATING.value)]
     finally:
@@ -399,6 +417,56 @@ def exclude(
         else:
             registry.exclude(rater, reason, "command")
         print(f"{rater} is {'included' if undo else 'excluded'}")
+    finally:
+        workspace.close()
+
+
+@app.command()
+def close(
+    reopen: Annotated[bool, typer.Option("--reopen", help="Take ratings again.")] = False,
+    results: ResultsOption = Path("results"),
+    study: StudyOption = "",
+    database: DatabaseOption = "",
+) -> None:
+    """Close a study for its raters: their links say so, and no rating is taken any more."""
+    workspace = _open(results, study, database)
+    try:
+        _registry(workspace).close(not reopen, "command")
+        print(f"study {workspace.study.name} is {'open' if reopen else 'closed'}")
+    finally:
+        workspace.close()
+
+
+@app.command()
+def remove(
+    study: Annotated[str, typer.Option("--study", help="Name of the study.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Delete a study's folder with its SQLite database, stimuli and exports, for good."""
+    import shutil
+
+    from mos_app.files.workspace import study_folder, study_names
+
+    if study not in study_names(Results(results)):
+        raise UserError(f"no study {study!r}", "a study", "python -m mos_app status")
+    folder = study_folder(Results(results), study)
+    if not yes:
+        typer.confirm(f"delete {folder.path} with every rating in it?", abort=True)
+    sqlite = folder.database.is_file()
+    shutil.rmtree(folder.path)
+    print(f"{study} is removed" + ("" if sqlite else "; its database is another server's: drop it there"))
+
+
+@app.command()
+def panel(
+    results: ResultsOption = Path("results"), study: StudyOption = "", database: DatabaseOption = ""
+) -> None:
+    """Print who came by the open link, as CSV: panel id, pseudonym, state. Never part of an export."""
+    workspace = _open(results, study, database)
+    try:
+        rows = _registry(workspace).panel()
+        csv.writer(sys.stdout).writerows([("participant", "rater", "state"), *rows])
     finally:
         workspace.close()
 
@@ -518,7 +586,7 @@ def simulate(
     try:
         count = raters or checked.raters
         fill_study(workspace, count, parameters, seed)
-        print(f"study {name}: {count} synthetic raters x {len(workspace.study.items)} ratings")
+        print(f"study {name}: {count} synthetic raters x {workspace.study.per_rater} ratings")
         print(export_study(workspace))
     finally:
         workspace.close()

@@ -38,6 +38,8 @@ class Study(Base):
     servable: Mapped[bool]
     """Whether the study's folder has the stimuli (not so for simulated and imported studies)."""
     created_ms: Mapped[int] = mapped_column(BigInteger)
+    closed_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When `close` ended the study; empty while it runs."""
 
 
 class Image(Base):
@@ -97,6 +99,13 @@ class Rater(Base):
     """Failed the last attempt at the calibration check."""
     excluded: Mapped[bool] = mapped_column(default=False)
     """An admin's decision, reversible; the events say who, when and why."""
+    form: Mapped[int] = mapped_column(default=0)
+    """Which subset of the images the rater sees (mos_app.study.order); 0 where everybody sees all."""
+    comment: Mapped[str] = mapped_column(Text, default="")
+    """What the rater said at the end."""
+    completed_ms: Mapped[int | None] = mapped_column(BigInteger)
+    panel_id: Mapped[str | None] = mapped_column(String(100), unique=True, index=True)
+    """The participant's name at a recruiting panel; never exported."""
     erased_ms: Mapped[int | None] = mapped_column(BigInteger)
     """When the rater withdrew from the study: answers were deleted or made anonymous then."""
 

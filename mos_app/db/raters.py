@@ -21,14 +21,15 @@ from mos_app.db.models import (
     Presentation,
     Rater,
     Stimulus,
+    Study,
     ViewingSession,
     Vote,
     WithdrawnVote,
 )
-from mos_app.db.studies import OpenStudy, stimulus_ids, warmup_rows
+from mos_app.db.studies import OpenStudy, add_rater, stimulus_ids, warmup_rows
 from mos_app.study.definition import ViewingRule
 from mos_app.study.facts import consent_text
-from mos_app.study.progress import Phase
+from mos_app.study.progress import Phase, is_open
 from mos_app.study.viewing import problems, refused
 from repro.core.errors import UserError
 
@@ -123,7 +124,7 @@ class Registry:
     def consent(self, token: str, language: str) -> None:
         """Records that the rater agreed to the study's text, with its version and hash."""
         consent = self._study.config.consent
-        text = consent_text(self._study.config, len(self._study.items), language)
+        text = consent_text(self._study.config, self._study.per_rater, language)
         self._set(
             token,
             "consented",
@@ -248,6 +249,109 @@ class Registry:
             kind = "excluded" if excluded else "included"
             log(connection, self._clock(), actor, kind, rater.id, reason=reason.strip()[:500])
 
+    def join(self, panel_id: str) -> str | None:
+        """Lets a panel's participant in by the open link.
+
+        The same participant always gets the same rater. Places of raters who dropped out, were excluded or
+        withdrew are given out again, with their subset of the images.
+
+        Returns:
+            An invite's token; None where every place is taken or the study is closed.
+
+        Raises:
+            UserError: the study has no open link.
+        """
+        part = self._study.config.recruiting
+        if part is None:
+            raise UserError("this study has no open link", "a study with [recruiting]", "invite raters")
+        with self._database.write() as connection:
+            # PostgreSQL: one after the other, so that the quota holds (SQLite has one writer anyway)
+            closed = connection.execute(select(Study.closed_ms).with_for_update()).scalar_one()
+            now = self._clock()
+            known = connection.execute(
+                select(Rater.id, Rater.completed_ms).where(Rater.panel_id == panel_id)
+            ).one_or_none()
+            if known is None or known.completed_ms is None:
+                if not is_open(self._study.config, closed, now):
+                    return None
+                counted, dropped = self._places(connection, now, part.dropout_hours)
+                if (known is None or known.id in dropped) and counted >= part.quota:
+                    return None
+            if known is None:
+                code = add_rater(connection, self._study, at_ms=now, dropped=dropped, panel_id=panel_id)
+                rater = connection.execute(select(Rater.id).where(Rater.code == code)).scalar_one()
+            else:
+                rater = known.id
+            token = new_invite()
+            connection.execute(
+                insert(Invite).values(rater_id=rater, token_sha256=invite_hash(token), created_ms=now)
+            )
+            log(connection, now, "rater", "joined", rater)
+        return token
+
+    def _places(self, connection: Connection, now: int, dropout_hours: float) -> tuple[int, set[int]]:
+        """How many panel raters count (through, or at it), and the keys of those who dropped out."""
+        rows = connection.execute(
+            select(
+                Rater.id,
+                Rater.completed_ms,
+                Rater.excluded,
+                Rater.erased_ms,
+                select(func.max(Invite.created_ms)).where(Invite.rater_id == Rater.id).scalar_subquery(),
+                select(func.max(Vote.answered_ms))
+                .join(Presentation, Presentation.id == Vote.presentation_id)
+                .where(Presentation.rater_id == Rater.id)
+                .scalar_subquery(),
+            ).where(Rater.panel_id.is_not(None))
+        ).all()
+        counted, dropped = 0, set()
+        for key, completed, excluded, erased, invited, answered in rows:
+            if excluded or erased:
+                continue
+            late = now - max(invited or 0, answered or 0) > dropout_hours * 3_600_000
+            if completed is None and late:
+                dropped.add(key)
+            else:
+                counted += 1
+        return counted, dropped
+
+    def panel(self) -> list[tuple[str, str, str]]:
+        """(panel id, pseudonym, state) of everyone who came by the open link, for paying them."""
+        part = self._study.config.recruiting
+        with self._database.read() as connection:
+            hours = part.dropout_hours if part else 0.0
+            _, dropped = self._places(connection, self._clock(), hours)
+            rows = connection.execute(
+                select(Rater.id, Rater.panel_id, Rater.code, Rater.completed_ms, Rater.excluded)
+                .where(Rater.panel_id.is_not(None))
+                .order_by(Rater.number)
+            ).all()
+        return [
+            (
+                row.panel_id,
+                row.code,
+                "excluded"
+                if row.excluded
+                else "completed"
+                if row.completed_ms
+                else "dropped out"
+                if row.id in dropped
+                else "at it",
+            )
+            for row in rows
+        ]
+
+    def comment(self, token: str, text: str) -> None:
+        """Stores what a rater says at the end (at most 2000 characters)."""
+        self._set(token, "commented", {"comment": text.strip()[:2000]})
+
+    def close(self, closed: bool, actor: Actor) -> None:
+        """Ends the study for raters, or opens it again."""
+        with self._database.write() as connection:
+            now = self._clock()
+            connection.execute(update(Study).values(closed_ms=now if closed else None))
+            log(connection, now, actor, "closed" if closed else "reopened")
+
     def withdraw(self, token: str) -> None:
         """Takes a rater out of the study at the rater's own wish, as the study file says.
 
@@ -270,8 +374,10 @@ class Registry:
         votes = self._study.config.withdrawal.votes
         anonymise = votes == "anonymise"
         values: dict[str, Any] = {
-            **dict.fromkeys(("language", "age_band", "vision", "display", "viewing"), ""),
-            **dict.fromkeys(("consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms"), None),
+            **dict.fromkeys(("language", "age_band", "vision", "display", "viewing", "comment"), ""),
+            **dict.fromkeys(
+                ("consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms", "panel_id"), None
+            ),
             "erased_ms": now,
         }
         code = rater.code

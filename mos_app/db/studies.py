@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from mos_app.db.credentials import new_study_secret
 from mos_app.db.engine import Database
 from mos_app.db.journal import log, now_ms
 from mos_app.db.models import Image, Presentation, Rater, Stimulus, Study
 from mos_app.study.definition import StudyConfig, parse_study
-from mos_app.study.order import ORDER_ALGORITHM, Item, block_sizes, design_items, study_order
+from mos_app.study.order import ORDER_ALGORITHM, Item, block_sizes, design_items, rater_items, study_order
 from mos_app.study.progress import Phase
 from repro.core.errors import UserError
 from repro.core.streams import stream
@@ -42,11 +43,23 @@ class OpenStudy:
     synthetic: bool
     servable: bool
     items: list[Item]
+    """The whole design; one rater may see a part of it."""
+    calibration: list[str]
+    """Names of the calibration images."""
+
+    def items_of(self, rater: int, form: int) -> list[Item]:
+        """What the rater with this number and form rates."""
+        return rater_items(self.config, self.items, self.calibration, rater=rater, form=form)
+
+    @cached_property
+    def per_rater(self) -> int:
+        """How many ratings one rater gives."""
+        return len(self.items_of(1, 0))
 
     @property
     def blocks(self) -> tuple[int, ...]:
         """Length of each block."""
-        return block_sizes(len(self.items), self.config.order.blocks)
+        return block_sizes(self.per_rater, self.config.order.blocks)
 
 
 def create_study(
@@ -82,7 +95,9 @@ def create_study(
     rated = {
         part.name: [image.name for image in images if image.dataset == part.name] for part in config.datasets
     }
-    study_order(config, design_items(config, rated), rater=1)  # refuses distances that cannot be kept
+    calibration = [image.name for image in images if image.dataset == config.calibration.dataset]
+    items = rater_items(config, design_items(config, rated), calibration, rater=1, form=0)
+    study_order(config, items, rater=1)  # refuses distances that cannot be kept
     with database.write() as connection:
         if connection.execute(select(Study.name)).first() is not None:
             raise UserError("the database already holds a study", "an empty one", "use another database")
@@ -155,6 +170,7 @@ def open_study(database: Database) -> OpenStudy:
         synthetic=row.synthetic,
         servable=row.servable,
         items=design_items(config, names),
+        calibration=[image for dataset, image in images if dataset == config.calibration.dataset],
     )
 
 
@@ -173,38 +189,60 @@ def add_raters(
 ) -> list[str]:
     """Adds raters, each with the whole order, practice included; returns their pseudonyms."""
     with database.write() as connection:
-        keys = stimulus_ids(connection)
-        first = (connection.execute(select(func.max(Rater.number))).scalar() or 0) + 1
-        codes = []
-        for number in range(first, first + count):
-            code = f"r{number:02d}"
-            rater = connection.execute(
-                insert(Rater).values(number=number, code=code, synthetic=synthetic).returning(Rater.id)
-            ).scalar_one()
-            practice = _practice_rows(study, number, keys)
-            rating = [
-                {
-                    "stimulus_id": keys[place.item.dataset, place.item.image, place.item.method],
-                    "phase": Phase.RATING.value,
-                    "attempt": 1,
-                    "repeat": place.item.repeat,
-                    "block": place.block,
-                    "position": place.position,
-                }
-                for place in study_order(study.config, study.items, number)
-            ]
-            rows = [{"rater_id": rater, "showing": 1, **row} for row in practice + rating]
-            connection.execute(insert(Presentation), rows)
-            log(
-                connection,
-                now_ms() if at_ms is None else at_ms,
-                "command",
-                "rater_added",
-                rater,
-                order=ORDER_ALGORITHM,
-            )
-            codes.append(code)
-    return codes
+        return [add_rater(connection, study, synthetic=synthetic, at_ms=at_ms) for _ in range(count)]
+
+
+def add_rater(
+    connection: Connection,
+    study: OpenStudy,
+    *,
+    synthetic: bool = False,
+    at_ms: int | None = None,
+    dropped: Collection[int] = (),
+    panel_id: str | None = None,
+) -> str:
+    """Adds one rater in the transaction of the caller; returns the pseudonym.
+
+    Args:
+        connection: a writing transaction.
+        study: the study.
+        synthetic: whether the rater is a program.
+        at_ms: the time to record (now).
+        dropped: keys of raters who are not counted any more: their form is given out again.
+        panel_id: the participant's name at a panel.
+    """
+    keys = stimulus_ids(connection)
+    rows = connection.execute(
+        select(Rater.id, Rater.number, Rater.form, Rater.excluded, Rater.erased_ms)
+    ).all()
+    number = max((row.number for row in rows), default=0) + 1
+    # the smallest form that nobody who counts holds: completed raters cover the images evenly
+    held = {row.form for row in rows if not (row.excluded or row.erased_ms or row.id in dropped)}
+    form = next(k for k in range(len(rows) + 1) if k not in held) if study.config.subset else 0
+    code = f"r{number:02d}"
+    rater = connection.execute(
+        insert(Rater)
+        .values(number=number, code=code, synthetic=synthetic, form=form, panel_id=panel_id)
+        .returning(Rater.id)
+    ).scalar_one()
+    practice = _practice_rows(study, number, keys)
+    rating = [
+        {
+            "stimulus_id": keys[place.item.dataset, place.item.image, place.item.method],
+            "phase": Phase.RATING.value,
+            "attempt": 1,
+            "repeat": place.item.repeat,
+            "block": place.block,
+            "position": place.position,
+        }
+        for place in study_order(study.config, study.items_of(number, form), number)
+    ]
+    connection.execute(
+        insert(Presentation), [{"rater_id": rater, "showing": 1, **row} for row in practice + rating]
+    )
+    at = now_ms() if at_ms is None else at_ms
+    log(connection, at, "command", "rater_added", rater, order=ORDER_ALGORITHM, form=form)
+    return code
 
 
 def _calibration_images(study: OpenStudy, keys: dict[tuple[str, str, str], int]) -> list[str]:

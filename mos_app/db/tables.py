@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, select, update
 from mos_app.db.engine import Database
 from mos_app.db.models import Event, Image, Presentation, Rater, Stimulus, ViewingSession, Vote, WithdrawnVote
 from mos_app.db.studies import stimulus_ids
+from mos_app.study.definition import StudyConfig
 from mos_app.study.progress import Phase
 
 ANSWER_FIELDS = tuple(
@@ -22,7 +23,9 @@ ANSWER_FIELDS = tuple(
 PLACE_FIELDS = ("rater", "phase", "attempt", "position")
 """What names a presentation across databases."""
 
-RATER_FIELDS = tuple(column.name for column in Rater.__table__.columns if column.name != "id")
+RATER_FIELDS = tuple(
+    column.name for column in Rater.__table__.columns if column.name not in {"id", "panel_id"}
+)
 
 
 def read_presentations(database: Database) -> pd.DataFrame:
@@ -78,6 +81,13 @@ def read_answers(database: Database, *, withdrawn: bool = False) -> pd.DataFrame
         )
     )
     return _frame(database, query)
+
+
+def rating_votes(answers: pd.DataFrame, config: StudyConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The study's votes and, apart from them, the answers to attention items, of :func:`read_answers`."""
+    rating = answers["phase"] == Phase.RATING.value
+    attention = rating & (answers["dataset"] == config.calibration.dataset)
+    return answers[rating & ~attention], answers[attention]
 
 
 def read_raters(database: Database) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from mos_app.db.credentials import UnknownInviteError, invite_hash, opaque_name, same
 from mos_app.db.engine import Database
 from mos_app.db.journal import log, now_ms
-from mos_app.db.models import Image, Invite, Presentation, Rater, Stimulus, Vote, WithdrawnVote
+from mos_app.db.models import Image, Invite, Presentation, Rater, Stimulus, Study, Vote, WithdrawnVote
 from mos_app.db.studies import OpenStudy
 from mos_app.study.definition import StudyConfig
 from mos_app.study.display import Ballot, DisplayRecord, deviations
@@ -150,7 +150,9 @@ class _Situation:
 
 _RATER = (
     select(Rater)
-    .with_only_columns(*Rater.__table__.columns)
+    .with_only_columns(
+        *Rater.__table__.columns, select(Study.closed_ms).scalar_subquery().label("study_closed_ms")
+    )
     .join(Invite, Invite.rater_id == Rater.id)
     .where(Invite.token_sha256 == bindparam("token"), Invite.revoked_ms.is_(None))
 )
@@ -288,6 +290,11 @@ class VoteService:
             after = self._situation(connection, token)
             if current.phase == Phase.CHECK:
                 self._note_check(connection, situation.rater, after, now)
+            if after.facts.ratings_left == 0 and situation.facts.ratings_left:
+                connection.execute(
+                    update(Rater).where(Rater.id == situation.rater.id).values(completed_ms=now)
+                )
+                log(connection, now, "rater", "completed", situation.rater.id)
             state = self._state(after)
         return Outcome("saved", state)
 
@@ -351,7 +358,7 @@ class VoteService:
 
     def _situation(self, connection: Connection, token: str, lock: bool = False) -> _Situation:
         query = _RATER.with_for_update(of=Rater.__table__) if lock else _RATER
-        rater = connection.execute(query, {"token": invite_hash(token)}).one_or_none()
+        rater: Row[Any] | None = connection.execute(query, {"token": invite_hash(token)}).one_or_none()  # type: ignore[assignment]
         if rater is None:
             raise UnknownInviteError
         config = self._study.config
@@ -549,4 +556,5 @@ def _facts(
         checks=tuple(CheckResult(attempt, *counts) for attempt, counts in sorted(checks.items())),
         warmups_left=warmups_left,
         ratings_left=ratings_left,
+        closed_ms=rater.study_closed_ms,
     )

@@ -22,6 +22,7 @@ from mos_app.db.tables import (
     PLACE_FIELDS,
     RATER_FIELDS,
     insert_answers,
+    rating_votes,
     read_answers,
     read_events,
     read_presentations,
@@ -36,7 +37,6 @@ from mos_app.files.workspace import Workspace, make_study, open_workspace, studi
 from mos_app.study.definition import parse_study
 from mos_app.study.display import DEVIATIONS
 from mos_app.study.order import ORDER_ALGORITHM
-from mos_app.study.progress import Phase
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest
@@ -76,12 +76,13 @@ def export_files(database: Database, study: OpenStudy, simulation: bytes | None 
     """
     answers = read_answers(database)
     answers.insert(0, "study", study.name)
-    rating = answers["phase"] == Phase.RATING.value
-    ratings = answers[rating]
+    ratings, attention = rating_votes(answers, study.config)
+    practice = answers.assign(phase=answers["phase"].where(~answers.index.isin(attention.index), "attention"))
+    practice = practice[~practice.index.isin(ratings.index)]
     files: dict[str, bytes] = {
         "ratings.csv": _csv(ratings, RATINGS_COLUMNS),
         "ratings_wide.csv": _wide(ratings),
-        "calibration.csv": _csv(answers[~rating], _PRACTICE_COLUMNS),
+        "calibration.csv": _csv(practice, _PRACTICE_COLUMNS),
         "sureal.json": _sureal(ratings, study),
         "raters.csv": _csv(read_raters(database), RATER_FIELDS),
         "stimuli.csv": _csv(read_stimuli(database)),
@@ -149,7 +150,7 @@ def export_study(workspace: Workspace) -> Path:
 
 
 _INTEGERS = frozenset(
-    {"consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms", "erased_ms"}
+    {"consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms", "erased_ms", "completed_ms"}
     | {"window_width", "window_height", "screen_width", "screen_height"}
     | {"magnification", "exposures"}
 )
@@ -242,7 +243,7 @@ def _codebook(study: OpenStudy, votes: int) -> str:
 | ratings.csv | valid vote | what tables and tests read |
 | ratings_wide.csv | stimulus and showing | one column per rater |
 | sureal.json | stimulus | the same without excluded raters and repeats, in sureal's format |
-| calibration.csv | practice answer | labelled examples, scored checks, warm-ups; never analysed as votes |
+| calibration.csv | practice answer | examples, checks, warm-ups, attention items; never analysed as votes |
 | raters.csv | rater | pseudonym, answers to the questions, viewing check, marks |
 | stimuli.csv | stimulus | size, SHA-256 of the PNG that was shown and of the one it was made from |
 | presentations.csv | planned showing | every rater's order, answered or not |
@@ -277,6 +278,9 @@ def _codebook(study: OpenStudy, votes: int) -> str:
 | magnification | device pixels per picture pixel, in each direction (nearest neighbour) |
 | exposures | how often the picture was put on the screen until it was answered |
 | hidden | 1: the page was out of sight at some time while the picture was on it |
+| form | which subset of the images the rater saw (0 where everybody sees all) |
+| completed_ms | when the rater gave the last rating |
+| comment | what the rater said at the end |
 | erased_ms | when the rater withdrew; personal answers are gone, votes deleted or anonymous (events.csv) |
 | deviations | empty, or: {", ".join(DEVIATIONS)} |
 | sha256, source_sha256 | of the PNG shown, and of its source in the image store |
@@ -421,6 +425,8 @@ _RATER_TYPES: dict[str, Callable[[str], Any]] = {
     "instructed_ms": int,
     "sitting_started_ms": int,
     "erased_ms": int,
+    "completed_ms": int,
+    "form": int,
     "check_attempt": int,
     "flagged": _flag,
     "excluded": _flag,

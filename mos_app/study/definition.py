@@ -7,7 +7,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from analysis.stats.defaults import EQUIVALENCE_MARGIN, FAST_MS, WITHIN_ONE_AT_LEAST
 from repro.core.errors import UserError
@@ -104,6 +112,47 @@ class OrderPart(_Part):
 
     blocks: Annotated[int, Field(ge=1)] = 6
     minimum_distance: Annotated[int, Field(ge=1)] = 6
+
+
+class SubsetPart(_Part):
+    """Every rater sees some images of each data set, in all versions (balanced incomplete blocks)."""
+
+    images: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    """Data set -> how many of its images one rater sees; data sets that are not named are seen whole."""
+
+
+class RepeatsPart(_Part):
+    """Some of a rater's items come a second time, drawn for each rater, to measure consistency."""
+
+    count: Annotated[int, Field(ge=1)]
+    minimum_distance: Annotated[int, Field(ge=1)] = 20
+
+
+class AttentionPart(_Part):
+    """Calibration images among the rated ones, whose answers are known; never analysed as votes."""
+
+    count: Annotated[int, Field(ge=1)]
+
+
+class RecruitingPart(_Part):
+    """One open link for a panel: ``/mos/join?PROLIFIC_PID=...``."""
+
+    id_parameter: Annotated[str, Field(pattern=r"^[A-Za-z_]{1,40}$")] = "PROLIFIC_PID"
+    """Name of the address's parameter that holds the participant's id."""
+    quota: Annotated[int, Field(ge=1, le=5000)]
+    """Raters wanted; those who drop out or are excluded are replaced."""
+    dropout_hours: Annotated[float, Field(gt=0)] = 2
+    """Whoever has not answered for so long and is not through has dropped out."""
+    completion_code: Annotated[str, Field(max_length=80)] = ""
+    completion_url: Annotated[str, Field(pattern=r"^(https://[^\s\"'<>]+)?$")] = ""
+    """Where raters go at the end; ``{code}`` stands for the completion code."""
+
+
+class SchedulePart(_Part):
+    """When the study takes raters; times with their offset from UTC."""
+
+    opens: AwareDatetime | None = None
+    closes: AwareDatetime | None = None
 
 
 class BreakPart(_Part):
@@ -229,6 +278,13 @@ class StudyConfig(_Part):
     quality: QualityPart = QualityPart()
     consent: ConsentPart
     withdrawal: WithdrawalPart = WithdrawalPart()
+    subset: SubsetPart | None = None
+    repeats: RepeatsPart | None = None
+    attention: AttentionPart | None = None
+    recruiting: RecruitingPart | None = None
+    schedule: SchedulePart = SchedulePart()
+    closing_comment: bool = False
+    """Whether raters are asked for a comment at the end."""
 
     @field_validator("name")
     @classmethod
@@ -246,6 +302,12 @@ class StudyConfig(_Part):
             methods = {dataset.name: dataset.methods for dataset in self.datasets}
             if self.pilot.method not in methods.get(self.pilot.dataset, []):
                 raise ValueError(f"pilot: {self.pilot.dataset}/{self.pilot.method} is not rated")
+        counts = {dataset.name: dataset.count for dataset in self.datasets}
+        for name, count in (self.subset.images if self.subset else {}).items():
+            if count > counts.get(name, 0):
+                raise ValueError(f"subset: {name} has {counts.get(name, 0)} images, {count} are wanted")
+        if self.attention is not None and self.attention.count > self.calibration.images:
+            raise ValueError(f"attention: {self.attention.count} items, {self.calibration.images} images")
         for language in self.languages:
             if language not in self.title or language not in self.consent.text:
                 raise ValueError(f"title or consent text is missing in {language!r}")

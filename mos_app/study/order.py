@@ -106,15 +106,83 @@ def make_order(
     )
 
 
+def subset_images(config: StudyConfig, dataset: str, images: Sequence[str], form: int) -> list[str]:
+    """The images of a data set that raters of a form see.
+
+    Like dealing cards: each form takes the next ones of a shuffle, and a new shuffle follows when it is used
+    up. Over forms 0..n every image is dealt equally often within one.
+
+    Args:
+        config: the study.
+        dataset: a data set's name.
+        images: all its images.
+        form: from 0.
+    """
+    wanted = config.subset.images.get(dataset) if config.subset else None
+    if wanted is None:
+        return sorted(images)
+    hand: list[str] = []
+    left: list[str] = []
+    shuffle = 0
+    for _ in range(form + 1):
+        hand = []
+        if len(left) < wanted:
+            hand, left = left, []
+            rng = stream(config.seed, "subset", dataset, shuffle)
+            deck = [sorted(images)[k] for k in rng.permutation(len(images))]
+            shuffle += 1
+            # what is in this hand already comes last in the new shuffle: no image twice in one hand
+            left = [name for name in deck if name not in hand] + [name for name in deck if name in hand]
+        need = wanted - len(hand)
+        hand, left = hand + left[:need], left[need:]
+    return sorted(hand)
+
+
+def rater_items(
+    config: StudyConfig, items: Sequence[Item], calibration: Sequence[str], *, rater: int, form: int
+) -> list[Item]:
+    """What one rater rates: the form's subset of the design, repeats and attention items.
+
+    Args:
+        config: the study.
+        items: the whole design (:func:`design_items`).
+        calibration: names of the calibration images.
+        rater: the rater's number, from 1.
+        form: the rater's form, from 0.
+    """
+    chosen = set()
+    for part in config.datasets:
+        names = sorted({item.image for item in items if item.dataset == part.name})
+        chosen |= {(part.name, name) for name in subset_images(config, part.name, names, form)}
+    mine = [item for item in items if (item.dataset, item.image) in chosen]
+    if config.repeats is not None:
+        twice = {(item.dataset, item.image, item.method) for item in mine if item.repeat}
+        once = [item for item in mine if (item.dataset, item.image, item.method) not in twice]
+        rng = stream(config.seed, "repeats", rater)
+        drawn = sorted(int(k) for k in rng.permutation(len(once))[: config.repeats.count])
+        mine += [Item(once[k].dataset, once[k].image, once[k].method, 1) for k in drawn]
+    if config.attention is not None:
+        part_c = config.calibration
+        rng = stream(config.seed, "attention", rater)
+        names = sorted(calibration)
+        drawn_names = [names[k] for k in rng.permutation(len(names))[: config.attention.count]]
+        mine += [
+            Item(part_c.dataset, name, (part_c.high, part_c.low)[number % 2])
+            for number, name in enumerate(drawn_names)
+        ]
+    return mine
+
+
 def study_order(config: StudyConfig, items: Sequence[Item], rater: int) -> list[Placed]:
     """:func:`make_order` with the distances, blocks and seed of a study."""
+    distances = [part.minimum_distance for part in (config.pilot, config.repeats) if part is not None]
     return make_order(
         items,
         seed=config.seed,
         rater=rater,
         blocks=config.order.blocks,
         minimum_distance=config.order.minimum_distance,
-        repeat_distance=config.pilot.minimum_distance if config.pilot else 0,
+        repeat_distance=max(distances, default=0),
     )
 
 

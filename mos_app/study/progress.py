@@ -32,6 +32,7 @@ class Kind(StrEnum):
     BREAK = "break"
     STAGE = "stage"
     THANKS = "thanks"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Facts:
     checks: tuple[CheckResult, ...]
     warmups_left: int
     ratings_left: int
+    closed_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,26 @@ def sitting_start(facts: Facts, config: StudyConfig, now_ms: int) -> int:
     return facts.sitting_started_ms
 
 
+def is_open(config: StudyConfig, closed_ms: int | None, now_ms: int) -> bool:
+    """Whether the study takes raters: between its dates, and not closed by its leader."""
+    opens, closes = config.schedule.opens, config.schedule.closes
+    return (
+        closed_ms is None
+        and (opens is None or now_ms >= opens.timestamp() * 1000)
+        and (closes is None or now_ms < closes.timestamp() * 1000)
+    )
+
+
 def decide(facts: Facts, config: StudyConfig, now_ms: int) -> Screen:
     """The screen that this rater is on."""
+    through = facts.viewing_ms is not None and facts.ratings_left == 0
+    if not through and not is_open(config, facts.closed_ms, now_ms):
+        return Screen(Kind.CLOSED)
     if not facts.consented:
         return Screen(Kind.CONSENT)
     if not facts.answered_questions:
         return Screen(Kind.QUESTIONS)
-    if facts.viewing_ms is not None and facts.ratings_left == 0:
+    if through:
         return Screen(Kind.THANKS)
     if needs_viewing(facts, config, now_ms):
         return Screen(Kind.VIEWING)

@@ -13,18 +13,22 @@ from analysis.stats.intervals import interval, two_way_draws
 from analysis.stats.rater_models import ROUNDING, p910
 from analysis.stats.rater_quality import rater_rows
 from mos_app.study.definition import StudyConfig
+from mos_app.study.progress import is_right
 from repro.core.streams import stream
 
 _BOOTSTRAP = 1000
 
 
-def rater_quality(answers: pd.DataFrame, total: int, config: StudyConfig) -> pd.DataFrame:
+def rater_quality(
+    answers: pd.DataFrame, total: int, config: StudyConfig, attention: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """One row per rater who has voted: how far, how fast, how consistent, and what is out of bounds.
 
     Args:
         answers: rating votes (phase ``rating``) as :func:`mos_app.db.tables.read_answers` gives them.
         total: ratings that one rater gives in all.
         config: the study, for the thresholds and the calibration's low and high methods.
+        attention: answers to attention items, in the same columns.
 
     Returns:
         rater, done (share), median_ms, fast (share under ``quality.fast_ms``), run, low_mean, high_mean,
@@ -42,6 +46,13 @@ def rater_quality(answers: pd.DataFrame, total: int, config: StudyConfig) -> pd.
         index=["dataset", "image", "method", "repeat"], columns="rater", values="score", aggfunc="first"
     ).astype(float)
     raters = tuple(str(rater) for rater in table.columns)
+    checked = pd.DataFrame(columns=["rater", "right"])
+    if attention is not None and len(attention):
+        right = [
+            is_right(method == calibration.high, int(score), config)
+            for method, score in zip(attention["method"], attention["score"], strict=True)
+        ]
+        checked = attention[["rater"]].assign(right=right)
     models = {"P.910": p910(table.to_numpy(), floor=ROUNDING)}
     rows = []
     for row in rater_rows(
@@ -56,12 +67,13 @@ def rater_quality(answers: pd.DataFrame, total: int, config: StudyConfig) -> pd.
             f"{calibration.high} rated low": row.high_mean < limits.high_mean_at_least,
             "unlike the others": row.correlation < limits.correlation_at_least,
             "display": deviations > limits.deviation_share,
+            "attention": not checked.loc[checked["rater"] == row.rater, "right"].all(),
             "calibration failed": bool(votes["flagged"].iloc[0]),
         }
         rows.append(
             {
                 "rater": row.rater,
-                "done": row.votes / total,
+                "done": (row.votes + int((checked["rater"] == row.rater).sum())) / total,
                 "median_ms": row.median_ms,
                 "fast": row.fast_share,
                 "run": row.longest_run,

@@ -8,10 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from mos_app.db.credentials import invite_link
-from mos_app.db.tables import read_answers, read_events, read_progress, read_raters
+from mos_app.db.tables import rating_votes, read_answers, read_events, read_progress, read_raters
 from mos_app.files.archive import export_files, zip_bytes
 from mos_app.study.pilot import pilot_report
-from mos_app.study.progress import Phase
 from mos_app.study.quality import live_mos, rater_quality
 from mos_app.web.routes import ADMIN_COOKIE, PREFIX
 from mos_app.web.service import Service, current_service
@@ -39,14 +38,14 @@ def show_admin() -> None:
     if study.left_out:
         st.info("Without: " + ", ".join(f"{dataset}/{method}" for dataset, method in study.left_out))
     answers = read_answers(service.workspace.database)
-    votes = answers[answers["phase"] == Phase.RATING.value]
+    votes, attention = rating_votes(answers, study.config)
     raters = read_raters(service.workspace.database)
-    _show_progress(service, votes, raters)
+    _show_progress(service, pd.concat([votes, attention]), raters)
     quality, mos, people, data, events = st.tabs(
         ["Raters", "MOS so far", "Exclude and invite", "Export", "Log"]
     )
     with quality:
-        _show_quality(service, votes, raters)
+        _show_quality(service, votes, attention, raters)
     with mos:
         _show_mos(service, votes)
     with people:
@@ -63,8 +62,8 @@ def admin_session() -> str:
 
 
 def _show_progress(service: Service, votes: pd.DataFrame, raters: pd.DataFrame) -> None:
-    total = len(service.study.items) * len(raters)
-    finished = int((votes.groupby("rater").size() == len(service.study.items)).sum()) if len(votes) else 0
+    total = service.study.per_rater * len(raters)
+    finished = int((votes.groupby("rater").size() >= service.study.per_rater).sum()) if len(votes) else 0
     begun = int(raters["consent_ms"].notna().sum())
     cells = st.columns(4)
     cells[0].metric("Ratings", f"{len(votes):,} of {total:,}")
@@ -74,8 +73,10 @@ def _show_progress(service: Service, votes: pd.DataFrame, raters: pd.DataFrame) 
     st.progress(len(votes) / max(1, total))
 
 
-def _show_quality(service: Service, votes: pd.DataFrame, raters: pd.DataFrame) -> None:
-    table = rater_quality(votes, len(service.study.items), service.study.config)
+def _show_quality(
+    service: Service, votes: pd.DataFrame, attention: pd.DataFrame, raters: pd.DataFrame
+) -> None:
+    table = rater_quality(votes, service.study.per_rater, service.study.config, attention)
     progress = read_progress(service.workspace.database)
     last = pd.to_datetime(progress.set_index("rater")["last_ms"], unit="ms", utc=True)
     excluded = raters.set_index("code")["excluded"]

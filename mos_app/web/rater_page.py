@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -101,7 +102,7 @@ def _show_consent(visit: _Visit) -> None:
             label_visibility="collapsed",
         )
     st.header(config.title[visit.language])
-    st.markdown(consent_text(config, len(visit.service.study.items), visit.language))
+    st.markdown(consent_text(config, visit.service.study.per_rater, visit.language))
     agreed = st.checkbox(visit.say("consent_agree"), key="agreed")
     if st.button(visit.say("continue"), type="primary", disabled=not agreed, key="consent"):
         visit.service.registry.consent(visit.invite, visit.language)
@@ -378,7 +379,29 @@ def _plain_undo(visit: _Visit, item: str) -> None:
 
 def _show_thanks(visit: _Visit) -> None:
     st.header(visit.say("thanks_title"))
+    config = visit.service.study.config
     st.write(visit.say("thanks", total=visit.state.total))
+    if config.closing_comment:
+        with st.form("comment"):
+            said = st.text_area(visit.say("comment"), max_chars=2000)
+            if st.form_submit_button(visit.say("comment_send")) and said.strip():
+                visit.service.registry.comment(visit.invite, said)
+                st.write(visit.say("comment_saved"))
+    part = config.recruiting
+    if part is not None and part.completion_code:
+        st.write(visit.say("completion_code"))
+        st.code(part.completion_code, language=None)
+    if part is not None and part.completion_url:
+        address = part.completion_url.replace("{code}", quote(part.completion_code))
+        st.link_button(visit.say("completion_link"), address, type="primary")
+    _offer_withdrawal(visit)
+
+
+def _show_closed(visit: _Visit) -> None:
+    opens = visit.service.study.config.schedule.opens
+    early = opens is not None and now_ms() < opens.timestamp() * 1000
+    st.header(visit.say("closed_title"))
+    st.write(visit.say("not_yet", at=f"{opens:%Y-%m-%d %H:%M %Z}") if early else visit.say("closed"))
     _offer_withdrawal(visit)
 
 
@@ -391,4 +414,5 @@ _SCREENS: dict[Kind, Callable[[_Visit], None]] = {
     Kind.BREAK: _show_break,
     Kind.STAGE: _show_stage,
     Kind.THANKS: _show_thanks,
+    Kind.CLOSED: _show_closed,
 }

@@ -22,7 +22,9 @@ from starlette.routing import BaseRoute, Route
 from mos_app.db.credentials import UnknownInviteError
 from mos_app.db.votes import Outcome
 from mos_app.files.stimuli import stimulus_path
+from mos_app.study.definition import LANGUAGES
 from mos_app.study.display import Ballot
+from mos_app.study.texts import load_texts
 from mos_app.web.limits import client_key
 from mos_app.web.service import Service
 
@@ -33,6 +35,7 @@ BODY_SECONDS = 10.0
 """A request's body has to be here by then."""
 
 _MAX_BODY = 4096
+_PARTICIPANT = re.compile(r"[A-Za-z0-9_.@-]{1,100}")
 _INVITE = re.compile(r"[A-Za-z0-9_-]{32}")
 _NOT_STORED = {"Cache-Control": "no-store"}
 
@@ -59,6 +62,13 @@ class _RefusedError(Exception):
 @lru_cache(maxsize=8)
 def _html(name: str) -> str:
     return resources.files("mos_app.web").joinpath("html", name).read_text(encoding="utf-8")
+
+
+def _notice(status: int, name: str) -> Response:
+    """A page with one message, in every language that ships."""
+    told = [load_texts(language)["pages"][name] for language in LANGUAGES]
+    page = Template(_html("notice.html"), autoescape=True).render(told=told)
+    return HTMLResponse(page, status_code=status, headers=_NOT_STORED)
 
 
 def _login_page(status: int, told: str) -> Response:
@@ -217,6 +227,26 @@ def create_routes(service: Service) -> list[BaseRoute]:
     async def enter_script(_request: Request) -> Response:
         return Response(_html("enter.js"), media_type="text/javascript")
 
+    async def join(request: Request) -> Response:
+        """The open link of a panel: one rater for each participant, as long as there are places."""
+        part = service.study.config.recruiting
+        if part is None:
+            return _notice(404, "no_invite")
+        if not service.by_client.allows(_client(request)):
+            return _notice(429, "join_later")
+        participant = request.query_params.get(part.id_parameter, "")
+        if not _PARTICIPANT.fullmatch(participant):
+            return _notice(400, "join_incomplete")
+        try:
+            token = await run_in_threadpool(service.registry.join, participant)
+        except SQLAlchemyError:
+            return _notice(503, "join_later")
+        if token is None:
+            return _notice(200, "join_full")
+        response = RedirectResponse("/", status_code=303, headers=_NOT_STORED)
+        set_cookie(response, request, INVITE_COOKIE, token)
+        return response
+
     async def login(request: Request) -> Response:
         """The admin's log-in: a form without scripts."""
         if not service.admin.configured:
@@ -258,6 +288,7 @@ def create_routes(service: Service) -> list[BaseRoute]:
         Route(f"{PREFIX}/undo", guarded(undo), methods=["POST"]),
         Route(f"{PREFIX}/s/{{name}}.png", guarded(stimulus), methods=["GET"]),
         Route(f"{PREFIX}/enter", enter, methods=["GET", "POST"]),
+        Route(f"{PREFIX}/join", join, methods=["GET"]),
         Route(f"{PREFIX}/enter.js", enter_script, methods=["GET"]),
         Route(f"{PREFIX}/admin/login", login, methods=["GET", "POST"]),
         Route(f"{PREFIX}/admin/logout", logout, methods=["GET"]),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from repro.inference.methods import bicubic
+from repro.inference.upscaler import direct_upscaler
 
 from repro.core.errors import UserError
 from repro.core.parallel import over_images
@@ -84,7 +84,7 @@ def test_evaluation_over_a_cluster_gives_the_same_bytes(
     cluster: distributed.LocalCluster, tmp_path: Path
 ) -> None:
     results = Results(tmp_path)
-    upscale_dataset(results, "sample", bicubic(), None)
+    upscale_dataset(results, "sample", direct_upscaler("bicubic"), None)
     store_originals(results, "sample", None)
     evaluate(results)
     here = results.metrics_csv.read_bytes()

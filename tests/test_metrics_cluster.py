@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from repro.inference.upscaler import direct_upscaler
 
 from repro.core.errors import UserError
 from repro.core.parallel import over_images
@@ -18,6 +17,7 @@ from repro.core.paths import Results
 from repro.evaluation.evaluate import evaluate
 from repro.imaging.io import write_png
 from repro.inference.store import store_originals, upscale_dataset
+from repro.inference.upscaler import direct_upscaler
 from repro.metrics.score import score_many
 
 distributed = pytest.importorskip("distributed", reason="the extra `cluster` is missing")

@@ -136,8 +136,9 @@ class Step:
             self.modules[name].requires_grad_(False)
         terms = {term.name: (term, term.of(context)) for term in update.terms}
         share = k / self.config.schedule.updates
-        parts = [(_weight(term, share), value) for term, value in terms.values()]
-        loss = functools.reduce(operator.add, (v if w == 1 else w * v for w, v in parts if w))
+        # a weight that is 0 just now stays in: every parameter has a gradient from the first update on
+        parts = [(_weight(term, share), value) for term, value in terms.values() if term.weight != 0]
+        loss = functools.reduce(operator.add, (v if w == 1 else w * v for w, v in parts))
         self._check({name: value for name, (term, value) in terms.items() if term.weight != 0}, loss, update)
         optimiser = self.optimisers[update.module]
         optimiser.zero_grad()

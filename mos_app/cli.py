@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -163,6 +164,8 @@ def invite(
             for code in rater or []:
                 print(f"{code}: {registry.revoke(code)} links ended")
             return
+        if re.search(r"//(127\.|localhost|\[::1\])", base_url):
+            print(f"links to {base_url} open on this computer only: pass --base-url", file=sys.stderr)
         chosen = rater or (registry.codes() if renew else registry.uninvited())
         with (
             _private_file(output) if output else nullcontext(sys.stdout) as stream,

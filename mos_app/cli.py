@@ -121,6 +121,14 @@ def init(
 
 
 @app.command()
+def texts(language: Annotated[str, typer.Option(help="en or de.")] = "en") -> None:
+    """Print everything raters read, as a part of a study file to reword or to translate."""
+    from mos_app.study.texts import study_file_part
+
+    print(study_file_part(language), end="")
+
+
+@app.command()
 def invite(
     rater: Annotated[
         list[str] | None, typer.Option(help="Pseudonym, such as r01; all without a link if left out.")

@@ -38,6 +38,7 @@ from mos_app.study.definition import parse_study
 from mos_app.study.display import DEVIATIONS
 from mos_app.study.order import ORDER_ALGORITHM
 from mos_app.study.results import PARTICIPANTS_SIDECAR, RATINGS_SIDECAR, opinion_scores, participants
+from mos_app.study.texts import study_texts
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest
@@ -260,7 +261,9 @@ def _json(value: Any) -> bytes:
 
 def _codebook(study: OpenStudy, votes: int) -> str:
     told = "**Synthetic: these ratings were drawn by a program.**\n\n" if study.synthetic else ""
-    words = "1 bad, 2 poor, 3 fair, 4 good, 5 excellent"
+    scale = study_texts(study.config, study.config.languages[0])["scale"]
+    words = ", ".join(f"{score} {word}" for score, word in enumerate(scale["words"], start=1))
+    words = f"{words} ({scale['question']})"
     return f"""# Codebook of the study {study.name}
 
 {told}{votes} ratings. Times are milliseconds since 1970-01-01 UTC; lengths of time are milliseconds.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -120,6 +121,14 @@ def init(
 
 
 @app.command()
+def texts(language: Annotated[str, typer.Option(help="en or de.")] = "en") -> None:
+    """Print everything raters read, as a part of a study file to reword or to translate."""
+    from mos_app.study.texts import study_file_part
+
+    print(study_file_part(language), end="")
+
+
+@app.command()
 def invite(
     rater: Annotated[
         list[str] | None, typer.Option(help="Pseudonym, such as r01; all without a link if left out.")
@@ -163,6 +172,8 @@ def invite(
             for code in rater or []:
                 print(f"{code}: {registry.revoke(code)} links ended")
             return
+        if re.search(r"//(127\.|localhost|\[::1\])", base_url):
+            print(f"links to {base_url} open on this computer only: pass --base-url", file=sys.stderr)
         chosen = rater or (registry.codes() if renew else registry.uninvited())
         with (
             _private_file(output) if output else nullcontext(sys.stdout) as stream,

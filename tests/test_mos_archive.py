@@ -40,6 +40,8 @@ from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.pilot import pilot_report
 from mos_app.study.plan import resolutions
 from mos_app.study.quality import live_mos, rater_quality
+from mos_app.study.results import MOS_COLUMNS, opinion_scores
+from mos_app.web.overview import Overviews
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.imaging.io import write_png
@@ -211,6 +213,110 @@ def test_sureals_reader_takes_the_export(paper: tuple[Workspace, Path]) -> None:
     assert model.inconsistency_r == pytest.approx(np.asarray(theirs["observer_inconsistency"]), abs=1e-4)
 
 
+def test_an_export_of_the_first_format_is_imported(tmp_path: Path) -> None:
+    """Made by the program as of commit 0148216, with a client's address in its log."""
+    path = Path(__file__).parent / "golden" / "mos_export_format1.zip"
+    old = read_export(path)
+    assert b"192.0.2.1" in old["events.csv"]
+    name = import_study(Results(tmp_path), path)
+    workspace = open_workspace(Results(tmp_path), name)
+    again = read_export(export_study(workspace))
+    assert b"192.0.2.1" not in b"".join(again.values())
+    for table in ("ratings.csv", "answers.csv", "withdrawn.csv", "raters.csv"):
+        before, now = (pd.read_csv(io.BytesIO(files[table])) for files in (old, again))
+        pd.testing.assert_frame_equal(before, now[list(before.columns)])
+    assert json.loads(again["study.json"])["format"] == 2
+    workspace.close()
+
+
+def test_the_export_serves_readers_as_it_is(tmp_path: Path) -> None:
+    from analysis.io.ratings import read_ratings
+
+    _, workspace, _ = real_study(tmp_path)
+    Registry(workspace.database, workspace.study).include("r02", "was awake", "admin")
+    folder = export_study(workspace).parent / "export"
+    ratings = pd.read_csv(folder / "ratings.csv")
+    assert {"deviations", "exposures", "pixel_ratio", "surface", "answered_ms", "answered_at"} <= set(ratings)
+    at = pd.to_datetime(ratings["answered_at"])
+    assert ((at - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(milliseconds=1) == ratings["answered_ms"]).all()
+    assert "consent_at" in pd.read_csv(folder / "raters.csv")
+    people = pd.read_csv(folder / "participants.tsv", sep="\t", keep_default_na=False)
+    assert list(people["participant_id"]) == ["sub-r01", "sub-r02", "sub-r03"]
+    assert list(people["age_band"]) == ["n/a", "25-34", "n/a"]
+    sidecar = json.loads((folder / "participants.json").read_text(encoding="utf-8"))
+    assert set(people.columns) == set(sidecar)
+    explained = json.loads((folder / "ratings.json").read_text(encoding="utf-8"))
+    assert set(explained) <= set(ratings)
+    mos = pd.read_csv(folder / "mos.csv", keep_default_na=False)
+    assert tuple(mos.columns) == MOS_COLUMNS
+    whole = mos[mos["image"] == ""].set_index("method")["mos"].astype(float)
+    for method, votes in ratings.groupby("method"):
+        assert whole[method] == pytest.approx(votes["score"].mean())
+    assert len(read_ratings(folder / "ratings.csv").frame) == 5
+    workspace.close()
+
+
+def test_mos_and_dmos_by_hand() -> None:
+    config = parse_study(small_toml(), "x")
+    scores = {"HR": [[5, 4], [4, 4], [5, 3]], "nearest": [[1, 2], [2, 2], [1, 1]]}  # image by rater
+    rows = [
+        ("Set5", f"i{image}", method, f"r{rater}", 0, score, False)
+        for method, table in scores.items()
+        for image, row in enumerate(table)
+        for rater, score in enumerate(row)
+    ]
+    columns = ["dataset", "image", "method", "rater", "repeat", "score", "excluded"]
+    votes = pd.DataFrame([*rows, ("Set5", "i0", "nearest", "r9", 0, 5, True)], columns=columns)
+    table = opinion_scores(votes, config).set_index(["method", "image"])
+    assert table.loc[("nearest", ""), "mos"] == pytest.approx(1.5)
+    assert table.loc[("nearest", ""), "dmos"] == pytest.approx(1.5 - 25 / 6 + 5, abs=1e-6)
+    assert table.loc[("HR", ""), ["dmos", "dmos_low", "dmos_high"]].tolist() == [5, 5, 5]
+    low, high = table.loc[("nearest", "i0"), ["mos_low", "mos_high"]]
+    # two scores, 1 and 2: Student's t with one degree of freedom
+    assert (low, high) == pytest.approx((1.5 - 12.7062 * 0.5, 1.5 + 12.7062 * 0.5), abs=1e-3)
+    assert table.loc[("nearest", ""), "raters"] == 2
+
+
+def test_excluded_raters_do_not_shape_the_others_figures(tmp_path: Path) -> None:
+    workspace = synthetic(tmp_path, "pilot", careless=2)
+    answers = read_answers(workspace.database)
+    votes = answers[(answers["phase"] == "rating") & answers["rater"].isin(["r01", "r02", "r03", "r26"])]
+    marked = votes.assign(excluded=votes["rater"] == "r26")
+    config = workspace.study.config
+    judged = rater_quality(marked, 100, config).set_index("rater")
+    alone = rater_quality(votes[votes["rater"] != "r26"], 100, config).set_index("rater")
+    pd.testing.assert_frame_equal(judged.drop("r26"), alone)
+    assert "unlike the others" in judged.loc["r26", "warnings"]
+    assert list(judged.index) == ["r01", "r02", "r03", "r26"]
+    workspace.close()
+
+
+def test_the_admins_tables_are_computed_when_something_changed(tmp_path: Path) -> None:
+    _, workspace, invite = real_study(tmp_path)
+    now = [0.0]
+    overviews = Overviews(workspace.database, workspace.study, lambda: now[0])
+    first = overviews.get()
+    now[0] = 1000.0
+    assert overviews.get() is first
+    vote_service = VoteService(workspace.database, workspace.study)
+    item = vote_service.state(invite).current
+    assert item is not None
+    press = Ballot(
+        item=item.item, nonce="m" * 22, score=2, response_ms=600, display=DisplayRecord(surface="plain")
+    )
+    vote_service.vote(invite, press)
+    second = overviews.get()
+    assert len(second.votes) == len(first.votes) + 1
+    back = vote_service.undo(invite, vote_service.state(invite).current.item)  # type: ignore[union-attr]
+    assert back.verdict == "saved"
+    now[0] += 5
+    assert overviews.get() is second  # votes alone: at most twenty seconds old
+    assert len(overviews.get(fresh=True).votes) == len(first.votes)
+    Registry(workspace.database, workspace.study).include("r02", "was awake", "admin")
+    assert not overviews.get().raters["excluded"].any()  # decisions show at once
+    workspace.close()
+
+
 def test_hostile_zips_are_refused(paper: tuple[Workspace, Path], tmp_path: Path) -> None:
     files = read_export(paper[1])
     results = Results(tmp_path / "results")
@@ -377,11 +483,17 @@ def test_init_names_what_is_missing_and_leaves_nothing_behind(tmp_path: Path) ->
     results = Results(tmp_path)
     toml = small_toml()
     config = parse_study(toml, "x")
-    with pytest.raises(UserError, match="0 originals"):
+    with pytest.raises(UserError) as refused:
         init_study(results, config, toml, name="small")
+    assert "Set5 has 0 originals of 6; BSD300-calibration has 0 originals of 2" in refused.value.got
+    assert "upscale --dataset Set5 --dataset BSD300-calibration" in refused.value.next_step
     fill_store(results, config)
     results.image("Set5", "bicubic", "img_004").unlink()
-    with pytest.raises(UserError, match="Set5/bicubic: 1"):
+    other = results.image("Set5", "bicubic (authors)", "img_004")
+    write_png(other, np.zeros((20, 24, 3), dtype=np.uint8))
+    with pytest.raises(
+        UserError, match=r"Set5/bicubic: 1 \(the store has 'bicubic', 'bicubic \(authors\)'\)"
+    ):
         init_study(results, config, toml, name="small")
     assert not list(tmp_path.glob("studies/*"))
     assert not list(tmp_path.glob("studies/.*"))

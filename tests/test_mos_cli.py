@@ -146,6 +146,8 @@ def test_links_and_databases_are_private(tmp_path: Path) -> None:
     (tmp_path / "repository" / ".git").mkdir(parents=True)
     inside = tmp_path / "repository" / "links.csv"
     assert "git repository" in refused(tmp_path, "invite", "--rater", "r01", "--output", str(inside))
+    assert "this computer only" in run(tmp_path, "invite").stderr
+    assert run(tmp_path, "invite", "--base-url", "https://rate.example").stderr == ""
     with inside.open("wb") as stream:
         done = subprocess.run(
             [sys.executable, "-m", "mos_app", "invite", "--rater", "r01"],

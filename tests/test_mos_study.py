@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from mos_helpers.studies import small_toml
 
 from mos_app.study.definition import TEMPLATES, parse_study, read_template
 from mos_app.study.facts import check_consent, consent_text
-from mos_app.study.texts import load_texts
+from mos_app.study.texts import load_texts, study_file_part, study_texts
 from repro.core.errors import UserError
 
 
@@ -75,6 +77,72 @@ def test_leaving_out_methods() -> None:
     assert smaller.datasets[0].methods == ["nearest", "SRGAN-VGG54", "HR"]
     with pytest.raises(UserError, match="no method"):
         config.without_methods({("Set5", method) for method in config.datasets[0].methods})
+
+
+def arabic(text: str) -> str:
+    """A complete language that does not ship, made from the English one."""
+    own = study_file_part("en").replace("texts.en", "texts.ar")
+    own = own.replace('direction = "ltr"', 'direction = "rtl"').replace(
+        'name = "English"', 'name = "العربية"'
+    )
+    own = own.replace("How good does this picture look?", "ما مدى جودة هذه الصورة؟")
+    for word, other in (
+        ("bad", "سيئة"),
+        ("poor", "ضعيفة"),
+        ("fair", "مقبولة"),
+        ("good", "جيدة"),
+        ("excellent", "ممتازة"),
+    ):
+        own = own.replace(f'"{word}"', f'"{other}"')
+    text = text.replace('languages = ["en", "de"]', 'languages = ["ar", "en"]')
+    text = text.replace('en = "A small study"', 'en = "A small study"\nar = "دراسة صغيرة"')
+    text = text.replace('en = "one year"', 'en = "one year"\nar = "سنة"')
+    text = text.replace(
+        'en = "Please agree',
+        'ar = "{ratings} {minutes} {controller} {contact} {retention}"\nen = "Please agree',
+    )
+    return text + own
+
+
+def test_a_study_file_may_reword_and_bring_any_language() -> None:
+    reworded = parse_study(
+        small_toml(
+            more='\n[texts.en.scale]\nquestion = "How sharp is it?"\nwords = ["1", "2", "3", "4", "5"]\n'
+        ),
+        "x",
+    )
+    texts = study_texts(reworded, "en")
+    assert texts["scale"] == {"question": "How sharp is it?", "words": ["1", "2", "3", "4", "5"]}
+    assert texts["pages"] == load_texts("en")["pages"]
+    assert study_texts(reworded, "de") == load_texts("de")
+    config = parse_study(arabic(small_toml()), "x")
+    own = study_texts(config, "ar")
+    assert (own["direction"], own["scale"]["words"][4]) == ("rtl", "ممتازة")
+    check_consent(config)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            lambda text: text.replace('["en", "de"]', '["en", "fr"]').replace("\nde = ", "\nfr = "),
+            "texts.fr.name is missing",
+        ),
+        (lambda text: text + '\n[texts.en.scale]\nwords = ["a", "b"]\n', "texts.en.scale.words: 5 words"),
+        (
+            lambda text: text + '\n[texts.en.pages]\nbreak = "{weather}"\n',
+            "texts.en.pages.break: unknown {weather}",
+        ),
+        (lambda text: text + '\n[texts.en.pages]\nbrake = "x"\n', "texts.en.pages.brake is unknown"),
+        (lambda text: text + '\n[texts.fr]\nname = "x"\n', "texts.fr: the study has no such language"),
+        (lambda text: text + '\n[texts.en]\ndirection = "up"\n', "neither"),
+        (lambda text: text.replace('["en", "de"]', '["english"]'), "languages"),
+    ],
+)
+def test_incomplete_texts_are_refused_by_name(change: Callable[[str], str], told: str) -> None:
+    with pytest.raises(UserError) as refused:
+        parse_study(change(small_toml()), "x")
+    assert told in refused.value.got
 
 
 def test_every_language_says_the_same_things() -> None:

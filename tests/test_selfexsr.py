@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from repro.core.errors import UserError
+from repro.core.paths import Results
 from repro.core.streams import stream
 from repro.data.benchmarks import load_dataset
 from repro.imaging.resize import imresize_float, imresize_u8
+from repro.inference.store import upscale_dataset
+from repro.inference.upscaler import DirectUpscaler, direct_upscaler
+from repro.methods import direct
 from repro.methods.self_exemplar import kernels
 from repro.methods.self_exemplar.field import Sources, empty_field, first_field, sources
 from repro.methods.self_exemplar.planes import scene
@@ -24,6 +29,7 @@ from repro.methods.self_exemplar.search import search
 from repro.methods.self_exemplar.settings import Settings, back_projection_taps, patch_weights
 from repro.methods.self_exemplar.upscale import upscale
 from repro.methods.self_exemplar.vanishing import vanishing_points, vanishing_points_of
+from repro.methods.selfexsr import SelfExSR
 from repro.metrics.score import score_pair
 
 LINE = (0.004, -0.002)
@@ -249,7 +255,8 @@ def _facade() -> NDArray[np.uint8]:
 
 def test_perspective_is_found_and_threads_change_nothing() -> None:
     lr_u8 = _facade()
-    first, second, *_ = vanishing_points(lr_u8)
+    first, second, *_ = points = vanishing_points(lr_u8)
+    assert len(scene(points, (120, 150)).lines) > 1
     np.testing.assert_allclose(first.point[:2] / first.point[2], (262.5, 60), atol=6)
     assert abs(second.point[1] / second.point[2]) > 400  # truly 595 below
     heard: list[tuple[int, int]] = []
@@ -259,7 +266,6 @@ def test_perspective_is_found_and_threads_change_nothing() -> None:
     assert [done for done, _ in heard] == sorted({done for done, _ in heard})
     assert heard[-1][0] == heard[-1][1]
     np.testing.assert_array_equal(upscale(lr_u8, settings, 3), one)
-    assert (upscale(lr_u8, replace(settings, planes=False), 2) != one).any()
     back = imresize_u8(one, 0.5).astype(int)
     assert np.abs(back - lr_u8)[2:-2, 2:-2].mean() < 1
 
@@ -276,6 +282,55 @@ def test_better_than_bicubic_on_a_crop(data_root: Path) -> None:
     hr_u8 = np.ascontiguousarray(image.hr_u8()[40:168, 80:240])
     bicubic = score_pair(hr_u8, imresize_u8(lr_u8, 4), "wang").psnr_db
     assert score_pair(hr_u8, upscale(lr_u8, Settings()), "wang").psnr_db > bicubic + 1
+
+
+def test_an_interrupted_data_set_goes_on_where_it_stood(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    made: list[NDArray[np.uint8]] = []
+
+    class Slow(SelfExSR):
+        stop = 2
+
+        def apply_all(self, images_u8: Any, scale: float, on_part: Any = None) -> Iterator[NDArray[np.uint8]]:
+            for image_u8 in images_u8:
+                if len(made) == self.stop:
+                    raise KeyboardInterrupt
+                made.append(image_u8)
+                yield imresize_u8(image_u8, int(scale))
+
+    images = load_dataset("sample", None)
+    assert len(images) > 3
+    with pytest.raises(KeyboardInterrupt):
+        upscale_dataset(results, "sample", DirectUpscaler(Slow()), None)
+    folder = results.method_folder("sample", "SelfExSR")
+    assert not (folder / "manifest.json").exists()
+    first, second = sorted(folder.glob("*.png"))
+    second.write_bytes(first.read_bytes())  # no longer what was recorded: made again
+
+    Slow.stop = 1000
+    heard: list[int] = []
+    assert upscale_dataset(results, "sample", DirectUpscaler(Slow()), None, heard.append)
+    assert len(made) == 2 + len(images) - 1
+    assert sum(heard) == len(images)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["manifest.json", *(f"{image.image}.png" for image in images)]
+    )
+    assert not upscale_dataset(results, "sample", DirectUpscaler(Slow()), None)
+
+
+def test_methods_of_the_table() -> None:
+    """Many images share the cores, one image has them all; both give the same."""
+    method, repaired = direct("SelfExSR"), direct("SelfExSR-repaired")
+    assert method.inputs()["setting repaired_affine"] == "False"
+    assert repaired.inputs()["setting repaired_affine"] == "True"
+    lr_u8 = np.ascontiguousarray(_facade()[:16, :20])
+    heard: list[tuple[int, int]] = []
+    (alone,) = direct_upscaler("SelfExSR", 2, lambda done, total: heard.append((done, total)))([lr_u8])
+    two = list(direct_upscaler("SelfExSR", 2)([lr_u8, lr_u8[:, ::-1]]))
+    np.testing.assert_array_equal(two[0], alone)
+    np.testing.assert_array_equal(method.apply(lr_u8, 2), alone)
+    assert heard[-1][0] == heard[-1][1]
+    assert (repaired.apply(lr_u8, 2) != alone).any()
 
 
 @pytest.mark.slow

@@ -42,6 +42,18 @@ _STYLES: dict[str, tuple[str, str]] = {
     "SRGAN-MSE": (ORANGE, "X"),
     "SRGAN-VGG22": (ORANGE, "h"),
     "SRGAN-VGG54": (VERMILION, "*"),
+    "ESRGAN": (VERMILION, "X"),
+    "RRDB-PSNR": (GREEN, "h"),
+    "MSRResNet": (GREEN, "p"),
+    "RankSRGAN": (PURPLE, "*"),
+    "SROBB": (PURPLE, "P"),
+    "RCAN": (BLUE, "s"),
+    "SRFBN": (BLUE, "D"),
+    "SRFBN-S": (BLUE, "d"),
+    "SAN": (BLUE, "p"),
+    "Meta-SR": (BLUE, "v"),
+    "SRNTT": (ORANGE, "<"),
+    "CrossNet": (ORANGE, ">"),
     "HR": (BLACK, "d"),
 }
 

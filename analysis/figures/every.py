@@ -6,6 +6,7 @@ from analysis.figures.budget import budget_figure
 from analysis.figures.drawing import Drawing, Missing
 from analysis.figures.images import image_figures
 from analysis.figures.opinions import opinion_figures
+from analysis.figures.plane import plane_figures
 from analysis.figures.training import training_figures
 from analysis.io.training_runs import read_ablation, read_runs, read_trials
 from analysis.study.inputs import Inputs
@@ -19,6 +20,7 @@ def all_figures(inputs: Inputs) -> list[Drawing | Missing]:
     made = [
         *image_figures(inputs.metrics, inputs.layout, runs),
         *opinion_figures(inputs.study, inputs.metrics),
+        *plane_figures(inputs.metrics, inputs.study),
         *training_figures(read_ablation(inputs.layout), runs),
         budget_figure(read_trials(inputs.layout)),
     ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from scipy import stats
-
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import number, p_text, signed
 from analysis.judge.claims import Claim
@@ -14,7 +12,8 @@ from analysis.stats.intervals import Interval, student_interval
 from analysis.stats.rater_models import MODELS
 from analysis.stats.reliability import Reliability
 from analysis.stats.significance import PairTest
-from analysis.study.results import DatasetResult, Study, image_scores
+from analysis.study.results import DatasetResult, Study
+from analysis.tables.correlation import correlation_tables
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
 
 
@@ -23,7 +22,7 @@ def study_tables(study: Study, metrics: Metrics) -> list[Table]:
     made = [opinions(study), *significance(study), reliability(study), rater_table(study)]
     if study.blocks:
         made.append(blocks(study))
-    made.append(correlations(study, metrics))
+    made += correlation_tables(study, metrics)
     made.append(per_image(study))
     return made
 
@@ -397,44 +396,6 @@ def retest_table(pilot: Study) -> Table:
         f"±{result.criteria.margin:g} MOS (ours; the paper states no criterion).",
         grid_key="",
         banner=pilot.banner,
-    )
-
-
-def correlations(study: Study, metrics: Metrics) -> Table:
-    """How PSNR and SSIM go with MOS: over methods, and over images within a data set."""
-    scores = image_scores(study, metrics)
-    columns = (
-        Column("unit", "over", numeric=False),
-        Column("n", "n"),
-        *(
-            Column(f"{metric}_{kind}", f"{name} {symbol}")
-            for metric, name in (("psnr_db", "PSNR"), ("ssim", "SSIM"))
-            for kind, symbol in (("pearson", "Pearson"), ("spearman", "Spearman"), ("kendall", "Kendall"))
-        ),
-    )
-    grids = []
-    for dataset in study.datasets:
-        chosen = scores[(scores["dataset"] == dataset) & (scores["method"] != "HR")]
-        rows = []
-        means = chosen.groupby("method", sort=False)[["psnr_db", "ssim", "mos"]].mean()
-        for unit, frame in (("methods (means)", means), ("images and methods", chosen)):
-            cells = [Cell(unit, unit), Cell(str(len(frame)), len(frame))]
-            for metric in ("psnr_db", "ssim"):
-                x, y = frame[metric].to_numpy(dtype=float), frame["mos"].to_numpy(dtype=float)
-                if len(x) < 3 or x.std() == 0 or y.std() == 0:
-                    why = "a correlation needs three scored and rated points that differ"
-                    cells += [Cell(DASH, None, (why,))] * 3
-                    continue
-                for function in (stats.pearsonr, stats.spearmanr, stats.kendalltau):
-                    cells.append(_signed(float(function(x, y).statistic), 2))
-            rows.append(tuple(cells))
-        grids.append(Grid(dataset, columns, tuple(rows), study.notes_on(dataset)))
-    return Table(
-        "correlation",
-        "PSNR and SSIM against MOS",
-        tuple(grids),
-        "Without HR, whose PSNR is infinite.",
-        banner=study.banner,
     )
 
 

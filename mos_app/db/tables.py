@@ -153,6 +153,20 @@ def read_events(database: Database) -> pd.DataFrame:
     return _frame(database, query)
 
 
+_ROUTINE = ("rater", "server")
+
+
+def revision(database: Database) -> tuple[tuple[int, int], int]:
+    """Numbers of answers given and taken back, and the key of the leader's last decision in the log."""
+    with database.read() as connection:
+        votes = connection.execute(select(func.count()).select_from(Vote)).scalar_one()
+        taken_back = connection.execute(select(func.count()).select_from(WithdrawnVote)).scalar_one()
+        decisions = connection.execute(
+            select(func.max(Event.id)).where(Event.actor.not_in(_ROUTINE) | (Event.kind == "erased"))
+        ).scalar()
+    return (votes, taken_back), decisions or 0
+
+
 def read_progress(database: Database) -> pd.DataFrame:
     """Per rater: rating votes given, and the time of the last one (milliseconds, or missing)."""
     query = (

@@ -37,12 +37,16 @@ from mos_app.files.workspace import Workspace, make_study, open_workspace, studi
 from mos_app.study.definition import parse_study
 from mos_app.study.display import DEVIATIONS
 from mos_app.study.order import ORDER_ALGORITHM
+from mos_app.study.results import PARTICIPANTS_SIDECAR, RATINGS_SIDECAR, opinion_scores, participants
+from mos_app.study.texts import study_texts
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest
 from repro.core.paths import Results
 
-FORMAT = 1
+FORMAT = 2
+"""2: ISO times, viewing.csv, mos.csv, participants.tsv; exports of format 1 are still imported."""
+
 _ZIP_DATE = (2000, 1, 1, 0, 0, 0)
 _MAX_FILE = 500_000_000
 _MAX_TOTAL = 2_000_000_000
@@ -50,7 +54,8 @@ _MAX_TOTAL = 2_000_000_000
 _STIMULUS = ("dataset", "image", "method")
 RATINGS_COLUMNS = (
     *("study", "rater", "dataset", "image", "method", "repeat", "block", "position", "score", "response_ms"),
-    *("excluded", "flagged", "synthetic"),
+    *("excluded", "flagged", "synthetic", "answered_ms", "surface", "pixel_ratio", "magnification"),
+    *("exposures", "deviations"),
 )
 _PRACTICE_COLUMNS = (
     *("study", "rater", "phase", "attempt", "position", "dataset", "image", "method", "score"),
@@ -64,7 +69,8 @@ RAW_FILES = ("raters.csv", "stimuli.csv", "presentations.csv", "answers.csv", "w
 
 FILES = (
     *("ratings.csv", "ratings_wide.csv", "calibration.csv", "sureal.json"),
-    *(*RAW_FILES, "viewing.csv"),
+    *(*RAW_FILES, "viewing.csv", "mos.csv", "participants.tsv", "participants.json", "ratings.json"),
+    "dataset_description.json",
     *("study.toml", "study.json", "simulation.json", "codebook.md", "manifest.json"),
 )
 
@@ -81,6 +87,13 @@ def export_files(database: Database, study: OpenStudy, simulation: bytes | None 
     practice = practice[~practice.index.isin(ratings.index)]
     files: dict[str, bytes] = {
         "ratings.csv": _csv(ratings, RATINGS_COLUMNS),
+        "mos.csv": opinion_scores(ratings, study.config).to_csv(index=False, lineterminator="\n").encode(),
+        "participants.tsv": participants(read_raters(database)),
+        "participants.json": _json(PARTICIPANTS_SIDECAR),
+        "ratings.json": _json(RATINGS_SIDECAR),
+        "dataset_description.json": _json(
+            {"Name": study.name, "BIDSVersion": "1.10.0", "DatasetType": "raw", "License": ""}
+        ),
         "ratings_wide.csv": _wide(ratings),
         "calibration.csv": _csv(practice, _PRACTICE_COLUMNS),
         "sureal.json": _sureal(ratings, study),
@@ -156,6 +169,12 @@ _INTEGERS = frozenset(
 )
 """Columns of whole numbers that may be empty (pandas would write them as floats)."""
 
+_TIMES = frozenset(
+    {"consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms", "completed_ms", "erased_ms"}
+    | {"answered_ms", "withdrawn_ms", "at_ms"}
+)
+"""Columns that count milliseconds since 1970."""
+
 _FLAGS = frozenset({"refused", "hidden", "excluded", "flagged", "synthetic"})
 
 
@@ -167,7 +186,16 @@ def _csv(frame: pd.DataFrame, columns: tuple[str, ...] | None = None) -> bytes:
         elif name in _FLAGS:
             # 0, 1 or, where it was not measured, nothing
             table[name] = table[name].astype("boolean").astype("Int64")
+    for name in [name for name in table.columns if name in _TIMES]:
+        # beside the milliseconds, what people and R read
+        at = pd.to_datetime(table[name].astype("Int64"), unit="ms", utc=True)
+        told = at.dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z"
+        table.insert(list(table.columns).index(name) + 1, _iso_name(name), told)
     return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _iso_name(name: str) -> str:
+    return name.removesuffix("_ms") + "_at"
 
 
 def _without_addresses(events: pd.DataFrame) -> pd.DataFrame:
@@ -233,7 +261,9 @@ def _json(value: Any) -> bytes:
 
 def _codebook(study: OpenStudy, votes: int) -> str:
     told = "**Synthetic: these ratings were drawn by a program.**\n\n" if study.synthetic else ""
-    words = "1 bad, 2 poor, 3 fair, 4 good, 5 excellent"
+    scale = study_texts(study.config, study.config.languages[0])["scale"]
+    words = ", ".join(f"{score} {word}" for score, word in enumerate(scale["words"], start=1))
+    words = f"{words} ({scale['question']})"
     return f"""# Codebook of the study {study.name}
 
 {told}{votes} ratings. Times are milliseconds since 1970-01-01 UTC; lengths of time are milliseconds.
@@ -241,6 +271,9 @@ def _codebook(study: OpenStudy, votes: int) -> str:
 | file | one row per | holds |
 | --- | --- | --- |
 | ratings.csv | valid vote | what tables and tests read |
+| mos.csv | data set, method and image (empty: all) | MOS and DMOS with 95 % intervals |
+| participants.tsv | rater | what BIDS calls participants; columns explained in participants.json |
+| ratings.json | | what the columns of ratings.csv mean, as a BIDS sidecar |
 | ratings_wide.csv | stimulus and showing | one column per rater |
 | sureal.json | stimulus | the same without excluded raters and repeats, in sureal's format |
 | calibration.csv | practice answer | examples, checks, warm-ups, attention items; never analysed as votes |
@@ -264,6 +297,7 @@ def _codebook(study: OpenStudy, votes: int) -> str:
 | block, position | block from 1; position from 1 in the rater's whole order |
 | score | {words} |
 | response_ms | from the picture's second frame on the screen to the answer |
+| *_ms, *_at | the same moment: milliseconds since 1970, and ISO 8601 in UTC |
 | answered_ms | when the server received the answer |
 | showing | 1, or more where the rater took an earlier answer back |
 | nonce | random name of the key press; the same in every delivery of it |
@@ -370,9 +404,24 @@ def _restore_rows(workspace: Workspace, files: dict[str, bytes], path: Path) -> 
     if "simulation.json" in files:
         write_bytes(workspace.folder.path / "simulation.json", files["simulation.json"])
     again = export_files(workspace.database, workspace.study, files.get("simulation.json"))
-    differing = [name for name in files if name != "manifest.json" and again[name] != files[name]]
+    old = int(json.loads(files["study.json"])["format"]) < FORMAT
+    differing = [
+        name
+        for name in files
+        if name != "manifest.json"
+        and again[name] != files[name]
+        and not (old and _says_the_same(name, files, again))
+    ]
     if differing:
         raise UserError(f"{path}: {', '.join(differing)} did not come back as they were", "an export")
+
+
+def _says_the_same(name: str, files: dict[str, bytes], again: dict[str, bytes]) -> bool:
+    """Whether what an export of an older format says is in today's too (which says more)."""
+    if not name.endswith(".csv") or name in {"events.csv", "calibration.csv"}:
+        return not name.endswith(".csv") or files[name].count(b"\n") == again[name].count(b"\n")
+    before, now = _frame(files[name]), _frame(again[name])
+    return set(before.columns) <= set(now.columns) and before.equals(now[list(before.columns)])
 
 
 def read_export(path: Path) -> dict[str, bytes]:
@@ -449,10 +498,12 @@ def _frame(data: bytes) -> pd.DataFrame:
 
 def _records(data: bytes, types: dict[str, Callable[[str], Any]]) -> list[dict[str, Any]]:
     """Rows with their types; what is empty and not text is None."""
+    frame = _frame(data)
+    frame = frame.drop(columns=[_iso_name(name) for name in _TIMES], errors="ignore")
     return [
         {
             str(name): (types[name](value) if value != "" else None) if name in types else value
             for name, value in row.items()
         }
-        for row in _frame(data).to_dict("records")
+        for row in frame.to_dict("records")
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import struct
 import zlib
@@ -38,25 +39,26 @@ def wanted_versions(config: StudyConfig, results: Results) -> list[Wanted]:
     Images that the study does not name are all originals (method ``HR``) in the store.
 
     Raises:
-        UserError: a data set has no originals, or another number of them than the study says.
+        UserError: data sets have no originals, or other numbers of them than the study says; all are named.
     """
     wanted = []
+    wrong = []
     for part in config.datasets:
         names = tuple(sorted(part.images)) or _stored(results, part.name)
         if len(names) != part.count:
-            raise UserError(
-                f"{part.name}: the image store has {len(names)} originals",
-                f"{part.count}",
-                f"python -m repro upscale, then look into {results.images / part.name / 'HR'}",
-            )
+            wrong.append((part.name, len(names), part.count))
         wanted += [Wanted(part.name, method, names) for method in part.methods]
     calibration = config.calibration
     names = _stored(results, calibration.dataset)[: calibration.images]
     if len(names) != calibration.images:
+        wrong.append((calibration.dataset, len(names), calibration.images))
+    if wrong:
+        datasets = " ".join(f"--dataset {name}" for name, _, _ in wrong)
         raise UserError(
-            f"{calibration.dataset}: the image store has {len(names)} originals",
-            f"{calibration.images} calibration images",
-            "python -m repro upscale",
+            "the image store lacks originals: "
+            + "; ".join(f"{name} has {found} originals of {count}" for name, found, count in wrong),
+            "every original (method HR) that the study file counts",
+            f"python -m repro upscale {datasets} --method nearest --method bicubic",
         )
     wanted += [Wanted(calibration.dataset, method, names) for method in (calibration.low, calibration.high)]
     return wanted
@@ -77,6 +79,14 @@ def missing_methods(config: StudyConfig, results: Results) -> dict[tuple[str, st
         if lacking:
             missing[want.dataset, want.method] = lacking
     return missing
+
+
+def near_matches(results: Results, dataset: str, method: str) -> list[str]:
+    """Methods in the store whose names are like one that is missing, such as "SRGAN-VGG54 (authors)"."""
+    folder = results.images / dataset
+    stored = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    alike = difflib.get_close_matches(method, stored, n=3, cutoff=0.75)
+    return list(dict.fromkeys([name for name in stored if name.startswith(method)] + alike))
 
 
 def copy_stimuli(config: StudyConfig, results: Results, folder: Path) -> Iterable[ImageVersions]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mos_app.db.engine import Database, sqlite_url
 from mos_app.db.studies import ImageVersions, OpenStudy, create_study, open_study
 from mos_app.files.demo import fill_demo_store
-from mos_app.files.stimuli import copy_stimuli, missing_methods
+from mos_app.files.stimuli import copy_stimuli, missing_methods, near_matches
 from mos_app.study.definition import StudyConfig
 from mos_app.study.facts import check_consent
 from repro.core.atomic import write_text
@@ -123,16 +123,22 @@ def init_study(
     calibration = config.calibration.dataset
     if any(dataset == calibration for dataset, _ in missing) or (missing and not skip_missing):
         named = "; ".join(
-            f"{dataset}/{method}: {len(images)}" for (dataset, method), images in missing.items()
+            f"{dataset}/{method}: {len(images)}" + _hint(near_matches(results, dataset, method))
+            for (dataset, method), images in missing.items()
         )
         raise UserError(
             f"images are missing from {results.images} ({named})",
             "every image of every method of the study",
-            "run upscale (or reproduce) for them, or pass --skip-missing to leave these methods out",
+            "run upscale (or reproduce) for them, correct the names in the study file, "
+            "or pass --skip-missing to leave these methods out",
         )
     config = config.without_methods(set(missing))
     make_study(results, config, config_toml, name=name, url=url, left_out=list(missing), images=None)
     return list(missing)
+
+
+def _hint(alike: Sequence[str]) -> str:
+    return f" (the store has {', '.join(repr(name) for name in alike)})" if alike else ""
 
 
 def make_study(

@@ -66,6 +66,7 @@ class Stage {
     const { texts } = this.data;
     this.dialog.setAttribute("aria-label", texts.stage);
     this.dialog.lang = this.data.language;
+    this.dialog.dir = this.data.direction;
     this.dialog.querySelector(".scores").setAttribute("aria-label", texts.question);
     for (const button of this.scoreButtons) {
       const score = button.dataset.score;

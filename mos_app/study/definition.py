@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -23,7 +23,9 @@ from repro.core.paths import checked_name
 
 TEMPLATES = ("paper", "pilot", "demo")
 LANGUAGES = ("en", "de")
-Language = Literal["en", "de"]
+"""That ship; a study file may bring others under ``[texts.<language>]``."""
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -283,6 +285,8 @@ class StudyConfig(_Part):
     attention: AttentionPart | None = None
     recruiting: RecruitingPart | None = None
     schedule: SchedulePart = SchedulePart()
+    texts: dict[str, dict[str, Any]] = {}
+    """Language -> texts in place of those that ship (question, words, ...), or a whole language."""
     closing_comment: bool = False
     """Whether raters are asked for a comment at the end."""
 
@@ -344,8 +348,10 @@ def parse_study(text: str, source: str) -> StudyConfig:
     Raises:
         UserError: not TOML, unknown or missing keys, values out of range.
     """
+    from mos_app.study.texts import problems_of_texts
+
     try:
-        return StudyConfig.model_validate(tomllib.loads(text))
+        config = StudyConfig.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise UserError(
             f"{source}: not TOML ({error})", "a study file", "compare it with a template"
@@ -360,6 +366,14 @@ def parse_study(text: str, source: str) -> StudyConfig:
             "a study file like mos_app/study/templates/paper.toml",
             "correct the named keys",
         ) from None
+    wrong = problems_of_texts(config)
+    if wrong:
+        raise UserError(
+            f"{source}: {'; '.join(wrong[:5])}" + (f"; {len(wrong) - 5} more" if len(wrong) > 5 else ""),
+            "every text of every language of the study, with the same {placeholders} as in English",
+            "start from: python -m mos_app texts --language en",
+        )
+    return config
 
 
 def read_study(path: Path) -> tuple[StudyConfig, str]:

@@ -42,6 +42,18 @@ def rater_quality(
     if answers.empty:
         return pd.DataFrame(columns=columns)
     limits, calibration = config.quality, config.calibration
+    away = answers["excluded"].astype(bool)
+    if away.any() and not away.all():
+        # excluded raters are judged against the others, and do not shape the others' figures
+        kept = answers[~away]
+        parts = [rater_quality(kept, total, config, attention)]
+        for code in sorted(set(answers.loc[away, "rater"])):
+            alone = pd.concat([kept, answers[answers["rater"] == code].assign(excluded=False)])
+            judged = rater_quality(alone, total, config, attention)
+            parts.append(judged[judged["rater"] == code])
+        order = {str(code): place for place, code in enumerate(dict.fromkeys(answers["rater"]))}
+        joined = pd.concat(parts)
+        return joined.sort_values("rater", key=lambda codes: codes.map(order)).reset_index(drop=True)
     table = answers.pivot_table(
         index=["dataset", "image", "method", "repeat"], columns="rater", values="score", aggfunc="first"
     ).astype(float)

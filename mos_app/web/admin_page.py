@@ -8,13 +8,15 @@ import pandas as pd
 import streamlit as st
 
 from mos_app.db.credentials import invite_link
-from mos_app.db.tables import rating_votes, read_answers, read_events, read_progress, read_raters
+from mos_app.db.tables import read_events
 from mos_app.files.archive import export_files, zip_bytes
 from mos_app.study.pilot import pilot_report
-from mos_app.study.quality import live_mos, rater_quality
+from mos_app.web.overview import Overview
 from mos_app.web.routes import ADMIN_COOKIE, PREFIX
 from mos_app.web.service import Service, current_service
 from repro.core.errors import UserError
+
+_REFRESH_SECONDS = 30
 
 _SYNTHETIC = "Synthetic raters: drawn by a program, not given by people."
 
@@ -24,36 +26,38 @@ def show_admin() -> None:
     service = current_service()
     if not service.admin.knows(admin_session()):
         st.header("Administration")
-        st.html(f'<a href="{PREFIX}/admin/login" target="_self">Log in</a>')
+        st.html(f'<a href="{PREFIX}/admin/login" target="_self" style="color:#000">Log in</a>')
         return
     st.html("<style>.stMainBlockContainer { max-width: 1200px; }</style>")
     study = service.study
     left, middle, right = st.columns([4, 1, 1], vertical_alignment="bottom")
     left.header(f"Study {study.name}")
     if middle.button("Refresh", width="stretch"):
-        st.rerun()
-    right.html(f'<a href="{PREFIX}/admin/logout" target="_self">Log out</a>')
+        service.overviews.get(fresh=True)
+    right.html(f'<a href="{PREFIX}/admin/logout" target="_self" style="color:#000">Log out</a>')
     if study.synthetic:
         st.warning(_SYNTHETIC)
     if study.left_out:
         st.info("Without: " + ", ".join(f"{dataset}/{method}" for dataset, method in study.left_out))
-    answers = read_answers(service.workspace.database)
-    votes, attention = rating_votes(answers, study.config)
-    raters = read_raters(service.workspace.database)
-    _show_progress(service, pd.concat([votes, attention]), raters)
-    quality, mos, people, data, events = st.tabs(
-        ["Raters", "MOS so far", "Exclude and invite", "Export", "Log"]
-    )
-    with quality:
-        _show_quality(service, votes, attention, raters)
-    with mos:
-        _show_mos(service, votes)
+    _show_tables(service)
+    people, data, events = st.tabs(["Exclude and invite", "Export", "Log"])
     with people:
-        _show_people(service, raters)
+        _show_people(service, service.overviews.get().raters)
     with data:
         _show_export(service)
     with events:
         _show_log(service)
+
+
+@st.fragment(run_every=_REFRESH_SECONDS)
+def _show_tables(service: Service) -> None:
+    overview = service.overviews.get()
+    _show_progress(service, overview)
+    quality, mos = st.tabs(["Raters", "MOS so far"])
+    with quality:
+        _show_quality(service, overview)
+    with mos:
+        _show_mos(service, overview)
 
 
 def admin_session() -> str:
@@ -61,7 +65,8 @@ def admin_session() -> str:
     return str(st.context.cookies.get(ADMIN_COOKIE, ""))
 
 
-def _show_progress(service: Service, votes: pd.DataFrame, raters: pd.DataFrame) -> None:
+def _show_progress(service: Service, overview: Overview) -> None:
+    votes, raters = pd.concat([overview.votes, overview.attention]), overview.raters
     total = service.study.per_rater * len(raters)
     finished = int((votes.groupby("rater").size() >= service.study.per_rater).sum()) if len(votes) else 0
     begun = int(raters["consent_ms"].notna().sum())
@@ -73,15 +78,18 @@ def _show_progress(service: Service, votes: pd.DataFrame, raters: pd.DataFrame) 
     st.progress(len(votes) / max(1, total))
 
 
-def _show_quality(
-    service: Service, votes: pd.DataFrame, attention: pd.DataFrame, raters: pd.DataFrame
-) -> None:
-    table = rater_quality(votes, service.study.per_rater, service.study.config, attention)
-    progress = read_progress(service.workspace.database)
+def _show_quality(service: Service, overview: Overview) -> None:
+    table, votes, raters, progress = (
+        overview.quality.copy(),
+        overview.votes,
+        overview.raters,
+        overview.progress,
+    )
     last = pd.to_datetime(progress.set_index("rater")["last_ms"], unit="ms", utc=True)
     excluded = raters.set_index("code")["excluded"]
     table.insert(1, "warnings", table.pop("warnings"))
-    table.insert(3, "last vote", table["rater"].map(last))
+    table.insert(2, "deviations", table.pop("deviations"))
+    table.insert(4, "last vote", table["rater"].map(last))
     table.insert(1, "excluded", table["rater"].map(excluded))
     low, high = service.study.config.calibration.low, service.study.config.calibration.high
     st.dataframe(
@@ -101,7 +109,7 @@ def _show_quality(
             "correlation": st.column_config.NumberColumn("corr. with others", format="%.2f"),
             "bias": st.column_config.NumberColumn("bias (P.910)", format="%.2f"),
             "inconsistency": st.column_config.NumberColumn("inconsistency (P.910)", format="%.2f"),
-            "deviations": st.column_config.NumberColumn("display deviations", format="percent"),
+            "deviations": st.column_config.NumberColumn("deviations", format="percent"),
         },
     )
     waiting = [code for code in raters["code"] if code not in set(table["rater"])]
@@ -119,10 +127,10 @@ def _show_quality(
         st.dataframe(shown[columns], hide_index=True)
 
 
-def _show_mos(service: Service, votes: pd.DataFrame) -> None:
-    table = live_mos(votes, service.study.config.seed)
+def _show_mos(service: Service, overview: Overview) -> None:
+    votes = overview.votes
     st.dataframe(
-        table,
+        overview.mos,
         hide_index=True,
         column_config={
             "mos": st.column_config.NumberColumn("MOS", format="%.2f"),

@@ -15,11 +15,10 @@ from mos_app.db.journal import now_ms
 from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
 from mos_app.db.votes import State
 from mos_app.stage import BAR_HEIGHT, GREY_STEPS, component
-from mos_app.study.definition import LANGUAGES
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.facts import consent_text
 from mos_app.study.progress import Kind, Phase
-from mos_app.study.texts import load_texts
+from mos_app.study.texts import study_texts
 from mos_app.study.viewing import MEASURED, problems, refused
 from mos_app.web.routes import INVITE_COOKIE, PREFIX
 from mos_app.web.service import Service, client_address, current_service
@@ -33,22 +32,25 @@ def show_rater() -> None:
     service = current_service()
     invite = current_invite()
     if not invite:
-        _message("welcome", "no_invite")
+        _message(service, "welcome", "no_invite")
         return
     try:
         state = service.votes.state(invite)
         language = _language(service, invite)
         st.session_state["language"] = language
-        _SCREENS[state.screen.kind](_Visit(service, invite, state, language))
+        visit = _Visit(service, invite, state, language)
+        if visit.texts["direction"] == "rtl":
+            st.html("<style>.stMainBlockContainer { direction: rtl; text-align: right; }</style>")
+        _SCREENS[state.screen.kind](visit)
     except UnknownInviteError:
         if "withdrawn" in st.session_state:
-            texts = load_texts(st.session_state["language"])["pages"]
+            texts = study_texts(service.study.config, st.session_state["language"])["pages"]
             st.header(texts["withdrawn_title"])
             st.write(texts[f"withdrawn_{st.session_state['withdrawn']}"])
             return
         if not service.by_client.allows(client_address()):
             time.sleep(1)
-        _message("invalid_title", "invalid")
+        _message(service, "invalid_title", "invalid")
 
 
 def current_invite() -> str:
@@ -64,7 +66,7 @@ class _Visit:
         self.invite = invite
         self.state = state
         self.language = language
-        self.texts = load_texts(language)
+        self.texts = study_texts(service.study.config, language)
 
     def say(self, name: str, **values: Any) -> str:
         """A text of the page, with values put in."""
@@ -72,10 +74,10 @@ class _Visit:
         return text.format(**values) if values else text
 
 
-def _message(title: str, text: str) -> None:
+def _message(service: Service, title: str, text: str) -> None:
     """For visitors whose language is not known: every language."""
-    for language in LANGUAGES:
-        pages = load_texts(language)["pages"]
+    for language in service.study.config.languages:
+        pages = study_texts(service.study.config, language)["pages"]
         st.header(pages[title])
         st.write(pages[text])
 
@@ -94,10 +96,10 @@ def _show_consent(visit: _Visit) -> None:
     languages = config.languages
     if len(languages) > 1:
         st.segmented_control(
-            "Language / Sprache",
+            "Language",
             languages,
             default=visit.language,
-            format_func=lambda code: load_texts(code)["name"],
+            format_func=lambda code: study_texts(config, code)["name"],
             key="language_choice",
             label_visibility="collapsed",
         )
@@ -261,6 +263,7 @@ def _show_stage(visit: _Visit) -> None:
             "key": state.key,
             "phase": state.screen.phase.value if state.screen.phase else "",
             "language": visit.language,
+            "direction": visit.texts["direction"],
             "minimum_exposure_ms": stage.minimum_exposure_ms,
             "gap_ms": stage.gap_ms,
             "magnification": visit.service.study.config.viewing.magnification,

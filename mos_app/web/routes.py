@@ -22,9 +22,9 @@ from starlette.routing import BaseRoute, Route
 from mos_app.db.credentials import UnknownInviteError
 from mos_app.db.votes import Outcome
 from mos_app.files.stimuli import stimulus_path
-from mos_app.study.definition import LANGUAGES
+from mos_app.study.definition import StudyConfig
 from mos_app.study.display import Ballot
-from mos_app.study.texts import load_texts
+from mos_app.study.texts import study_texts
 from mos_app.web.limits import client_key
 from mos_app.web.service import Service
 
@@ -64,9 +64,9 @@ def _html(name: str) -> str:
     return resources.files("mos_app.web").joinpath("html", name).read_text(encoding="utf-8")
 
 
-def _notice(status: int, name: str) -> Response:
-    """A page with one message, in every language that ships."""
-    told = [load_texts(language)["pages"][name] for language in LANGUAGES]
+def _notice(config: StudyConfig, status: int, name: str) -> Response:
+    """A page with one message, in every language of the study."""
+    told = [study_texts(config, language)["pages"][name] for language in config.languages]
     page = Template(_html("notice.html"), autoescape=True).render(told=told)
     return HTMLResponse(page, status_code=status, headers=_NOT_STORED)
 
@@ -231,18 +231,18 @@ def create_routes(service: Service) -> list[BaseRoute]:
         """The open link of a panel: one rater for each participant, as long as there are places."""
         part = service.study.config.recruiting
         if part is None:
-            return _notice(404, "no_invite")
+            return _notice(service.study.config, 404, "no_invite")
         if not service.by_client.allows(_client(request)):
-            return _notice(429, "join_later")
+            return _notice(service.study.config, 429, "join_later")
         participant = request.query_params.get(part.id_parameter, "")
         if not _PARTICIPANT.fullmatch(participant):
-            return _notice(400, "join_incomplete")
+            return _notice(service.study.config, 400, "join_incomplete")
         try:
             token = await run_in_threadpool(service.registry.join, participant)
         except SQLAlchemyError:
-            return _notice(503, "join_later")
+            return _notice(service.study.config, 503, "join_later")
         if token is None:
-            return _notice(200, "join_full")
+            return _notice(service.study.config, 200, "join_full")
         response = RedirectResponse("/", status_code=303, headers=_NOT_STORED)
         set_cookie(response, request, INVITE_COOKIE, token)
         return response

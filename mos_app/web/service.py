@@ -14,6 +14,7 @@ from mos_app.db.studies import OpenStudy
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace, open_workspace
 from mos_app.web.limits import AdminLogin, RateLimiter, client_key
+from mos_app.web.overview import Overviews
 from repro.core.paths import Results
 
 RESULTS_VARIABLE = "MOS_RESULTS"
@@ -37,6 +38,7 @@ class Service:
     admin: AdminLogin
     by_invite: RateLimiter
     by_client: RateLimiter
+    overviews: Overviews
 
     @property
     def study(self) -> OpenStudy:
@@ -56,6 +58,7 @@ def make_service(
         RateLimiter(rate),
         # of clients without a valid invite
         RateLimiter(5.0),
+        Overviews(workspace.database, workspace.study),
     )
 
 

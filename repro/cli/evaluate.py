@@ -45,5 +45,6 @@ def evaluate(
     more = measures(names, resolve_device(device)) if names else {}
     with bar(out, "scoring", total * (1 + len(more))) as advance:
         count = evaluate_store(layout, advance, more, library() if more else "", dask)
-    out.print(f"{count} images scored under {', '.join((*PROTOCOLS, *names))}")
+    measured = ", ".join((*PROTOCOLS, "NIQE", "rms of LR - down(SR)", "detail by octave", *names))
+    out.print(f"{count} images: {measured}")
     common.finished(out, layout.metrics_csv)

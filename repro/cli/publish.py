@@ -16,7 +16,7 @@ from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.inference.upscaler import Options, Upscaler, direct_upscaler
-from repro.methods import DIRECT
+from repro.methods import INTERPOLATIONS
 from repro.papers.srgan import DATASETS, VARIANTS
 
 RECORDS = ("config.json", "manifest.json", "log.jsonl", "timing.jsonl")
@@ -90,7 +90,7 @@ def publish(
             write_bytes(target.runs / run.folder.name / record, (run.folder / record).read_bytes())
 
     options = Options(device, "float64")
-    upscalers: list[Upscaler] = [direct_upscaler(name) for name in DIRECT]
+    upscalers: list[Upscaler] = [direct_upscaler(name) for name in INTERPOLATIONS]
     if has_srcnn(root):
         upscalers.append(srcnn_upscaler(root, options))
     upscalers += [trained_upscaler(target.weights / f"{name}.safetensors", options) for name in names]

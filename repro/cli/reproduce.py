@@ -15,7 +15,7 @@ from repro.cli.train import describe, train_variant
 from repro.cli.upscalers import score_store, upscale_datasets
 from repro.core.errors import UserError
 from repro.inference.upscaler import Options, Upscaler, direct_upscaler
-from repro.methods import DIRECT
+from repro.methods import INTERPOLATIONS
 from repro.papers.srgan import VARIANTS
 
 BASELINES = ("SRCNN-scratch", "ESPCN", "DRCN")
@@ -90,7 +90,7 @@ def reproduce(
         out.print(f"{config.variant}: {folder}")
 
     options = Options(device, "float32" if profile == "quick" else "float64")
-    upscalers: list[Upscaler] = [direct_upscaler(name) for name in DIRECT]
+    upscalers: list[Upscaler] = [direct_upscaler(name) for name in INTERPOLATIONS]
     if has_srcnn(root):
         upscalers.append(srcnn_upscaler(root, options))
     upscalers += [trained_upscaler(path, options) for path in generators.values()]

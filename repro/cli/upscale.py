@@ -36,7 +36,8 @@ def upscale(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", help="nearest, bicubic or a trained variant; several times (default: all there are)."
+            "--method",
+            help="nearest, bicubic, SelfExSR or a trained variant; several times (default: all else).",
         ),
     ] = None,
     weights: Annotated[
@@ -70,8 +71,8 @@ def upscale(
     Your own files: PNG, JPEG, WebP, TIFF, BMP; rotation by EXIF, alpha, greyscale and colour profiles are
     kept, 16-bit PNGs stay so under bicubic and nearest. Nothing is overwritten without --force. A bad file
     does not stop the others; the exit code is then 1. --method: SRGAN (the default), SRResNet, bicubic,
-    nearest, SRCNN, ESPCN, DRCN, ...; weights are those of a finished run, else (or with --shipped) those that
-    come with the repository, or --weights.
+    nearest, SelfExSR (no weights, 0.4 s for 1000 pixels on a core), SRCNN, ESPCN, DRCN, ...; weights are
+    those of a finished run, else (or with --shipped) those that come with the repository, or --weights.
 
     Data sets go into `results/images/<dataset>/<method>/<image>.png`, where `evaluate` finds them.
 

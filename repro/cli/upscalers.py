@@ -12,7 +12,7 @@ from rich.console import Console
 from repro.core.paths import Results
 from repro.core.progress import bar
 from repro.inference.upscaler import Options, Upscaler, direct_upscaler
-from repro.methods import DIRECT
+from repro.methods import DIRECT, INTERPOLATIONS
 
 if TYPE_CHECKING:
     from repro.inference.weights import Weights
@@ -33,11 +33,15 @@ class Wanted:
 
 
 def upscaler_names(results: Results, data_root: Path, shipped: bool = False) -> list[str]:
-    """Every method that can be run here: without networks, SRCNN by its authors, and what has weights."""
+    """What runs without being asked for: interpolations, SRCNN by its authors, and what has weights."""
     from repro.inference.loading import has_srcnn
     from repro.inference.weights import trained_variants
 
-    return [*DIRECT, *(["SRCNN"] if has_srcnn(data_root) else []), *trained_variants(results, shipped)]
+    return [
+        *INTERPOLATIONS,
+        *(["SRCNN"] if has_srcnn(data_root) else []),
+        *trained_variants(results, shipped),
+    ]
 
 
 def named_upscaler(
@@ -49,7 +53,7 @@ def named_upscaler(
         UserError: unknown, or no weights.
     """
     if name in DIRECT:
-        return direct_upscaler(name), None
+        return direct_upscaler(name, on_part=options.on_part), None
     from repro.inference.loading import srcnn_upscaler, trained_upscaler
     from repro.inference.weights import find_weights
 

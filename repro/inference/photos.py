@@ -159,7 +159,7 @@ def upscale_photo(photo: Photo, upscaler: Upscaler) -> tuple[Photo, list[str]]:
     deep = upscaler.name in DEEP and not upscaler.inputs  # a weights file may have any name
     colour, alpha, scale = photo.colour, photo.alpha, int(upscaler.scale)
     if not deep and colour.dtype == np.uint16:
-        remarks.append("16 bits rounded to 8: the network is made for 8")
+        remarks.append("16 bits rounded to 8: the method is made for 8")
         colour = _to_u8(colour)
         alpha = None if alpha is None else _to_u8(alpha)
     upscaled: Pixels

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.core.atomic import write_json
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest, read_manifest, write_manifest
 from repro.core.paths import Results
@@ -26,6 +29,9 @@ RESERVED = ("hr", "nearest", "bicubic")
 
 _GROUP = 25
 """Images whose low-resolution pixels are in memory together."""
+
+_RECORD_SECONDS = 5
+"""After so long it is written down which images are done."""
 
 
 def _lr_digest(images: tuple[EvaluationImage, ...]) -> str:
@@ -53,7 +59,7 @@ def store_images(
     method: str,
     inputs: dict[str, str],
     images: tuple[EvaluationImage, ...],
-    make: Callable[[list[EvaluationImage]], list[NDArray[np.uint8]]],
+    make: Callable[[list[EvaluationImage]], Iterable[NDArray[np.uint8]]],
     progress: Progress = lambda done: None,
     notes: tuple[str, ...] = (),
     kind: str = OWN,
@@ -86,12 +92,23 @@ def store_images(
         progress(len(images))
         return False
     results.method_manifest(dataset, method).unlink(missing_ok=True)  # half of these and half of those: never
-    outputs = {}
-    for start in range(0, len(images), _GROUP):
-        part = list(images[start : start + _GROUP])
-        for image, pixels in zip(part, make(part), strict=True):
-            outputs[image.image] = write_png(results.image(dataset, method, image.image), pixels)
-            progress(1)
+    record = folder / "unfinished.json"
+    outputs = _begun(record, inputs)
+    left = [image for image in images if image.image not in outputs]
+    progress(len(images) - len(left))
+    recorded = time.monotonic()
+    try:
+        for start in range(0, len(left), _GROUP):
+            part = left[start : start + _GROUP]
+            for image, pixels in zip(part, make(part), strict=True):
+                outputs[image.image] = write_png(results.image(dataset, method, image.image), pixels)
+                progress(1)
+                if time.monotonic() - recorded > _RECORD_SECONDS:
+                    write_json(record, {"inputs": inputs, "outputs": outputs})
+                    recorded = time.monotonic()
+    except BaseException:
+        write_json(record, {"inputs": inputs, "outputs": outputs})
+        raise
     for surplus in set(folder.glob("*.png")) - {results.image(dataset, method, name) for name in names}:
         surplus.unlink()
     manifest = make_manifest(
@@ -104,7 +121,23 @@ def store_images(
         **extra,
     )
     write_manifest(results.method_manifest(dataset, method), manifest)
+    record.unlink(missing_ok=True)
     return True
+
+
+def _begun(record: Path, inputs: dict[str, str]) -> dict[str, str]:
+    """Image -> hash of those that an interrupted call has made from the same inputs."""
+    try:
+        begun = json.loads(record.read_text())
+        if begun["inputs"] != inputs:
+            return {}
+        return {
+            name: digest
+            for name, digest in begun["outputs"].items()
+            if sha256_file(record.parent / f"{name}.png") == digest
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _check_kind(folder: Path, method: str, kind: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,28 +58,31 @@ class Upscaler(ABC):
     takes_grey: bool = False
 
     @abstractmethod
-    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-        """(H, W, 3) uint8 from each (h, w, 3) uint8."""
+    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> Iterable[NDArray[np.uint8]]:
+        """(H, W, 3) uint8 from each (h, w, 3) uint8, in their order."""
 
 
 class DirectUpscaler(Upscaler):
     """A method without networks."""
 
-    def __init__(self, how: Direct, scale: float = 4) -> None:
+    def __init__(self, how: Direct, scale: float = 4, on_part: OnPart = lambda done, total: None) -> None:
         self.how = how
+        self.on_part = on_part
         self.name = how.key
         self.scale = scale
         self.inputs = how.inputs()
         self.takes_grey = how.takes_grey
 
-    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-        return [self.how.apply(image, self.scale) for image in images_u8]
+    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        return self.how.apply_all(images_u8, self.scale, self.on_part)
 
 
-def direct_upscaler(name: str, scale: float = 4) -> DirectUpscaler:
-    """The upscaler of a method without networks.
+def direct_upscaler(
+    name: str, scale: float = 4, on_part: OnPart = lambda done, total: None
+) -> DirectUpscaler:
+    """The upscaler of a method without networks; ``on_part`` hears of the parts of an image that takes long.
 
     Raises:
         UserError: there is none of that name.
     """
-    return DirectUpscaler(direct(name), scale)
+    return DirectUpscaler(direct(name), scale, on_part)

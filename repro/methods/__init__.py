@@ -25,8 +25,13 @@ METHODS = {
 DIRECT = {
     "nearest": "repro.methods.interpolation:Nearest",
     "bicubic": "repro.methods.interpolation:Bicubic",
+    "SelfExSR": "repro.methods.selfexsr:SelfExSR",
+    "SelfExSR-repaired": "repro.methods.selfexsr:RepairedSelfExSR",
 }
 """Methods without networks, by the name that they have in the image store."""
+
+INTERPOLATIONS = ("nearest", "bicubic")
+"""Those of them that take no time, and are made without being asked for."""
 
 
 @cache

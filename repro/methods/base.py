@@ -8,7 +8,7 @@ this contract alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -119,6 +119,19 @@ class Direct(ABC):
     @abstractmethod
     def apply(self, image_u8: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 from an (h, w, 3) or, where it takes grey, (h, w) uint8 image."""
+
+    def apply_all(
+        self,
+        images_u8: Sequence[NDArray[np.uint8]],
+        scale: float,
+        on_part: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Iterator[NDArray[np.uint8]]:
+        """:meth:`apply` of each image, in their order, each as soon as it is done.
+
+        ``on_part`` hears how much of a single image is done, where that takes long.
+        """
+        for image_u8 in images_u8:
+            yield self.apply(image_u8, scale)
 
     def inputs(self) -> dict[str, str]:
         """Name -> hash or setting of what results depend on; decides whether stored ones are kept."""

@@ -1,20 +1,86 @@
-"""What raters read, in every language."""
+"""What raters read: two languages ship, and a study file may reword them or bring its own."""
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from mos_app.study.definition import LANGUAGES
+from mos_app.study.definition import LANGUAGES, StudyConfig
 from repro.core.errors import UserError
+
+
+def shipped_toml(language: str) -> str:
+    """The text of a shipped language's TOML file."""
+    if language not in LANGUAGES:
+        raise UserError(f"language {language!r}", "one of " + ", ".join(LANGUAGES))
+    return resources.files("mos_app.study.texts").joinpath(f"{language}.toml").read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=len(LANGUAGES))
 def load_texts(language: str) -> dict[str, Any]:
-    """All texts of a language, as the nested dictionary that its TOML file holds (do not change it)."""
-    if language not in LANGUAGES:
-        raise UserError(f"language {language!r}", "one of " + ", ".join(LANGUAGES))
-    text = resources.files("mos_app.study.texts").joinpath(f"{language}.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    """All texts of a shipped language, as the nested dictionary that its file holds (do not change it)."""
+    return tomllib.loads(shipped_toml(language))
+
+
+def study_texts(config: StudyConfig, language: str) -> dict[str, Any]:
+    """All texts of one of a study's languages: those that ship, with the study file's in their place."""
+    base = load_texts(language) if language in LANGUAGES else {}
+    return _merged(base, config.texts.get(language, {}))
+
+
+def study_file_part(language: str) -> str:
+    """A shipped language as a part of a study file, to reword or translate."""
+    lines = [f"[texts.{language}]"]
+    for line in shipped_toml(language).splitlines():
+        lines.append(re.sub(r"^\[([\w.]+)\]$", rf"[texts.{language}.\1]", line))
+    return "\n".join(lines) + "\n"
+
+
+def problems_of_texts(config: StudyConfig) -> list[str]:
+    """What is missing or wrong in the texts of a study's languages; empty where all is well."""
+    wrong = [
+        f"texts.{name}: the study has no such language"
+        for name in config.texts
+        if name not in config.languages
+    ]
+    for language in config.languages:
+        wrong += _compare(study_texts(config, language), load_texts("en"), f"texts.{language}")
+        direction = study_texts(config, language).get("direction")
+        if direction not in ("ltr", "rtl"):
+            wrong.append(f"texts.{language}.direction: {direction!r} is neither 'ltr' nor 'rtl'")
+    return wrong
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    made = dict(base)
+    for key, value in over.items():
+        inner = made.get(key)
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        made[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
+    return made
+
+
+def _compare(found: Any, wanted: Any, where: str) -> list[str]:
+    """How ``found`` differs from the English texts in its shape and placeholders."""
+    if isinstance(wanted, Mapping):
+        if not isinstance(found, Mapping):
+            return [f"{where}: a table is expected"]
+        wrong = [f"{where}.{key} is missing" for key in wanted if key not in found]
+        wrong += [f"{where}.{key} is unknown" for key in found if key not in wanted]
+        for key in wanted:
+            if key in found:
+                wrong += _compare(found[key], wanted[key], f"{where}.{key}")
+        return wrong
+    if isinstance(wanted, list):
+        good = (
+            isinstance(found, list) and len(found) == len(wanted) and all(isinstance(w, str) for w in found)
+        )
+        return [] if good else [f"{where}: {len(wanted)} words are expected"]
+    if not isinstance(found, str):
+        return [f"{where}: text is expected"]
+    foreign = set(re.findall(r"\{(\w*)", found)) - set(re.findall(r"\{(\w*)", wanted))
+    return [f"{where}: unknown {{{name}}}" for name in sorted(foreign)]

@@ -14,15 +14,15 @@ from repro.data.benchmarks import SAMPLE, load_dataset
 from repro.data.sample import PHOTOGRAPHS, photograph_path
 from repro.imaging.io import read_rgb_u8, write_png
 from repro.imaging.resize import imresize_u8, nearest_u8
-from repro.papers.srgan import SCALE
 
 CALIBRATION = "sample-calibration"
+_FACTOR = 4
 _CALIBRATION_SIDE = 192
 
 _Pixels = NDArray[np.uint8]
 _VERSIONS: dict[str, Callable[[_Pixels, _Pixels], _Pixels]] = {
-    "nearest": lambda lr_u8, _: nearest_u8(lr_u8, SCALE),
-    "bicubic": lambda lr_u8, _: imresize_u8(lr_u8, SCALE),
+    "nearest": lambda lr_u8, _: nearest_u8(lr_u8, _FACTOR),
+    "bicubic": lambda lr_u8, _: imresize_u8(lr_u8, _FACTOR),
     "HR": lambda _, hr_u8: hr_u8,
 }
 
@@ -36,12 +36,12 @@ def _calibration() -> Iterator[tuple[str, _Pixels, _Pixels]]:
     """One square from the middle of other parts of the photographs; none overlaps a rated crop."""
     for photograph in PHOTOGRAPHS:
         box = max(photograph.training, key=lambda part: min(part.height, part.width))
-        side = min(_CALIBRATION_SIDE, box.height - box.height % SCALE, box.width - box.width % SCALE)
+        side = min(_CALIBRATION_SIDE, box.height - box.height % _FACTOR, box.width - box.width % _FACTOR)
         path = photograph_path(photograph)
         top = box.top + (box.height - side) // 2
         left = box.left + (box.width - side) // 2
         hr_u8 = read_rgb_u8(path)[top : top + side, left : left + side]
-        yield path.stem, imresize_u8(np.ascontiguousarray(hr_u8), 1 / SCALE), hr_u8
+        yield path.stem, imresize_u8(np.ascontiguousarray(hr_u8), 1 / _FACTOR), hr_u8
 
 
 def fill_demo_store(results: Results) -> None:
@@ -60,7 +60,7 @@ def fill_demo_store(results: Results) -> None:
             }
             manifest = make_manifest(
                 kind="upscaled images",
-                config={"dataset": dataset, "method": method, "scale": SCALE},
+                config={"dataset": dataset, "method": method, "scale": _FACTOR},
                 inputs={name: hashlib.sha256(hr_u8.tobytes()).hexdigest() for name, _, hr_u8 in made},
                 outputs=outputs,
             )

@@ -50,7 +50,7 @@ def export(
         if path is not None and path.suffix != suffix:
             raise UserError(f"{path}", f"a name that ends in {suffix}", "choose another name")
         if path is not None and path.exists() and not force:
-            raise UserError(f"{path}: there already", "a new name", "--force overwrites")
+            raise UserError(f"{path}: already exists", "a new name", "--force overwrites")
     from repro.inference.export import export_onnx, export_safetensors, load_trained
 
     out = common.console()
@@ -70,8 +70,8 @@ def half_of(trained: Trained, data: Path | None, out: Console) -> Halved:
     """The weights in half precision, measured on the benchmarks that are there."""
     from repro.inference.half import TYPES, halved, measured_images
 
-    if "network" in trained.metadata:
-        raise UserError("--half of a luma network", "SRResNet or SRGAN", "leave it out: the file is small")
+    if trained.method.luma:
+        raise UserError("--half of a network on luma", "a network on RGB", "leave it out: the file is small")
     images = measured_images(common.data_root(data))
     count = sum(map(len, images.values()))
     with bar(out, "half precision", count * (1 + len(TYPES))) as advance:

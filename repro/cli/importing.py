@@ -80,7 +80,7 @@ def import_(
             out.print(f"{name}: {len(files)} images by {method} ({origin_of(folder, root, origin).label})")
             continue
         stored, written = import_images(layout, folder, method, name, root, origin, pattern)
-        out.print(f"{name}/{stored}: {'imported' if written else 'there already'}", markup=False)
+        out.print(f"{name}/{stored}: {'imported' if written else 'kept'}", markup=False)
     common.finished(out, layout.images)
 
 
@@ -109,5 +109,5 @@ def import_references(out: Console, results: Results, data_root: Path, dry_run: 
                 pattern=reference.pattern,
                 only=reference.images,
             )
-            out.print(f"{dataset}/{stored}: {'imported' if written else 'there already'}", markup=False)
+            out.print(f"{dataset}/{stored}: {'imported' if written else 'kept'}", markup=False)
     return count

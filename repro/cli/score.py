@@ -19,7 +19,6 @@ from repro.core.progress import bar
 from repro.metrics.protocols import pixels_shaved, protocol_named
 from repro.metrics.score import Score, matched_files, mean_score, score_files, score_many
 from repro.papers.protocols import DAALA
-from repro.papers.srgan import SCALE
 
 
 def score(
@@ -30,7 +29,7 @@ def score(
     ] = DAALA,
     scale: Annotated[
         float, typer.Option("--scale", help="Of the results; as many pixels a side are left out.")
-    ] = SCALE,
+    ] = 4,
     dask: common.DaskOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:

@@ -16,7 +16,7 @@ from repro.data.sample import PHOTOGRAPHS, Box, photograph_path
 from repro.data.sources import listed_hashes
 from repro.imaging.io import read_u8, sha256_file, to_rgb
 from repro.imaging.resize import imresize_u8
-from repro.papers.srgan import IMAGES_PER_DATASET, SCALE
+from repro.papers.srgan import IMAGES_PER_DATASET
 
 SAMPLE = "sample"
 CALIBRATION = "BSD300-calibration"
@@ -91,9 +91,10 @@ class EvaluationImage:
         hr_path: the file with the original.
         lr_path: the stored low-resolution PNG, or None where it is made from the original.
         box: the part of ``hr_path`` that is meant, or None: the whole, cropped at its right and bottom to
-            multiples of 4 (which leaves the benchmarks' files as they are).
+            multiples of the scale (which leaves the benchmarks' files as they are).
         hr_listed, lr_listed: the SHA-256 that the list of files has of the two, or "" where it has none.
             A file with other bytes is refused where it is read: one changed pixel would change a score.
+        scale: of super-resolution.
     """
 
     dataset: str
@@ -104,6 +105,7 @@ class EvaluationImage:
     box: Box | None = None
     hr_listed: str = ""
     lr_listed: str = ""
+    scale: int = 4
 
     def hr_native_u8(self) -> NDArray[np.uint8]:
         """The original as stored: uint8 (H, W, 3), or (H, W) for a greyscale file.
@@ -118,7 +120,7 @@ class EvaluationImage:
         if self.box is not None:
             top, left, height, width = self.box
             return pixels[top : top + height, left : left + width]
-        height, width = (side - side % SCALE for side in pixels.shape[:2])
+        height, width = (side - side % self.scale for side in pixels.shape[:2])
         return pixels[:height, :width]
 
     def hr_u8(self) -> NDArray[np.uint8]:
@@ -135,10 +137,10 @@ class EvaluationImage:
         """
         hr_u8 = self.hr_native_u8()
         if self.lr_path is None:
-            return imresize_u8(np.ascontiguousarray(hr_u8), Fraction(1, SCALE))
+            return imresize_u8(np.ascontiguousarray(hr_u8), Fraction(1, self.scale))
         _listed_sha256(self.lr_path, self.lr_listed)
         lr_u8 = read_u8(self.lr_path)
-        if tuple(SCALE * side for side in lr_u8.shape[:2]) != hr_u8.shape[:2]:
+        if tuple(self.scale * side for side in lr_u8.shape[:2]) != hr_u8.shape[:2]:
             raise UserError(
                 f"{self.lr_path}: {lr_u8.shape[1]} x {lr_u8.shape[0]} pixels",
                 f"a quarter of {hr_u8.shape[1]} x {hr_u8.shape[0]}",

@@ -23,7 +23,7 @@ from repro.imaging.io import read_u8, sha256_file
 from repro.metrics.measure import Values, measure_files
 from repro.metrics.score import Score
 from repro.papers.protocols import DAALA, RGB, current_name
-from repro.papers.srgan import DATASETS, SCALE, TABLE2_METHODS
+from repro.papers.srgan import DATASETS, TABLE2_METHODS
 
 COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
 Measure = Callable[[NDArray[np.uint8], NDArray[np.uint8], float], float]
@@ -55,7 +55,7 @@ def _manifest(path: Path) -> _Stored:
     again = f"python -m repro upscale --dataset {path.parent.parent.name} --method {path.parent.name!r}"
     manifest = read_manifest(path, "images without a readable manifest", again)
     outputs, notes = manifest.get("outputs", 0), manifest.get("notes", [])
-    run, scale = manifest.get("run", ""), manifest.get("scale", SCALE)
+    run, scale = manifest.get("run", ""), manifest.get("scale", 4)  # earlier ones do not say
     for what, right in (
         ("outputs", isinstance(outputs, dict) and all(isinstance(each, str) for each in outputs.values())),
         ("notes", isinstance(notes, list) and all(isinstance(each, str) for each in notes)),

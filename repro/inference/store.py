@@ -165,7 +165,7 @@ def upscale_dataset(
 ) -> bool:
     """Writes ``images/<dataset>/<method>/<image>.png`` for every image, and the manifest last.
 
-    What is there already from the same inputs is kept.
+    Images that exist from the same inputs are kept.
 
     Returns:
         Whether anything was written.

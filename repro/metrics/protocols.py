@@ -19,7 +19,6 @@ from repro.imaging.io import to_rgb
 from repro.metrics import daala_luma, daala_ssim, ychannel
 from repro.metrics.psnr import psnr_db
 from repro.papers.protocols import DAALA, YCHANNEL, YCHANNEL_EDSR, YCHANNEL_U8, current_name
-from repro.papers.srgan import SCALE
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.uint8] | NDArray[np.float64]
@@ -41,7 +40,7 @@ class Protocol:
     ssim: Callable[[Any, Any], float]
     smallest_plane: int
 
-    def measure(self, hr_u8: Image, sr_u8: Image, scale: float = SCALE) -> tuple[float, float]:
+    def measure(self, hr_u8: Image, sr_u8: Image, scale: float = 4) -> tuple[float, float]:
         """PSNR in dB (+inf for identical planes) and SSIM (at most 1).
 
         Args:

@@ -16,7 +16,6 @@ from repro.core.errors import UserError
 from repro.core.parallel import over_images
 from repro.imaging.io import IMAGE_SUFFIXES, read_u8
 from repro.metrics.protocols import protocol_named
-from repro.papers.srgan import SCALE
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,7 @@ class Score:
         return {"psnr_db": "inf" if math.isinf(self.psnr_db) else self.psnr_db, "ssim": self.ssim}
 
 
-def score_pair(
-    hr_u8: NDArray[np.uint8], sr_u8: NDArray[np.uint8], protocol: str, scale: float = SCALE
-) -> Score:
+def score_pair(hr_u8: NDArray[np.uint8], sr_u8: NDArray[np.uint8], protocol: str, scale: float = 4) -> Score:
     """The score of a result against its original.
 
     Args:
@@ -48,7 +45,7 @@ def score_pair(
     return Score(*protocol_named(protocol).measure(hr_u8, sr_u8, scale))
 
 
-def score_files(hr: Path, sr: Path, protocol: str, scale: float = SCALE) -> Score:
+def score_files(hr: Path, sr: Path, protocol: str, scale: float = 4) -> Score:
     """Like :func:`score_pair`, of two image files, turned upright by EXIF; errors name the files."""
     pair = read_u8(hr, upright=True), read_u8(sr, upright=True)
     try:
@@ -64,7 +61,7 @@ def _score_job(pair: tuple[Path, Path], protocol: str, scale: float) -> Score:
 def score_many(
     pairs: Sequence[tuple[Path, Path]],
     protocol: str,
-    scale: float = SCALE,
+    scale: float = 4,
     *,
     workers: int | None = None,
     dask: str = "",

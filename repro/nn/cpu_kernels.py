@@ -89,7 +89,7 @@ class FewOutputsConv2d(nn.Conv2d):
 class ShuffledConv2d(nn.Conv2d):
     """A 3 x 3 convolution to 4 C channels and PixelShuffle 2: (N, C', H, W) to (N, C, 2 H, 2 W).
 
-    PixelShuffle takes every fourth channel of a pixel. With the filters in another order, made anew at each
+    PixelShuffle takes every fourth channel of a pixel. With the filters in another order, made again at each
     call from the parameter, the shuffle moves whole runs of C channels instead of single values.
     """
 

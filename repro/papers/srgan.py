@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-SCALE = 4
 SHAVE = 4
 
 DATASETS = ("Set5", "Set14", "BSD100")

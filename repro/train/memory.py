@@ -14,7 +14,7 @@ _LARGE = 2**30
 def keep_freed_memory() -> bool:
     """Tells the C library to serve large blocks from memory that it has; whether it understood.
 
-    By default glibc maps every tensor of some megabytes anew and unmaps it when it is freed, so each update
+    By default glibc maps every tensor of some megabytes afresh and unmaps it when it is freed, so each update
     faults the same pages in again: about a tenth of its time. Peak memory stays what it is, but it is held
     between updates. Only glibc has these settings; elsewhere nothing happens.
     """
@@ -31,7 +31,7 @@ def keep_freed_memory() -> bool:
 def peak_resident_mib() -> float:
     """The most memory that this process ever held, in MiB.
 
-    On Linux from VmHWM, which begins anew with the program; ru_maxrss, taken elsewhere, may still tell of
+    On Linux from VmHWM, which starts with the program; ru_maxrss, taken elsewhere, may still tell of
     the process that started it.
     """
     status = Path("/proc/self/status")

@@ -21,7 +21,7 @@ from repro.metrics.consistency import lr_rms
 from repro.metrics.niqe import niqe
 from repro.metrics.psnr import psnr_db
 from repro.metrics.score import score_many, score_pair
-from repro.papers.srgan import IMAGES_PER_DATASET, SCALE, SHAVE
+from repro.papers.srgan import IMAGES_PER_DATASET, SHAVE
 
 HEIGHT, WIDTH = 320, 480
 REPEATS = 30
@@ -58,7 +58,7 @@ def run(results_folder: Path) -> dict[str, Any]:
         lambda: score_pair(hr, sr, "ychannel-u8-1"),
         lambda: score_pair(hr, sr, "ychannel-1"),
         lambda: niqe(sr, SHAVE),
-        lambda: lr_rms(hr, sr, SCALE),
+        lambda: lr_rms(hr, sr, 4),
         repeats=REPEATS,
     )
 
@@ -104,4 +104,4 @@ def _pair(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     coarse = draws.integers(0, 256, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8)
     grain = draws.integers(-8, 9, (HEIGHT, WIDTH, 3))
     hr = np.clip(imresize_u8(coarse, 16).astype(np.int64) + grain, 0, 255).astype(np.uint8)
-    return hr, imresize_u8(imresize_u8(hr, 1 / SCALE), SCALE)
+    return hr, imresize_u8(imresize_u8(hr, 1 / 4), 4)

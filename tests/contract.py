@@ -12,6 +12,17 @@ SMALL: dict[str, dict[str, Any]] = {
     "srcnn": {"settings": {"narrow_start": False}, "learning_rate": 1e-3},
     "espcn": {"settings": {}, "learning_rate": 1e-3},
     "drcn": {"settings": {"filters": 8, "recursions": 2}, "learning_rate": 1e-3, "falls_after": 30},
+    "srfbn": {"settings": {"channels": 8, "groups": 2, "steps": 2}, "learning_rate": 2e-3},
+    "san": {
+        "settings": {"channels": 16, "groups": 1, "blocks": 1, "reduction": 4},
+        "learning_rate": 2e-3,
+        "falls_after": 30,
+    },
+    "meta_sr": {
+        "settings": {"channels": 8, "growth": 8, "blocks": 1, "layers": 2, "hidden": 16, "crop_hr": 96},
+        "learning_rate": 2e-3,
+        "falls_after": 30,
+    },
 }
 """Key -> settings that make its networks small, a rate at which they learn, updates until the error falls."""
 

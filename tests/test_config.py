@@ -90,6 +90,7 @@ def test_every_field_is_a_deviation_or_no_part_of_what_is_computed(path: str) ->
         "network.prelu": "channel", "losses.content": "vgg22", "losses.adversarial_weight": 0.5,
         "losses.tv_weight": 0.5, "optimiser.optimiser": "sgd", "optimiser.adam_beta1": 0.5,
         "optimiser.adam_beta2": 0.5, "optimiser.weight_decay": 0.5, "optimiser.gradient_clip": 0.5,
+        "optimiser.skip_above": 0.5,
         "schedule.updates": 2_000_000, "schedule.learning_rate": 0.5, "schedule.warmup_updates": 5,
         "schedule.decay": "cosine", "schedule.ema_decay": 0.5, "data.scale": 2, "data.batch_size": 3,
         "data.crop_hr": 64, "data.augmentation": "none",

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mos_helpers.serving import free_port
+from mos_helpers.databases import new_database, postgres  # noqa: F401
 from mos_helpers.studies import finish_practice, make_study, practised, prepare, small_toml
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -53,50 +49,11 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A throw-away PostgreSQL server on loopback; the URL of an empty database, without its name."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = shutil.which("initdb") or (str(programs[-1]) if programs else None)
-    if found is None:
-        pytest.skip("PostgreSQL's server programs are not installed")
-    binaries = Path(found).parent
-    # not under pytest's folder: that one belongs to root alone, and the server refuses to run as root
-    folder = Path(tempfile.mkdtemp(prefix="mos-postgres-"))
-    port = free_port()
-    as_user: list[str] = []
-    if os.getuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    data = folder / "data"
-
-    def run(*command: str | Path) -> None:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd="/")
-        assert done.returncode == 0, f"{command}: {done.stdout} {done.stderr}"
-
-    run(*as_user, binaries / "initdb", "-D", data, "-U", "study", "--auth=trust", "--no-sync")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-    control = [*as_user, str(binaries / "pg_ctl"), "-D", str(data), "-w"]
-    run(*control, "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        yield f"postgresql+psycopg://study@127.0.0.1:{port}"
-    finally:
-        run(*control, "-m", "immediate", "stop")
-        shutil.rmtree(folder)
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest) -> str | None:
     if request.param == "sqlite":
         return None
-    server = request.getfixturevalue("postgres")
-    import psycopg
-
-    name = f"study_{abs(hash(request.node.name)) % 10**9}_{free_port()}"
-    address = server.replace("postgresql+psycopg", "postgresql")
-    with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
-    return f"{server}/{name}"
+    return new_database(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture

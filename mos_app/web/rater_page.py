@@ -40,7 +40,8 @@ def show_rater() -> None:
         st.session_state["language"] = language
         visit = _Visit(service, invite, state, language)
         if visit.texts["direction"] == "rtl":
-            st.html("<style>.stMainBlockContainer { direction: rtl; text-align: right; }</style>")
+            block = ".stMainBlockContainer"
+            st.html(f"<style>{block}, {block} h2 {{ direction: rtl; text-align: right; }}</style>")
         _SCREENS[state.screen.kind](visit)
     except UnknownInviteError:
         if "withdrawn" in st.session_state:

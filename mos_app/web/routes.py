@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 from mos_app.db.credentials import UnknownInviteError
 from mos_app.db.votes import Outcome
+from mos_app.files.archive import export_files, zip_bytes
 from mos_app.files.stimuli import stimulus_path
 from mos_app.study.definition import StudyConfig
 from mos_app.study.display import Ballot
@@ -269,6 +270,21 @@ def create_routes(service: Service) -> list[BaseRoute]:
         set_cookie(response, request, ADMIN_COOKIE, opened)
         return response
 
+    async def export(request: Request) -> Response:
+        if not await run_in_threadpool(service.admin.knows, request.cookies.get(ADMIN_COOKIE, "")):
+            return RedirectResponse(f"{PREFIX}/admin/login", status_code=303, headers=_NOT_STORED)
+
+        def make() -> bytes:
+            simulation = service.workspace.folder.path / "simulation.json"
+            told = simulation.read_bytes() if simulation.is_file() else None
+            data = zip_bytes(export_files(service.workspace.database, service.study, told))
+            service.registry.note("admin", "exported", bytes=len(data))
+            return data
+
+        name = f"{service.study.name}-export.zip"
+        headers = {**_NOT_STORED, "Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(await run_in_threadpool(make), media_type="application/zip", headers=headers)
+
     async def logout(request: Request) -> Response:
         await run_in_threadpool(service.admin.close, request.cookies.get(ADMIN_COOKIE, ""))
         response = RedirectResponse(f"{PREFIX}/admin/login", status_code=303, headers=_NOT_STORED)
@@ -291,6 +307,7 @@ def create_routes(service: Service) -> list[BaseRoute]:
         Route(f"{PREFIX}/join", join, methods=["GET"]),
         Route(f"{PREFIX}/enter.js", enter_script, methods=["GET"]),
         Route(f"{PREFIX}/admin/login", login, methods=["GET", "POST"]),
+        Route(f"{PREFIX}/admin/export.zip", export, methods=["GET"]),
         Route(f"{PREFIX}/admin/logout", logout, methods=["GET"]),
         Route(f"{PREFIX}/health", health, methods=["GET"]),
     ]

@@ -22,7 +22,8 @@ def bench(
     device: common.DeviceOption = "auto",
     data: common.DataOption = None,
     variant: Annotated[
-        list[str] | None, typer.Option("--variant", help="For train: which variants; several times.")
+        list[str] | None,
+        typer.Option("--variant", help="Of infer and train; several times."),
     ] = None,
     updates: Annotated[int, typer.Option("--updates", min=1, help="For train: timed updates a mode.")] = 11,
     profile: Annotated[
@@ -82,13 +83,16 @@ def _run(
 
         return crops(results)
     if name == "infer":
+        from repro.experiments.bench.infer import DEFAULT
         from repro.experiments.bench.infer import run as infer
 
-        return infer(results, device)
+        measured = [infer(results, device, variant=name) for name in variants or (DEFAULT,)]
+        return measured[-1]
     if name == "train":
         from repro.experiments.bench.train import run as train
+        from repro.experiments.bench.train import timed
 
-        return train(results, device, updates, [configure(name, "paper") for name in variants], out.print)
+        return train(results, device, updates, [timed(name) for name in variants], out.print)
     from repro.data.prepare import prepare_data
     from repro.experiments.bench.precision import run as precision
 

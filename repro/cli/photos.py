@@ -31,8 +31,7 @@ def photo_upscaler(
     options: Options,
 ) -> Upscaler:
     """The upscaler of a name or a weights file; tells the weights' origin, licence and limits."""
-    from repro.core import tensorfile
-    from repro.inference.loading import trained_upscaler
+    from repro.inference.loading import metadata_of, trained_upscaler
     from repro.inference.weights import Weights, statement, trained_variants
 
     found: Weights | None
@@ -47,7 +46,7 @@ def photo_upscaler(
         if name == "SRCNN":
             out.print("weights: SRCNN by its authors (research use only)")
     if found is not None:
-        for line in statement(found, tensorfile.load(found.path)[1]):
+        for line in statement(found, metadata_of(found.path)):
             out.print(line, markup=False)
     return upscaler
 
@@ -59,6 +58,7 @@ def upscale_photos(
     force: bool,
     dry_run: bool,
     out: Console,
+    every_step: bool = False,
 ) -> None:
     """Upscales files, folders and globs into a folder; a bad file does not stop the others.
 
@@ -82,7 +82,7 @@ def upscale_photos(
         for job in jobs:
             files.next_file(job.source.name)
             try:
-                (height, width), remarks = run_job(job, upscaler, force)
+                (height, width), remarks = run_job(job, upscaler, force, every_step)
                 about = "".join(f" ({remark})" for remark in remarks)
                 out.print(f"{job.target}: {width} x {height}{about}", markup=False)
             except (UserError, OSError, MemoryError, RuntimeError) as error:

@@ -106,7 +106,7 @@ def train_variant(
     from repro.train.run import VGGSource, prepare
     from repro.train.run import train as run_training
 
-    method(config.method).check(config)
+    method(config.method).check_all(config)
     with joined_world(resolve_device(device).type) as world:
         if not world.primary:
             out.quiet = True

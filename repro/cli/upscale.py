@@ -41,7 +41,12 @@ def upscale(
         ),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="A generator's file, instead of a run's.")
+        Path | None,
+        typer.Option(
+            "--weights",
+            help="A generator's file, instead of a run's; or a .pth of the authors of ESRGAN, RankSRGAN, "
+            "SRFBN, SAN or Meta-SR.",
+        ),
     ] = None,
     shipped: Annotated[
         bool, typer.Option("--shipped", help="The weights that come with the repository, not a run's.")
@@ -62,8 +67,37 @@ def upscale(
         ),
     ] = "",
     tile: Annotated[
-        int | None, typer.Option("--tile", help="Side of a tile in LR pixels; 0 for none.")
+        int | None,
+        typer.Option(
+            "--tile",
+            help="Side of a tile in LR pixels; 0 for none. Bounds the memory and changes no result, but for "
+            "SAN's, which takes statistics of what it sees.",
+        ),
     ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option("--scale", help="Of your own images' results by Meta-SR: 1 to 4, in hundredths."),
+    ] = None,
+    self_ensemble: Annotated[
+        bool,
+        typer.Option(
+            "--self-ensemble",
+            help="The mean over the square's eight symmetries: 8 times the work; papers' `SRFBN+`.",
+        ),
+    ] = False,
+    chop: Annotated[
+        bool,
+        typer.Option(
+            "--chop",
+            help="Four overlapping quadrants instead of tiles, as the authors of SRFBN and SAN test.",
+        ),
+    ] = False,
+    all_steps: Annotated[
+        bool,
+        typer.Option(
+            "--all-steps", help="Also write the results of a feedback network's earlier steps (own images)."
+        ),
+    ] = False,
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Upscale images fourfold: files of your own into --out, or else a data set into the image store.
@@ -92,15 +126,19 @@ def upscale(
             raise UserError(f"{len(method)} methods for files", "one --method", "start once for each")
 
         def make(on_part: OnPart) -> Upscaler:
-            options = Options(device, _arithmetic(arithmetic or "float32"), tile, on_part)
+            kind = _arithmetic(arithmetic or "float32")
+            options = Options(device, kind, tile, on_part, scale, self_ensemble, chop)
             return photo_upscaler(out, method[0] if method else None, weights, wanted, layout, root, options)
 
-        upscale_photos(inputs, out_folder, make, force, dry_run, out)
+        upscale_photos(inputs, out_folder, make, force, dry_run, out, all_steps)
         return
     if out_folder is not None or force:
         raise UserError("--out or --force without files", "the files to enlarge", "name them first")
+    if scale is not None or all_steps:
+        raise UserError("--scale or --all-steps without files", "files of your own", "name them first")
     datasets = dataset or list(available_datasets(root))
-    options = Options(device, _arithmetic(arithmetic or "float64"), tile)
+    kind = _arithmetic(arithmetic or "float64")
+    options = Options(device, kind, tile, self_ensemble=self_ensemble, chop=chop)
     upscalers: list[Upscaler] = []
     if weights is not None:
         from repro.inference.loading import trained_upscaler

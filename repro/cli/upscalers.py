@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.progress import bar
 from repro.inference.upscaler import Options, Upscaler, direct_upscaler
@@ -53,6 +54,9 @@ def named_upscaler(
         UserError: unknown, or no weights.
     """
     if name in DIRECT:
+        if options.scale is not None or options.self_ensemble or options.chop:
+            got = f"--scale, --self-ensemble or --chop with {name}"
+            raise UserError(got, "a network", "leave them out")
         return direct_upscaler(name, on_part=options.on_part), None
     from repro.inference.loading import srcnn_upscaler, trained_upscaler
     from repro.inference.weights import find_weights

@@ -129,9 +129,12 @@ def export_onnx(trained: Trained, path: Path) -> float:
         The largest difference found.
 
     Raises:
-        UserError: a package of the extra ``export`` is missing, or the difference is above
-            :data:`TOLERANCE`.
+        UserError: a network that ONNX cannot hold, a package of the extra ``export`` is missing, or the
+            difference is above :data:`TOLERANCE`.
     """
+    if not trained.method.onnx:
+        got = f"{trained.method.key} as ONNX"
+        raise UserError(got, "a network whose layers do not depend on the image's size", "export safetensors")
     _need("onnx", "onnxscript", "onnxruntime")
     import onnx
 

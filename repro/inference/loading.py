@@ -12,11 +12,15 @@ from torch import Tensor, nn
 
 from repro.core import tensorfile
 from repro.core.errors import UserError
+from repro.core.torchfile import read_state_dict
 from repro.imaging.io import sha256_file
 from repro.inference.network import NetworkUpscaler
 from repro.inference.upscaler import Options
-from repro.methods import legacy, method
+from repro.methods import METHODS, legacy, method
 from repro.methods.base import Method
+
+FOREIGN = {".pth", ".pt"}
+"""Names of files by other programs end so."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,45 @@ def network_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], sou
 
 
 def load_network(path: Path) -> Loaded:
-    """The network in a file that training wrote.
+    """The network in a file that training wrote, or that the authors of a method did.
 
     Raises:
-        UserError: missing, damaged, or not of this program.
+        UserError: missing, damaged, or of no method's layout.
     """
+    if path.suffix.lower() in FOREIGN:
+        return authors_network(path)
     tensors, metadata = tensorfile.load(path)
     return network_from(tensors, metadata, path.name)
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """What a weights file says of itself; one of another program tells nothing but its name.
+
+    Raises:
+        UserError: missing or damaged.
+    """
+    if path.suffix.lower() in FOREIGN:
+        return {"variant": path.stem, "licence": "not told by the file; ask its authors"}
+    return tensorfile.load(path)[1]
+
+
+def authors_network(path: Path) -> Loaded:
+    """The network in a file in a layout in circulation, its settings read from the shapes.
+
+    Raises:
+        UserError: unreadable, or of no method's layout.
+    """
+    tensors = read_state_dict(path)
+    for key in METHODS:
+        found = method(key).recognise(tensors)
+        if found is not None:
+            described, ours = found
+            prefixed = {f"generator.{name}": tensor for name, tensor in ours.items()}
+            return network_from(prefixed, {"variant": path.stem, **described}, path.name)
+    names = ", ".join(sorted(tensors)[:3])
+    raise UserError(
+        f"{path}: tensors {names}, ...", f"a network of {', '.join(METHODS)}", "python -m repro train"
+    )
 
 
 def trained_upscaler(path: Path, options: Options | None = None, name: str = "") -> NetworkUpscaler:

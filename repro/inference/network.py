@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from repro.core.device import resolve_device
-from repro.imaging.tiling import in_tiles
+from repro.core.errors import UserError
+from repro.imaging.tiling import exact_scale, in_tiles
+from repro.inference.ensemble import Infer, chopped, self_ensembled
 from repro.inference.upscaler import Options, Upscaler
 from repro.methods.base import Method
 from repro.nn.cpu_kernels import suit_cpu
@@ -48,18 +50,26 @@ class NetworkUpscaler(Upscaler):
     ) -> None:
         options = options or Options()
         arithmetic = options.arithmetic if method.exact or options.arithmetic == "bfloat16" else "float32"
-        self.name, self.scale, self.notes, self.run = name, scale, notes, run
+        self.scale, self.run = method.result_scale(scale, options.scale), run
+        self.name = f"{name}+" if options.self_ensemble else name
         self.inputs = dict(inputs or {})
         if arithmetic != "float32":
             self.inputs["arithmetic"] = arithmetic
         self.takes_grey = method.luma
         self._method = method
-        self._margin = method.radius(network)
+        radius = method.radius(network)
+        self._margin = method.overlap if radius is None else radius
         self._device = resolve_device(options.device)
         self._dtype = torch.float64 if arithmetic == "float64" else torch.float32
         self._bfloat16 = arithmetic == "bfloat16"
         self._tile = method.tile if options.tile is None else options.tile
         self._on_part = options.on_part
+        self.notes = notes
+        if radius is None and self._margin is not None and self._tile:
+            self.notes += (
+                f"where a side is above {self._tile} LR pixels, the statistics that the network takes of the "
+                f"whole image are those of tiles of that side and {self._margin} LR pixels around",
+            )
         self._layout = torch.contiguous_format
         if arithmetic == "float64":
             ready = with_exact_convolutions(method.folded(copy.deepcopy(network).double()))
@@ -71,12 +81,26 @@ class NetworkUpscaler(Upscaler):
             if self._device.type == "cpu":
                 ready = suit_cpu(ready)
         self._network = ready.to(self._device)
+        self._infer: Infer = lambda x: method.infer(self._network, x, self.scale)
+        if options.chop:
+            if method.luma or self.scale != int(self.scale):
+                raise UserError(
+                    f"--chop with {name} at x{self.scale:g}", "RGB, a whole scale", "leave it out"
+                )
+            self._infer = chopped(self._infer, int(self.scale), method.chop_pixels)
+            self._tile = 0
+            self.inputs["chop"] = f"quadrants of less than {method.chop_pixels} LR pixels"
+        if options.self_ensemble:
+            self._infer = self_ensembled(self._infer)
+            self.inputs["self-ensemble"] = "8 symmetries"
 
     @torch.inference_mode()
     def _run(self, x: Tensor) -> Tensor:
-        x = x.to(self._device).contiguous(memory_format=self._layout)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
-            return self._method.infer(self._network, x, self.scale)
+            return self._infer(self._placed(x))
+
+    def _placed(self, x: Tensor) -> Tensor:
+        return x.to(self._device).contiguous(memory_format=self._layout)
 
     def _one(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return self._some([image_u8])[0]
@@ -98,11 +122,9 @@ class NetworkUpscaler(Upscaler):
             groups[image.shape].append(number)
         out: list[NDArray[np.uint8] | None] = [None] * len(images_u8)
         for (height, width, *_), numbers in groups.items():
-            if self._margin is not None and self._tile and max(height, width) > self._tile:
+            if self._tiled(height, width):
                 for number in numbers:
-                    out[number] = in_tiles(
-                        images_u8[number], self._one, self._tile, self._margin, int(self.scale), self._on_part
-                    )
+                    out[number] = self._in_tiles(images_u8[number], self._one)
                 continue
             together = 1 if self._method.luma else max(1, _BATCH_PIXELS // (height * width))
             for start in range(0, len(numbers), together):
@@ -110,3 +132,34 @@ class NetworkUpscaler(Upscaler):
                 for number, image in zip(part, self._some([images_u8[n] for n in part]), strict=True):
                     out[number] = image
         return [image for image in out if image is not None]
+
+    def _tiled(self, height: int, width: int) -> bool:
+        return self._margin is not None and self._tile > 0 and max(height, width) > self._tile
+
+    def _in_tiles(
+        self, image_u8: NDArray[np.uint8], upscale: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    ) -> NDArray[np.uint8]:
+        assert self._margin is not None
+        return in_tiles(image_u8, upscale, self._tile, self._margin, exact_scale(self.scale), self._on_part)
+
+    @torch.inference_mode()
+    def _stacked_steps(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3 T): every step's result, side by side in the last axis."""
+        x = self._placed(self._method.encode(image_u8, self.scale, self._dtype))
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+            results = self._method.infer_steps(self._network, x, self.scale)
+        return np.concatenate([self._method.decode(r, image_u8, self.scale) for r in results], axis=2)
+
+    def steps(self, image_u8: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        """The (H, W, 3) results of every step for one image, first to last.
+
+        Raises:
+            UserError: the method has no steps.
+        """
+        if self._method.luma:
+            return super().steps(image_u8)
+        tiled = self._tiled(*image_u8.shape[:2])
+        stacked = self._in_tiles(image_u8, self._stacked_steps) if tiled else self._stacked_steps(image_u8)
+        if stacked.shape[2] == 3:
+            return super().steps(image_u8)
+        return [np.ascontiguousarray(stacked[..., at : at + 3]) for at in range(0, stacked.shape[2], 3)]

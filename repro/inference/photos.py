@@ -13,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from repro.core.errors import UserError
 from repro.imaging.color import grey_u8
 from repro.imaging.io import IMAGE_SUFFIXES, opened, to_rgb
 from repro.imaging.resize import imresize_u8, imresize_u16, nearest_u8
-from repro.imaging.tiling import in_tiles
+from repro.imaging.tiling import exact_scale, in_tiles
 from repro.inference.upscaler import Upscaler
 
 MAX_PIXELS = 25_000_000
@@ -157,7 +158,7 @@ def upscale_photo(photo: Photo, upscaler: Upscaler) -> tuple[Photo, list[str]]:
     """
     remarks = []
     deep = upscaler.name in DEEP and not upscaler.inputs  # a weights file may have any name
-    colour, alpha, scale = photo.colour, photo.alpha, int(upscaler.scale)
+    colour, alpha, scale = photo.colour, photo.alpha, exact_scale(upscaler.scale)
     if not deep and colour.dtype == np.uint16:
         remarks.append("16 bits rounded to 8: the method is made for 8")
         colour = _to_u8(colour)
@@ -176,6 +177,35 @@ def upscale_photo(photo: Photo, upscaler: Upscaler) -> tuple[Photo, list[str]]:
     )
 
 
+class _NextStep(Upscaler):
+    """Another upscaler's steps for one image: at each call the next one, computed together at the first."""
+
+    def __init__(self, of: Upscaler) -> None:
+        self.of = of
+        self.name, self.scale, self.inputs, self.takes_grey = of.name, of.scale, of.inputs, of.takes_grey
+        self.left: list[NDArray[np.uint8]] | None = None
+
+    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        if self.left is None:
+            self.left = self.of.steps(images_u8[0])
+        return [self.left.pop(0)]
+
+
+def upscale_steps(photo: Photo, upscaler: Upscaler) -> tuple[list[Photo], list[str]]:
+    """:func:`upscale_photo` for every step of a method that has steps, first to last.
+
+    Raises:
+        UserError: it has none.
+    """
+    following = _NextStep(upscaler)
+    photos: list[Photo] = []
+    remarks: list[str] = []
+    while following.left is None or following.left:
+        step, remarks = upscale_photo(photo, following)
+        photos.append(step)
+    return photos, remarks
+
+
 def _grey(image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """In bands: the conversion takes 24 bytes a pixel."""
     return np.concatenate([grey_u8(image_u8[top : top + _BAND]) for top in range(0, len(image_u8), _BAND)])
@@ -185,20 +215,21 @@ def _to_u8(plane: Pixels) -> NDArray[np.uint8]:
     return ((plane.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def interpolate(image: Pixels, kernel: str, scale: int) -> Pixels:
-    """(s h, s w) or (s h, s w, 3) of the input's type, by ``nearest`` or ``bicubic``, in parts.
+def interpolate(image: Pixels, kernel: str, scale: int | Fraction) -> Pixels:
+    """(floor(s h), floor(s w)[, 3]) of the input's type, by ``nearest`` or ``bicubic``, in parts.
 
-    Rounded after each axis, as in the paper's protocol.
+    Rounded after each axis, as in the paper's protocol. ``nearest`` takes whole scales.
     """
     if image.dtype == np.uint16:
         deep = image.view(np.uint16)
         return in_tiles(deep, lambda part: _deep(part, kernel, scale), _BAND, _REACH, scale)
-    resize = nearest_u8 if kernel == "nearest" else imresize_u8
+    resize = imresize_u8 if kernel == "bicubic" else lambda part, scale: nearest_u8(part, int(scale))
     return in_tiles(image.view(np.uint8), lambda part: resize(part, scale), _BAND, _REACH, scale)
 
 
-def _deep(part: NDArray[np.uint16], kernel: str, scale: int) -> NDArray[np.uint16]:
+def _deep(part: NDArray[np.uint16], kernel: str, scale: int | Fraction) -> NDArray[np.uint16]:
     if kernel == "nearest":
+        scale = int(scale)
         return part.repeat(scale, axis=0).repeat(scale, axis=1)
     return imresize_u16(part, scale)
 
@@ -300,8 +331,12 @@ def _is_image(path: Path) -> bool:
     )
 
 
-def run_job(job: Job, upscaler: Upscaler, force: bool) -> tuple[tuple[int, int], list[str]]:
+def run_job(
+    job: Job, upscaler: Upscaler, force: bool, every_step: bool = False
+) -> tuple[tuple[int, int], list[str]]:
     """Upscales one file; its result's (H, W), and remarks.
+
+    With ``every_step`` the results of earlier steps are written beside it, as ``<name>_step1.png`` and so on.
 
     Raises:
         UserError: unreadable, or the result exists already.
@@ -311,6 +346,15 @@ def run_job(job: Job, upscaler: Upscaler, force: bool) -> tuple[tuple[int, int],
             raise UserError(f"{job.source}: would overwrite itself", "another folder", "choose another --out")
         if not force:
             raise UserError(f"{job.target}: already exists", "a new name", "--force overwrites")
-    upscaled, remarks = upscale_photo(read_photo(job.source), upscaler)
+    if every_step and not force:
+        for earlier_target in job.target.parent.glob(f"{glob.escape(job.target.stem)}_step*.png"):
+            raise UserError(f"{earlier_target}: already exists", "a new name", "--force overwrites")
+    photo = read_photo(job.source)
+    if every_step:
+        (*earlier, upscaled), remarks = upscale_steps(photo, upscaler)
+        for number, step in enumerate(earlier, 1):
+            write_bytes(job.target.with_stem(f"{job.target.stem}_step{number}"), photo_png(step))
+    else:
+        upscaled, remarks = upscale_photo(photo, upscaler)
     write_bytes(job.target, photo_png(upscaled))
     return upscaled.size, remarks

@@ -26,16 +26,24 @@ class Options:
             slower and gives the same bytes on every processor, whose orders of summation differ.
         tile: side in LR pixels above which an image is upscaled in parts; 0 never; None the method's own.
         on_part: called after each part with the number done and the number there are.
+        scale: of the results, where the method gives several with one network; None is the network's own.
+        self_ensemble: the mean of the results for the eight symmetries of the square.
+        chop: four overlapping quadrants instead of tiles, as the authors of EDSR, SRFBN and SAN test.
     """
 
     device: str = "auto"
     arithmetic: Arithmetic = "float32"
     tile: int | None = None
     on_part: OnPart = field(default=lambda done, total: None)
+    scale: float | None = None
+    self_ensemble: bool = False
+    chop: bool = False
 
     def __post_init__(self) -> None:
         if self.tile is not None and (self.tile < 0 or 0 < self.tile < 16):
             raise UserError(f"tile of {self.tile} LR pixels", "16 or more, or 0 for none", "--tile 192")
+        if self.chop and self.tile is not None:
+            raise UserError("--chop with --tile", "one of them", "leave one out")
 
 
 class Upscaler(ABC):
@@ -60,6 +68,14 @@ class Upscaler(ABC):
     @abstractmethod
     def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> Iterable[NDArray[np.uint8]]:
         """(H, W, 3) uint8 from each (h, w, 3) uint8, in their order."""
+
+    def steps(self, image_u8: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        """The (H, W, 3) results of every step for one image, first to last.
+
+        Raises:
+            UserError: the method has no steps.
+        """
+        raise UserError(f"--all-steps with {self.name}", "a network with steps", "--method SRFBN")
 
 
 class DirectUpscaler(Upscaler):

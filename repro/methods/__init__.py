@@ -19,6 +19,9 @@ METHODS = {
     "srcnn": "repro.methods.srcnn:SRCNN",
     "espcn": "repro.methods.espcn:ESPCN",
     "drcn": "repro.methods.drcn:DRCN",
+    "srfbn": "repro.methods.srfbn:SRFBN",
+    "san": "repro.methods.san:SAN",
+    "meta_sr": "repro.methods.meta_sr:MetaSR",
 }
 """Methods with networks, by key; their variants are what `train` and `upscale` are asked for."""
 

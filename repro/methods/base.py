@@ -152,6 +152,9 @@ class Method(ABC):
         luma: whether its networks see the Y channel alone (:class:`repro.methods.luma.LumaMethod`).
         exact: whether float64 makes its results the same on every processor; otherwise float32 stays.
         tile: default side of a tile at inference in LR pixels: bounds the activations' memory.
+        overlap: LR pixels around tiles where :meth:`radius` is None; None is no tiles at all.
+        onnx: whether an ONNX file, whose sizes vary, can hold its networks.
+        chop_pixels: LR pixels from which ``upscale --chop`` quarters a quadrant again.
         declared: how networks are initialised, where the paper leaves it open.
     """
 
@@ -165,6 +168,9 @@ class Method(ABC):
     luma: bool = False
     exact: bool = True
     tile: int = 192
+    overlap: int | None = None
+    onnx: bool = True
+    chop_pixels: int = 160_000
     declared: str = ""
 
     # --- configurations -----------------------------------------------------------------------------------
@@ -179,6 +185,18 @@ class Method(ABC):
         Raises:
             UserError: settings that contradict each other, or have no effect on this method.
         """
+
+    def check_all(self, config: RunConfig) -> None:
+        """:meth:`check`, and that its networks can be built for the scale.
+
+        Raises:
+            UserError: settings that cannot be.
+        """
+        if config.data.scale not in self.scales:
+            scales = ", ".join(map(str, self.scales))
+            got = f"{config.variant} at scale = {config.data.scale}"
+            raise UserError(got, f"one of {scales}", f"--set scale={self.scales[-1]}")
+        self.check(config)
 
     def start_modules(self, config: RunConfig) -> Mapping[str, str]:
         """Network -> variant whose finished run gives its first (or, where frozen, its only) weights."""
@@ -209,6 +227,14 @@ class Method(ABC):
 
     # --- training -----------------------------------------------------------------------------------------
 
+    def prepare(self, config: RunConfig, sample: Sample, k: int) -> Sample:
+        """What training makes of batch ``k`` before the step: another degradation, a scale of its own."""
+        return sample
+
+    def recordable(self, config: RunConfig) -> bool:
+        """Whether every update is the same kernels on the same shapes, so that a CUDA graph can hold it."""
+        return True
+
     @abstractmethod
     def forward(self, networks: Networks, sample: Sample) -> Outputs:
         """What the networks make of a training sample."""
@@ -234,6 +260,26 @@ class Method(ABC):
         from repro.data.samples import Sample
 
         return self.forward({"generator": network}, Sample(x, x, scale)).sr
+
+    def infer_steps(self, network: Callable[..., Any], x: Tensor, scale: float) -> tuple[Tensor, ...]:
+        """The results of :meth:`infer` of every step, first to last; of methods without steps the result."""
+        from repro.data.samples import Sample
+
+        outputs = self.forward({"generator": network}, Sample(x, x, scale))
+        return outputs.steps or (outputs.sr,)
+
+    def result_scale(self, built: float, wanted: float | None) -> float:
+        """The scale of the results of a network that was built for one.
+
+        Raises:
+            UserError: it gives no results of the scale that is wanted.
+        """
+        if wanted is not None and wanted != built:
+            got = f"--scale {wanted:g} with weights of {self.key} for x{built:g}"
+            raise UserError(
+                got, f"--scale {built:g}", "only Meta-SR takes any scale from 1 to 4: --method Meta-SR"
+            )
+        return built
 
     def decode(self, result: Tensor, image_u8: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         """The (H, W, 3) image of one (1, C, H, W) result."""

@@ -39,6 +39,8 @@ class OptimiserSettings(Settings):
         adam_beta1, adam_beta2: Adam's decay rates.
         weight_decay: L2, added to the gradient.
         gradient_clip: the most that the length of a network's gradient may be; 0 is no bound.
+        skip_above: no step is made with a loss that is this many times the last step's, or more; 0 is no
+            bound.
         muon_rate: Muon's learning rate as a multiple of the schedule's, which is Adam's.
         muon_momentum: of Muon.
     """
@@ -48,6 +50,7 @@ class OptimiserSettings(Settings):
     adam_beta2: float = setting(0.999, 0, 1, high_open=True)
     weight_decay: float = setting(0.0, 0, 1)
     gradient_clip: float = setting(0.0, 0, 1e6)
+    skip_above: float = setting(0.0, 0, 1e6)
     muon_rate: float = setting(1.0, 0, 1000, low_open=True)
     muon_momentum: float = setting(0.95, 0, 1, high_open=True)
 

@@ -19,6 +19,7 @@ from repro.nn.initialise import initialise
 from repro.papers import srgan as paper
 
 PReLUSharing = Literal["layer", "channel"]
+Initial = Literal["glorot", "interpolating"]
 Content = Literal["mse", "vgg22", "vgg34", "vgg54"]
 
 TAPS: dict[Content, str] = {"vgg22": "conv2_2", "vgg34": "conv3_4", "vgg54": "conv5_4"}
@@ -33,11 +34,14 @@ class SRGANNetwork(NetworkSettings):
         residual_blocks: B of the paper.
         long_skip: the sum with the first activation after the blocks (supplement, section 4).
         prelu: one slope a layer or a channel; open.
+        initial: initial weights; open. ``interpolating`` begins as an interpolation, so that no update is
+            spent on learning one.
     """
 
     residual_blocks: int = setting(paper.RESIDUAL_BLOCKS, 0, 256)
     long_skip: bool = True
     prelu: PReLUSharing = "layer"
+    initial: Initial = "glorot"
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,33 @@ class Generator(nn.Module):
         return self.tail(self.upsample(deep))
 
 
+@torch.no_grad()
+def begin_as_interpolation(generator: Generator) -> None:
+    """Sets weights, in place, so that the network is an interpolation before its first update.
+
+    Three channels carry RGB through head and upsampling (centre taps of 1, each pixel repeated by the
+    shuffle); the tail is a tent over two LR pixels, doubled and shifted to [-1, 1]; the sum before the long
+    skip starts at zero. The architecture stays what it is, and all other weights are as they were.
+    """
+    rgb = range(3)
+    generator.head.weight[:3] = 0
+    centre = generator.head.kernel_size[0] // 2
+    for c in rgb:
+        generator.head.weight[c, c, centre, centre] = 1
+    generator.body_bn.weight.zero_()
+    for block in generator.upsample:
+        assert isinstance(block, UpsampleBlock)
+        block.conv.weight[:12] = 0
+        for c in rgb:
+            block.conv.weight[4 * c : 4 * c + 4, c, 1, 1] = 1
+    tent = torch.tensor([0.0, 1, 2, 3, 4, 3, 2, 1, 0]) / 16
+    generator.tail.weight.zero_()
+    for c in rgb:
+        generator.tail.weight[c, c] = 2 * torch.outer(tent, tent)
+    assert generator.tail.bias is not None
+    generator.tail.bias.fill_(-1)
+
+
 _STAGES = ((1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
 """(width as a multiple of the first layer's, stride) of the seven stages with batch norm."""
 
@@ -199,6 +230,8 @@ class SRGAN(Method):
 
     def check(self, config: RunConfig) -> None:
         crop, terms = config.data.crop_hr, _losses(config)
+        if config.start:
+            config.network.only_where(False, f"from scratch: this run starts from {config.start}", "initial")
         if crop < 32 or crop % 32:
             raise UserError(
                 f"crop_hr = {crop}",
@@ -218,6 +251,10 @@ class SRGAN(Method):
 
     def initialise(self, network: nn.Module, config: RunConfig) -> None:
         initialise(network, config.seed, "generator")
+        assert isinstance(network, Generator)
+        assert isinstance(config.network, SRGANNetwork)
+        if config.network.initial == "interpolating":
+            begin_as_interpolation(network)
 
     def build(self, config: RunConfig) -> dict[str, nn.Module]:
         networks = super().build(config)

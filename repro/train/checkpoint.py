@@ -25,7 +25,7 @@ def step_state(step: Step) -> dict[str, Tensor]:
         tensors |= module_state(name, module)
     for name, optimisers in step.optimisers.items():
         tensors |= optimiser_state(name, optimisers)
-    return tensors
+    return tensors | {f"accepted.{name}": loss for name, loss in step.accepted.items()}
 
 
 def restore_step(step: Step, tensors: dict[str, Tensor]) -> None:
@@ -38,6 +38,8 @@ def restore_step(step: Step, tensors: dict[str, Tensor]) -> None:
         restore_module(name, module, tensors)
     for name, optimisers in step.optimisers.items():
         restore_optimisers(name, optimisers, tensors)
+    for name, loss in step.accepted.items():
+        loss.copy_(tensors[f"accepted.{name}"])
 
 
 def optimiser_state(network: str, optimisers: Optimisers) -> dict[str, Tensor]:

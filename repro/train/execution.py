@@ -73,6 +73,6 @@ def make_step(
         average = (copied, copy.deepcopy(copied))
     step = Step(config, method, placed, device, bfloat16, average, forwards, world.size > 1)
     constant = all(isinstance(t.weight, int | float) for u in step.updates for t in u.terms)
-    if device.type == "cuda" and world.size == 1 and graphs and constant:
+    if device.type == "cuda" and world.size == 1 and graphs and constant and method.recordable(config):
         return GraphedStep(step)
     return step

@@ -33,6 +33,7 @@ class GraphedStep:
         """Every tensor that an update changes in place."""
         modules = self.eager.state_modules().values()
         tensors = [t for module in modules for t in (*module.parameters(), *module.buffers())]
+        tensors += self.eager.accepted.values()
         return [*tensors, *(t for o in self.eager.optimisers.values() for t in o.tensors())]
 
     @torch.no_grad()

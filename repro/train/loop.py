@@ -155,7 +155,7 @@ class Loop:
         try:
             while self.done < config.schedule.updates:
                 asked = time.perf_counter()
-                sample = self.batches.get(self.done)
+                sample = self.step.eager.method.prepare(config, self.batches.get(self.done), self.done)
                 waited += time.perf_counter() - asked
                 self._update(sample)
                 values: dict[str, float] = {}

@@ -161,7 +161,7 @@ def prepare(
         UserError: an input is missing.
     """
     how = method(config.method)
-    how.check(config)
+    how.check_all(config)
     bfloat16 = use_bfloat16(config.arithmetic.precision, device)
     inputs = {"training images": data.training.digest, "validation images": data.validation.digest}
     notes = deviations(config)

@@ -77,6 +77,9 @@ class Step:
         for name, module in self.modules.items():
             module.requires_grad_(name in self.optimisers)
             module.train(name in self.optimisers)
+        # the loss of the last step that was made, by the updated network; 0 before the first
+        skips = config.optimiser.skip_above > 0
+        self.accepted = {name: torch.zeros((), device=device) for name in self.optimisers if skips}
         self._statistics = [b for name in self.optimisers for b in self.modules[name].buffers()]
         self._kept = [b.clone() for b in self._statistics]
         self._forwards: dict[str, Forward] = {**self.modules, **(forwards or {})}
@@ -147,10 +150,29 @@ class Step:
             torch.nn.utils.clip_grad_norm_(
                 self.modules[update.module].parameters(), self.config.optimiser.gradient_clip
             )
-        optimiser.step()
+        if self._accepts(loss.detach(), update):
+            optimiser.step()
         for name in others:
             self.modules[name].requires_grad_(True)
         return {name: value.detach() for name, (_, value) in terms.items()}
+
+    def _accepts(self, loss: Tensor, update: Update) -> bool:
+        """Whether to make the step of a finite loss; on a GPU the optimiser itself skips it."""
+        last = self.accepted.get(update.module)
+        if last is None:
+            return True
+        if self._distributed:  # one decision for all processes; the sum has the ratios of the mean
+            loss = loss.clone()
+            torch.distributed.all_reduce(loss)
+        surge = (last > 0) & (loss >= self.config.optimiser.skip_above * last)
+        if self.device.type == "cpu":
+            if not surge:
+                last.copy_(loss)
+            return not surge
+        skipped = surge | ~torch.isfinite(loss)
+        self.optimisers[update.module].skip_where(skipped.float())
+        last.copy_(torch.where(skipped, last, loss))
+        return True
 
     def _check(self, terms: Values, loss: Tensor, update: Update) -> None:
         if self.device.type == "cpu":

@@ -24,7 +24,7 @@ from repro.nn import vgg
 from repro.train.execution import make_step
 from repro.train.memory import keep_freed_memory, peak_resident_mib
 
-VARIANTS = ("SRResNet-MSE", "SRGAN-VGG22", "SRGAN-VGG54")
+VARIANTS = ("SRResNet-MSE", "SRGAN-VGG22", "SRGAN-VGG54", "SRFBN-S", "SAN", "Meta-SR")
 ENGINE = "the engine on a CPU: bfloat16, channels last, its layers, memory kept"
 ENGINE_FLOAT32 = "the engine on a CPU: float32, channels last, its layers, memory kept"
 
@@ -59,6 +59,12 @@ def _modes(device: torch.device) -> dict[str, dict[str, Any]]:
     return modes
 
 
+def timed(variant: str) -> RunConfig:
+    """What is timed of a variant: the paper's update of SRGAN's; of others profile ``cpu``'s, of its size."""
+    config = configure(variant, "paper")
+    return config if config.method == "srgan" else configure(variant, "cpu")
+
+
 def make_update(config: RunConfig, device: torch.device, mode: dict[str, Any]) -> Callable[[], object]:
     """One update of ``config`` on a fixed made-up batch, executed as ``mode`` says.
 
@@ -80,7 +86,7 @@ def make_update(config: RunConfig, device: torch.device, mode: dict[str, Any]) -
     lr = torch.rand(data.batch_size, 3, data.crop_lr, data.crop_lr, generator=generator)
     hr = torch.rand(data.batch_size, 3, data.crop_hr, data.crop_hr, generator=generator) * 2 - 1
     lr, hr = (images.to(device).to(memory_format=memory) for images in (lr, hr))
-    sample = Sample(lr, hr, data.scale)
+    sample = how.prepare(config, Sample(lr, hr, data.scale), 0)
     return lambda: step(0, sample)
 
 
@@ -171,7 +177,7 @@ def run(
         results_folder: where results lie.
         device_option: auto, cpu or cuda.
         updates: timed updates (on a GPU: groups of 20) a mode.
-        configs: what to time; default: the paper's configurations of :data:`VARIANTS`.
+        configs: what to time; default: :func:`timed` of :data:`VARIANTS`.
         report: called with a line after each mode.
     """
     device = resolve_device(device_option)
@@ -182,7 +188,7 @@ def run(
     ceiling = convolution_flops_per_second(device, dtype)
     report(f"{arithmetic} convolution rate: {ceiling / 1e12:.3g} TFLOP/s")
     variants_measured: dict[str, Any] = {}
-    for config in configs or [configure(name, "paper") for name in VARIANTS]:
+    for config in configs or [timed(name) for name in VARIANTS]:
         name = config.variant
         flops = update_flops(config)
         rows: dict[str, Any] = {}

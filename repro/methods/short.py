@@ -1,0 +1,48 @@
+"""The profiles `quick` and `cpu` of networks that learn by L1 alone: SRFBN, SAN and Meta-SR."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from repro.methods.base import Profile
+from repro.methods.config import RunConfig
+
+
+def shortened(
+    config: RunConfig,
+    profile: Profile,
+    crop_hr: int,
+    quick: dict[str, Any] | None = None,
+    cpu: dict[str, Any] | None = None,
+) -> RunConfig:
+    """The configuration under a profile; the paper's keeps its schedule.
+
+    Args:
+        config: the paper's.
+        profile: ``quick`` is minutes on two cores, ``cpu`` a night, both with a cosine to zero.
+        crop_hr: side of their crops, in HR pixels.
+        quick, cpu: changes of the network.
+    """
+    if profile == "paper":
+        return config.but(arithmetic={"precision": "auto"})
+    is_quick = profile == "quick"
+    updates = 60 if is_quick else 8_000
+    if is_quick:
+        logging = {"log_every": 10, "checkpoint_every": 20, "validation_images": 4}
+        logging |= {"validate_every": updates, "sample_every": updates}
+    else:
+        logging = {"log_every": 20, "validate_every": 500, "sample_every": 2_000, "checkpoint_every": 200}
+    return config.but(
+        network=(quick if is_quick else cpu) or {},
+        schedule={
+            "updates": updates,
+            "learning_rate": 5e-4,
+            "warmup_updates": updates // 20,
+            "decay": "cosine",
+            "milestones": "",
+            "ema_decay": 0.0 if is_quick else 0.999,
+        },
+        data={"batch_size": 4 if is_quick else 16, "crop_hr": crop_hr},
+        arithmetic={"precision": "auto"},
+        logging=logging,
+    )

@@ -24,6 +24,7 @@ from repro.data.samples import HostBatches, Sample
 from repro.methods import srgan
 from repro.methods.config import RunConfig
 from repro.methods.srgan import Discriminator
+from repro.train import run as run_module
 from repro.train.finished import finished_runs, the_run
 from repro.train.log import RunLog, read_lines
 from repro.train.loop import Loop, LoopFiles
@@ -182,6 +183,31 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     first.save()
     with pytest.raises(UserError, match="another run"):
         loop("two").resume()
+
+
+def test_a_run_is_not_continued_in_another_arithmetic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun in bfloat16, the same command on a processor without it is refused, and says what to do."""
+    config = tiny_config(precision="auto")
+    data = small_data(tmp_path / "packed")
+
+    def prepared(bfloat16: bool, *settings: str) -> Prepared:
+        monkeypatch.setattr(
+            run_module, "use_bfloat16", lambda p, device: bfloat16 if p == "auto" else p == "bfloat16"
+        )
+        wanted = config.with_settings(list(settings))
+        return prepare(wanted, Results(tmp_path / "results"), data, RANDOM_VGG, {}, CPU)
+
+    begun = prepared(True)
+    assert not train(begun, max_minutes=0.0)
+    with pytest.raises(UserError, match="begun in bfloat16") as caught:
+        prepared(False)
+    assert "precision=bfloat16" in caught.value.next_step
+    assert prepared(False, "precision=bfloat16").folder == begun.folder  # goes on where it was
+    assert prepared(True).folder == begun.folder
+    assert train(prepared(True))
+    assert prepared(False).folder != begun.folder  # it is finished: another run may begin
 
 
 def test_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from train_helpers import host_batches, small_dataset, tiny_config, tiny_step
+from train_helpers import host_batches, tiny_config, tiny_step
 
 from repro.core.errors import UserError
 from repro.data.benchmarks import load_dataset
+from repro.data.packed import pack
+from repro.data.training import training_images
 from repro.imaging.ranges import hwc_to_nchw, u8_to_01
 from repro.imaging.resize import imresize_u8
 from repro.methods import method
@@ -118,24 +120,26 @@ def test_it_begins_as_an_interpolation() -> None:
         method("srgan").check(configure("SRGAN-MSE").with_settings(["initial=interpolating"]))
 
 
-def test_srresnet_beats_bicubic_on_pictures_that_it_has_not_seen(tmp_path: Path) -> None:
+def test_srresnet_beats_bicubic_on_crops_that_it_has_not_seen(tmp_path: Path) -> None:
+    """100 updates of two blocks on scikit-image's photographs; scored on crops that were held out."""
+    images = pack(training_images(None, tmp_path / "none"), tmp_path / "packed", 96, workers=1)
     config = tiny_config(
-        initial="interpolating", optimiser="muon", updates=60, batch_size=4, residual_blocks=2,
-        learning_rate=3e-3, decay="hold", hold_share=0.5, augmentation="dihedral",
+        initial="interpolating", optimiser="muon", updates=100, batch_size=4, residual_blocks=2,
+        learning_rate=1e-3, decay="hold", hold_share=0.5, augmentation="dihedral",
     )  # fmt: skip
     step = tiny_step(config)
-    batches = host_batches(small_dataset(tmp_path / "train", 20), config)
+    batches = host_batches(images, config)
     for k in range(config.schedule.updates):
         step.set_learning_rate(learning_rate(config.schedule, k))
         step(k, batches.make(k))
     generator, how = step.modules["generator"].eval(), method("srgan")
-    held_out = small_dataset(tmp_path / "held out", 5, 100)
     gains = []
-    for number in range(len(held_out)):
-        hr = np.ascontiguousarray(held_out.image_u8(number)[:96, :96])
-        lr = imresize_u8(hr, 0.25)
+    for image in load_dataset("sample", None):
         with torch.no_grad():
-            sr = how.super_resolve(generator, lr, 4, CPU, torch.float32)
-        ours, bicubic = (score_pair(hr, result, "daala-1").psnr_db for result in (sr, imresize_u8(lr, 4)))
+            sr = how.super_resolve(generator, image.lr_u8(), 4, CPU, torch.float32)
+        ours, bicubic = (
+            score_pair(image.hr_u8(), result, "daala-1").psnr_db
+            for result in (sr, imresize_u8(image.lr_u8(), 4))
+        )
         gains.append(ours - bicubic)
-    assert np.mean(gains) > 0.3, gains
+    assert np.mean(gains) > 0.15, gains

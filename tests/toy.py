@@ -25,7 +25,7 @@ class ToySettings(NetworkSettings):
 
 
 class ToyNetwork(nn.Module):
-    """One 3 x 3 convolution of LR, added to LR, and every pixel repeated: (N, 3, h, w) to (N, 3, 4 h, 4 w)."""
+    """One 3 x 3 convolution of LR, added to it, every pixel repeated: (N, 3, h, w) to (N, 3, s h, s w)."""
 
     def __init__(self, gain: float, scale: int) -> None:
         super().__init__()

@@ -131,7 +131,6 @@ ADAM_BETA1 = 0.9
 SRRESNET_UPDATES = 1_000_000
 SRGAN_UPDATES_EARLY = 100_000
 SRGAN_UPDATES_LATE = 100_000
-TRAINING_IMAGES = 350_000
 
 # --- what counts as reproduced (ours, not the paper's: it gives no tolerances) ----------------------------
 

@@ -542,6 +542,43 @@ def test_three_times_denser_display_shows_three_times_larger_pixels(
     workspace.close()
 
 
+def test_the_original_stands_beside_the_picture(playwright: Playwright, tmp_path: Path) -> None:
+    """DCR: both pixel-exact, the same vote path, the impairment scale's words."""
+    more = '\n[scale]\nmethod = "dcr"\n'
+    _, workspace = make_study(tmp_path / "study", small_toml(raters=1, more=more), height=120, width=160)
+    invite = practised(workspace, "r01")
+    with (
+        serving(tmp_path / "study", "small") as server,
+        chromium(playwright, tmp_path / "profile") as context,
+    ):
+        page = open_stage(context, server, invite)
+        stimulus = current_stimulus(workspace, invite, "rating")
+        with workspace.database.read() as connection:
+            shas = connection.execute(
+                text(
+                    "SELECT o.sha256 FROM stimulus s JOIN stimulus o ON o.image_id = s.image_id "
+                    "WHERE s.id = :id AND (o.method = 'HR' OR o.id = s.id) ORDER BY o.method <> 'HR'"
+                ),
+                {"id": stimulus},
+            ).scalars()
+            pictures = [
+                np.asarray(Image.open(workspace.folder.stimuli / f"{sha}.png").convert("RGB")) for sha in shas
+            ]
+        shot = np.asarray(Image.open(_screenshot(page, tmp_path)).convert("RGB"))
+        height, width = pictures[0].shape[:2]
+        left = (1280 - 2 * width - 32) // 2
+        top = (720 - 56 - height) // 2
+        for picture, x in ((pictures[0], left), (pictures[-1], left + width + 32)):
+            assert np.array_equal(shot[top : top + height, x : x + width], picture)
+        assert "left: original" in stage_info(page)["place"]
+        page.get_by_role("button", name="4 visible, not annoying").click()
+        settle(page)
+        page.keyboard.press("2")
+        settle(page)
+    assert [(vote.score, vote.deviations) for vote in votes(workspace, invite)] == [(4, ""), (2, "")]
+    workspace.close()
+
+
 def test_a_server_that_hangs_is_told_of_within_a_second_and_nothing_flashes_up(
     study: tuple[Workspace, Server], rater: str, browser: BrowserContext
 ) -> None:

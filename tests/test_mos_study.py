@@ -35,6 +35,7 @@ def test_templates_are_valid_and_bilingual(name: str) -> None:
         ("blocks = 2", "blocks = 0", "blocks"),
         ('de = "Bitte stimmen', 'fr = "Bitte stimmen', "'de'"),
         ("[order]", "[order", "TOML"),
+        ("[order]", '[scale]\nmethod = "pair"\n\n[order]', "scale.method"),
         ("[order]", '[pilot]\ndataset = "Set5"\nmethod = "DRCN"\n\n[order]', "not rated"),
     ],
 )
@@ -69,6 +70,17 @@ def test_consent_states_this_studys_facts() -> None:
         check_consent(paper)
     assert refused.value.got == "consent.controller is empty; consent.contact is empty"
     assert "1128 pictures in 6 blocks, about 80 minutes" in consent_text(paper, 1128, "en")
+
+
+def test_originals_beside_pictures_need_the_originals() -> None:
+    dcr = '[scale]\nmethod = "dcr"\n\n[order]'
+    config = parse_study(small_toml().replace("[order]", dcr), "x")
+    assert study_texts(config, "en")["scale"]["words"][4] == "not visible"
+    assert "side by side" in study_texts(config, "en")["pages"]["instructions"]
+    with pytest.raises(UserError, match="beside every picture"):
+        config.without_methods({("Set5", "HR")})
+    with pytest.raises(UserError, match="beside every picture"):
+        parse_study(small_toml().replace("[order]", dcr).replace(', "HR"]', "]"), "x")
 
 
 def test_leaving_out_methods() -> None:

@@ -158,6 +158,15 @@ def test_without_pooling_every_pixel_is_attended_to() -> None:
     assert (x.grad[0].abs().sum(0) > 0).nonzero().max() == 2  # its quadrant, and no other
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 3), (3, 7)])
+def test_the_smallest_images(size: tuple[int, int]) -> None:
+    network = _network(dtype=torch.float32)
+    with torch.no_grad():
+        result = network(torch.rand(1, 3, *size))
+    assert result.shape == (1, 3, 4 * size[0], 4 * size[1])
+    assert torch.isfinite(result).all()
+
+
 def test_bfloat16_stays_near_float32() -> None:
     """The square root, mean colours and last layer are float32 under autocast; else grey levels are lost."""
     network, x = _network(dtype=torch.float32), tensors("san")["red_x4.0.in"]

@@ -20,7 +20,8 @@ from repro.inference.ensemble import chopped, self_ensembled
 from repro.inference.export import Trained, export_onnx
 from repro.inference.loading import load_network
 from repro.inference.network import NetworkUpscaler
-from repro.inference.photos import Photo, upscale_photo, upscale_steps
+from repro.inference.photos import Photo, upscale_photo
+from repro.inference.steps import sheet, upscale_steps
 from repro.inference.upscaler import Options
 from repro.methods import method
 from repro.methods.base import Method
@@ -147,6 +148,11 @@ def test_every_step_of_a_photograph() -> None:
     assert np.array_equal(steps[-1].colour, last.colour)
     assert all(not np.array_equal(step.colour, last.colour) for step in steps[:-1])
     assert all(step.alpha is not None and step.size == (80, 96) for step in steps)
+    shown = sheet(steps)
+    assert shown.shape == (160, 288, 3)
+    assert np.array_equal(shown[:80, 192:], last.colour)
+    assert (shown[80:, 192:] == 128).all()
+    assert (shown[80:, :96] != 128).any()
 
 
 def test_alpha_follows_a_fractional_scale() -> None:
@@ -267,7 +273,7 @@ def test_steps_are_written_beside_the_result_and_not_over_others(tmp_path: Path)
     arguments = (tmp_path / "photo.png", "--weights", path, "--out", out, "--all-steps")
     assert _run(*arguments).exit_code == 0
     # no shape tells how many steps a network was trained with: the paper's four
-    assert sorted(p.name for p in out.iterdir()) == ["photo.png", *(f"photo_step{n}.png" for n in (1, 2, 3))]
+    assert sorted(p.name for p in out.iterdir()) == ["photo.png", *(f"photo_step{n}.png" for n in "123s")]
     (out / "photo.png").unlink()
     refused = _run(*arguments)
     assert refused.exit_code == 1

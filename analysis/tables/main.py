@@ -76,9 +76,9 @@ def _legend(opinions: Opinions, datasets: Sequence[str], *, stars: bool) -> str:
     if set(datasets) & set(DATASETS):
         words += (
             " diff = ours minus the paper's, as printed. ok = reproduced: nearest, bicubic, HR and imported "
-            "images to the printed digit, SRCNN and SelfExSR within one unit of the last digit, SRResNet, "
-            "DRCN and ESPCN within 0.1 dB and .003, SRGAN within 0.15 dB and .01; MOS where our interval "
-            "covers the paper's figure."
+            "images to the printed digit, SRCNN within one unit of the last digit, SelfExSR (a random "
+            "search) within 0.05 dB and .002, SRResNet, DRCN and ESPCN within 0.1 dB and .003, SRGAN within "
+            "0.15 dB and .01; MOS where our interval covers the paper's figure."
         )
     if opinions.rated_datasets():
         words += " MOS with a two-way bootstrap interval (images and raters)."

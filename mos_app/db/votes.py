@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy.orm import aliased
 
 from mos_app.db.credentials import UnknownInviteError, invite_hash, opaque_name, same
 from mos_app.db.engine import Database
@@ -51,6 +52,8 @@ class Item:
     height: int
     label: int | None = None
     """On labelled examples the score to press."""
+    original: str | None = None
+    """Opaque name of the original beside it."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -59,6 +62,7 @@ class Item:
             "width": self.width,
             "height": self.height,
             "label": self.label,
+            "original": f"{self.original}.png" if self.original else None,
         }
 
 
@@ -136,6 +140,8 @@ class _Place:
     sha256: str
     width: int
     height: int
+    original_sha256: str | None
+    """Of the original that is shown beside it, where the study does so."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +178,7 @@ _PRACTICE = (
     )
     .group_by(Presentation.phase, Presentation.attempt, Stimulus.method, Vote.score)
 )
+_ORIGINAL = aliased(Stimulus)
 _WINDOW = (
     select(
         Presentation.id,
@@ -184,6 +191,10 @@ _WINDOW = (
         Stimulus.sha256,
         Image.width,
         Image.height,
+        select(_ORIGINAL.sha256)
+        .where(_ORIGINAL.image_id == Stimulus.image_id, _ORIGINAL.method == bindparam("original"))
+        .scalar_subquery()
+        .label("original_sha256"),
     )
     .join(Stimulus, Stimulus.id == Presentation.stimulus_id)
     .join(Image, Image.id == Stimulus.image_id)
@@ -354,6 +365,8 @@ class VoteService:
         for place in self._stretch(situation):
             if same(self._image_name(situation, place), name):
                 found = place.sha256
+            if place.original_sha256 and same(self._image_name(situation, place, "original"), name):
+                found = place.original_sha256
         return found
 
     def _situation(self, connection: Connection, token: str, lock: bool = False) -> _Situation:
@@ -379,7 +392,10 @@ class VoteService:
         return _Situation(rater, facts, screen, window, previous)
 
     def _window(self, connection: Connection, rater: int, phase: Phase, attempt: int) -> tuple[_Place, ...]:
-        rows = connection.execute(_WINDOW, {"rater": rater, "phase": phase.value, "attempt": attempt})
+        config = self._study.config
+        place = {"rater": rater, "phase": phase.value, "attempt": attempt}
+        original = config.calibration.high if config.scale.method == "dcr" else ""
+        rows = connection.execute(_WINDOW, {**place, "original": original})
         return tuple(_Place(**row) for row in rows.mappings())
 
     def _at(
@@ -394,8 +410,8 @@ class VoteService:
     def _item_name(self, situation: _Situation, place: _Place) -> str:
         return opaque_name(self._study.secret, "vote", situation.rater.id, place.id, place.showing)
 
-    def _image_name(self, situation: _Situation, place: _Place) -> str:
-        return opaque_name(self._study.secret, "image", situation.rater.id, place.id, place.showing)
+    def _image_name(self, situation: _Situation, place: _Place, what: str = "image") -> str:
+        return opaque_name(self._study.secret, what, situation.rater.id, place.id, place.showing)
 
     def _label(self, place: _Place) -> int | None:
         if place.phase != Phase.EXAMPLE:
@@ -439,6 +455,7 @@ class VoteService:
                 place.width,
                 place.height,
                 self._label(place),
+                self._image_name(situation, place, "original") if place.original_sha256 else None,
             )
             for place in places
         )

@@ -12,6 +12,9 @@ import streamlit as st
 BAR_HEIGHT = 56
 """CSS pixels below the picture that the stage's bar takes (stage.css)."""
 
+ORIGINAL_GAP = 32
+"""Device pixels of grey between an original and the picture beside it."""
+
 GREY_STEPS = ((8, 0), (16, 8), (60, 66), (124, 130), (132, 126), (196, 190), (247, 255), (239, 247))
 """Outer and inner grey value of each patch of the viewing check."""
 

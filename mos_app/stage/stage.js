@@ -296,12 +296,13 @@ class Stage {
       return;
     }
     this.undoButton.disabled = !state.can_undo;
-    for (const item of [state.current, ...state.next]) this.picture(item.image);
-    const wanted = new Set([state.current, ...state.next].map((item) => item.image));
+    const names = [state.current, ...state.next].flatMap((item) => [item.image, item.original]).filter(Boolean);
+    for (const name of names) this.picture(name);
+    const wanted = new Set(names);
     for (const [name, picture] of this.pictures) {
       if (wanted.has(name)) continue;
       this.pictures.delete(name);
-      picture.then((img) => img !== this.image && URL.revokeObjectURL(img.src), () => {});
+      picture.then((img) => img !== this.image && img !== this.original && URL.revokeObjectURL(img.src), () => {});
     }
     if (this.item?.item === state.current.item) {
       this.tell(state.current, state.place);
@@ -364,6 +365,7 @@ class Stage {
     this.field.replaceChildren();
     this.item = null;
     this.image = null;
+    this.original = null;
     this.ready = false;
     this.arm();
   }
@@ -374,8 +376,10 @@ class Stage {
     const grey = sleep(Math.max(0, this.data.gap_ms - (performance.now() - this.greySince)));
     this.latePicture = this.tellWhenLate(this.data.texts.moment);
     let img;
+    let original = null;
     for (let attempt = 0; !img; attempt += 1) {
       try {
+        if (item.original) original = await this.picture(item.original);
         img = await this.picture(item.image);
       } catch {
         if (turn !== this.turn || this.stopped) return;
@@ -397,8 +401,9 @@ class Stage {
     if (turn !== this.turn || this.stopped) return;
     clearTimeout(this.latePicture);
     if (this.note.textContent === this.data.texts.moment) this.say("");
+    this.original = original;
     this.lay(img);
-    this.field.replaceChildren(img);
+    this.field.replaceChildren(...[original, img].filter(Boolean));
     this.image = img;
     this.wasHidden = document.hidden;
     await frame();
@@ -421,16 +426,24 @@ class Stage {
     const height = img.naturalHeight;
     const roomWidth = this.field.clientWidth * ratio;
     const roomHeight = this.field.clientHeight * ratio;
-    const fits = (factor) => width * factor <= roomWidth + 0.5 && height * factor <= roomHeight + 0.5;
+    const { original } = this;
+    // the original, where there is one, stands on the left
+    const wide = (factor) => width * factor * (original ? 2 : 1) + (original ? this.data.original_gap : 0);
+    const fits = (factor) => wide(factor) <= roomWidth + 0.5 && height * factor <= roomHeight + 0.5;
     // on dense displays each picture pixel takes 2 x 2 or 3 x 3 device pixels, where the study says so
     let factor = Math.max(1, Math.min(this.data.magnification, Math.floor(ratio + 0.25)));
     while (factor > 1 && !fits(factor)) factor -= 1;
     this.magnification = factor;
     this.fits = fits(factor);
-    img.style.width = `${(width * factor) / ratio}px`;
-    img.style.height = `${(height * factor) / ratio}px`;
-    img.style.left = `${Math.max(0, Math.round((roomWidth - width * factor) / 2)) / ratio}px`;
-    img.style.top = `${Math.max(0, Math.round((roomHeight - height * factor) / 2)) / ratio}px`;
+    const left = Math.max(0, Math.round((roomWidth - wide(factor)) / 2));
+    const top = Math.max(0, Math.round((roomHeight - height * factor) / 2));
+    for (const [picture, x] of [[original, left], [img, left + wide(factor) - width * factor]]) {
+      if (!picture) continue;
+      picture.style.width = `${(width * factor) / ratio}px`;
+      picture.style.height = `${(height * factor) / ratio}px`;
+      picture.style.left = `${x / ratio}px`;
+      picture.style.top = `${top / ratio}px`;
+    }
     const { texts } = this.data;
     if (!this.fits) this.say(texts.too_small);
     else if (this.note.textContent === texts.too_small) this.say("");
@@ -470,6 +483,8 @@ class Stage {
     const values = { place, stretch, block, minutes, score: item.label, word: texts.scores[item.label - 1] };
     let line = fill(texts.place[this.data.phase], values);
     if (item.label) line = fill(texts.example, values);
+    this.dialog.classList.toggle("beside", Boolean(item.original));
+    if (item.original) line = `${line} · ${texts.sides}`;
     this.place.textContent = line;
     this.spoken.textContent = line;
     for (const button of this.scoreButtons) {

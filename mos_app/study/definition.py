@@ -164,6 +164,16 @@ class BreakPart(_Part):
     minutes: Annotated[float, Field(ge=0)] = 5
 
 
+class ScalePart(_Part):
+    """What raters judge.
+
+    ``acr``: each picture by itself (ITU-T P.910, absolute category rating; the paper's). ``dcr``: each
+    picture beside its original, on the impairment scale (degradation category rating, also called DSIS).
+    """
+
+    method: Literal["acr", "dcr"] = "acr"
+
+
 class StagePart(_Part):
     """How an image is shown."""
 
@@ -274,6 +284,7 @@ class StudyConfig(_Part):
     pilot: PilotPart | None = None
     order: OrderPart = OrderPart()
     breaks: BreakPart = BreakPart()
+    scale: ScalePart = ScalePart()
     stage: StagePart = StagePart()
     viewing: ViewingPart = ViewingPart()
     resume: ResumePart = ResumePart()
@@ -306,6 +317,7 @@ class StudyConfig(_Part):
             methods = {dataset.name: dataset.methods for dataset in self.datasets}
             if self.pilot.method not in methods.get(self.pilot.dataset, []):
                 raise ValueError(f"pilot: {self.pilot.dataset}/{self.pilot.method} is not rated")
+        self._need_originals()
         counts = {dataset.name: dataset.count for dataset in self.datasets}
         for name, count in (self.subset.images if self.subset else {}).items():
             if count > counts.get(name, 0):
@@ -316,6 +328,14 @@ class StudyConfig(_Part):
             if language not in self.title or language not in self.consent.text:
                 raise ValueError(f"title or consent text is missing in {language!r}")
         return self
+
+    def _need_originals(self) -> None:
+        high = self.calibration.high
+        lacking = [part.name for part in self.datasets if high not in part.methods]
+        if self.scale.method == "dcr" and lacking:
+            raise ValueError(
+                f"scale dcr shows {high} beside every picture; it is not among {lacking[0]}'s methods"
+            )
 
     def without_methods(self, missing: set[tuple[str, str]]) -> StudyConfig:
         """The same study without these (data set, method) pairs.
@@ -335,7 +355,12 @@ class StudyConfig(_Part):
                 "images of the repeated method",
                 "run upscale for it, or name another method under [pilot]",
             )
-        return self.model_copy(update={"datasets": datasets})
+        made = self.model_copy(update={"datasets": datasets})
+        try:
+            made._need_originals()
+        except ValueError as error:
+            raise UserError(str(error), "the originals' images", "run upscale for them") from None
+        return made
 
 
 def parse_study(text: str, source: str) -> StudyConfig:

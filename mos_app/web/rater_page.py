@@ -14,7 +14,7 @@ from mos_app.db.credentials import UnknownInviteError
 from mos_app.db.journal import now_ms
 from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
 from mos_app.db.votes import State
-from mos_app.stage import BAR_HEIGHT, GREY_STEPS, component
+from mos_app.stage import BAR_HEIGHT, GREY_STEPS, ORIGINAL_GAP, component
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.facts import consent_text
 from mos_app.study.progress import Kind, Phase
@@ -140,6 +140,8 @@ def _show_viewing(visit: _Visit) -> None:
     st.header(visit.say("viewing_title"))
     st.write(visit.say("viewing_text"))
     width, height = visit.service.registry.largest_image()
+    if visit.service.study.config.scale.method == "dcr":
+        width = 2 * width + ORIGINAL_GAP
     names = ("patches", "fits", "too_small", "full_screen", "card", "card_first", "blind_spot")
     result = component("viewing")(
         key="viewing",
@@ -267,6 +269,7 @@ def _show_stage(visit: _Visit) -> None:
             "direction": visit.texts["direction"],
             "minimum_exposure_ms": stage.minimum_exposure_ms,
             "gap_ms": stage.gap_ms,
+            "original_gap": ORIGINAL_GAP,
             "magnification": visit.service.study.config.viewing.magnification,
             "texts": {
                 **visit.texts["stage"],
@@ -336,11 +339,14 @@ def _show_plain(visit: _Visit) -> None:
         values |= {"score": item.label, "word": words[item.label - 1]}
     st.caption(place.format(**values))
     source = f"{PREFIX}/s/{item.image}.png"
-    st.html(
-        f'<div style="background:#808080;padding:8px"><img src="{source}" width="{item.width}" '
-        f'height="{item.height}" alt="{visit.texts["stage"]["picture"]}" '
-        'style="image-rendering:pixelated;display:block;margin:auto;max-width:none"></div>'
+    sources = [f"{PREFIX}/s/{item.original}.png"] if item.original else []
+    pictures = "".join(
+        f'<img src="{address}" width="{item.width}" height="{item.height}" '
+        f'alt="{visit.texts["stage"]["picture"]}" '
+        'style="image-rendering:pixelated;margin:4px;max-width:none">'
+        for address in (*sources, source)
     )
+    st.html(f'<div style="background:#808080;padding:4px;text-align:center;direction:ltr">{pictures}</div>')
     st.write(visit.texts["scale"]["question"])
     columns = st.columns(5)
     for score, (column, word) in enumerate(zip(columns, words, strict=True), start=1):

@@ -95,7 +95,8 @@ def upscale(
     all_steps: Annotated[
         bool,
         typer.Option(
-            "--all-steps", help="Also write the results of a feedback network's earlier steps (own images)."
+            "--all-steps",
+            help="Also write what SRFBN gives after each of its earlier steps, and a sheet of the changes.",
         ),
     ] = False,
     dry_run: common.DryRunOption = False,

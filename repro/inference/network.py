@@ -62,7 +62,9 @@ class NetworkUpscaler(Upscaler):
         self._device = resolve_device(options.device)
         self._dtype = torch.float64 if arithmetic == "float64" else torch.float32
         self._bfloat16 = arithmetic == "bfloat16"
-        self._tile = method.tile if options.tile is None else options.tile
+        # a method's own tile is made for x4: beyond it results, not inputs, decide the memory
+        own = method.tile * 4 // max(4, int(scale))
+        self._tile = own if options.tile is None else options.tile
         self._on_part = options.on_part
         self.notes = notes
         if radius is None and self._margin is not None and self._tile:

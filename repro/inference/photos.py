@@ -177,35 +177,6 @@ def upscale_photo(photo: Photo, upscaler: Upscaler) -> tuple[Photo, list[str]]:
     )
 
 
-class _NextStep(Upscaler):
-    """Another upscaler's steps for one image: at each call the next one, computed together at the first."""
-
-    def __init__(self, of: Upscaler) -> None:
-        self.of = of
-        self.name, self.scale, self.inputs, self.takes_grey = of.name, of.scale, of.inputs, of.takes_grey
-        self.left: list[NDArray[np.uint8]] | None = None
-
-    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-        if self.left is None:
-            self.left = self.of.steps(images_u8[0])
-        return [self.left.pop(0)]
-
-
-def upscale_steps(photo: Photo, upscaler: Upscaler) -> tuple[list[Photo], list[str]]:
-    """:func:`upscale_photo` for every step of a method that has steps, first to last.
-
-    Raises:
-        UserError: it has none.
-    """
-    following = _NextStep(upscaler)
-    photos: list[Photo] = []
-    remarks: list[str] = []
-    while following.left is None or following.left:
-        step, remarks = upscale_photo(photo, following)
-        photos.append(step)
-    return photos, remarks
-
-
 def _grey(image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """In bands: the conversion takes 24 bytes a pixel."""
     return np.concatenate([grey_u8(image_u8[top : top + _BAND]) for top in range(0, len(image_u8), _BAND)])
@@ -336,7 +307,8 @@ def run_job(
 ) -> tuple[tuple[int, int], list[str]]:
     """Upscales one file; its result's (H, W), and remarks.
 
-    With ``every_step`` the results of earlier steps are written beside it, as ``<name>_step1.png`` and so on.
+    With ``every_step`` the results of earlier steps are written beside it, as ``<name>_step1.png`` and so on,
+    and what changed between them as ``<name>_steps.png``.
 
     Raises:
         UserError: unreadable, or the result exists already.
@@ -351,9 +323,13 @@ def run_job(
             raise UserError(f"{earlier_target}: already exists", "a new name", "--force overwrites")
     photo = read_photo(job.source)
     if every_step:
-        (*earlier, upscaled), remarks = upscale_steps(photo, upscaler)
+        from repro.inference.steps import sheet, upscale_steps
+
+        steps, remarks = upscale_steps(photo, upscaler)
+        *earlier, upscaled = steps
         for number, step in enumerate(earlier, 1):
             write_bytes(job.target.with_stem(f"{job.target.stem}_step{number}"), photo_png(step))
+        write_bytes(job.target.with_stem(f"{job.target.stem}_steps"), photo_png(Photo(sheet(steps))))
     else:
         upscaled, remarks = upscale_photo(photo, upscaler)
     write_bytes(job.target, photo_png(upscaled))

@@ -119,15 +119,18 @@ class RegionNonLocal(nn.Module):
         self.w = nn.Conv2d(channels // 8, channels, 1)
 
     def _quadrant(self, x: Tensor) -> Tensor:
+        if not x.numel():  # an image of one row or column has two quadrants
+            return x
         query, key, value = self.theta(x), self.phi(x), self.g(x)
         if self.pooled:
-            key, value = F.max_pool2d(key, 2), F.max_pool2d(value, 2)
+            window = (min(2, x.shape[2]), min(2, x.shape[3]))
+            key, value = F.max_pool2d(key, window), F.max_pool2d(value, window)
         query, key, value = (each.flatten(2).mT[:, None].contiguous() for each in (query, key, value))
         y = F.scaled_dot_product_attention(query, key, value, scale=1.0)[:, 0]
         return x + self.w(y.mT.unflatten(2, x.shape[2:]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) from that shape; H and W are 4 or more."""
+        """(N, C, H, W) from that shape; the authors' code wants H and W of 4 or more."""
         middle, centre = x.shape[2] // 2, x.shape[3] // 2
         halves = (
             torch.cat([self._quadrant(part) for part in (half[..., :centre], half[..., centre:])], 3)
@@ -137,7 +140,7 @@ class RegionNonLocal(nn.Module):
 
 
 class SANNetwork(nn.Module):
-    """Figure 2: (N, 3, h, w) in [0, 1] to (N, 3, s h, s w) in [-1, 1], not clipped; h and w are 4 or more.
+    """Figure 2: (N, 3, h, w) in [0, 1] to (N, 3, s h, s w) in [-1, 1], not clipped.
 
     15,822,468 parameters at x4; the authors' code has 38,044 more, which nothing uses.
     """

@@ -153,7 +153,8 @@ TOLERANCES: dict[str, Tolerance] = {
     "HR": _PRINTED_DIGIT,
     # one unit of the last digit: the authors' weights in another framework
     "SRCNN": Tolerance(0.01, 0.0001),
-    "SelfExSR": Tolerance(0.01, 0.0001),
+    # computed again: a random search, and vanishing points by another detector
+    "SelfExSR": Tolerance(0.05, 0.002),
     # trained again from their papers, like SRResNet
     "DRCN": _SRRESNET,
     "ESPCN": _SRRESNET,

@@ -28,6 +28,14 @@ def load_texts(language: str) -> dict[str, Any]:
 
 def study_texts(config: StudyConfig, language: str) -> dict[str, Any]:
     """All texts of one of a study's languages: those that ship, with the study file's in their place."""
+    texts = _all_texts(config, language)
+    if config.scale.method != "dcr":
+        return texts
+    pages = {**texts["pages"], "instructions": texts["pages"]["instructions_dcr"]}
+    return {**texts, "scale": texts["scale_dcr"], "pages": pages}
+
+
+def _all_texts(config: StudyConfig, language: str) -> dict[str, Any]:
     base = load_texts(language) if language in LANGUAGES else {}
     return _merged(base, config.texts.get(language, {}))
 
@@ -48,8 +56,8 @@ def problems_of_texts(config: StudyConfig) -> list[str]:
         if name not in config.languages
     ]
     for language in config.languages:
-        wrong += _compare(study_texts(config, language), load_texts("en"), f"texts.{language}")
-        direction = study_texts(config, language).get("direction")
+        wrong += _compare(_all_texts(config, language), load_texts("en"), f"texts.{language}")
+        direction = _all_texts(config, language).get("direction")
         if direction not in ("ltr", "rtl"):
             wrong.append(f"texts.{language}.direction: {direction!r} is neither 'ltr' nor 'rtl'")
     return wrong

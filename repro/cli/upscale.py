@@ -13,6 +13,7 @@ from repro.cli.upscalers import Wanted, named_upscaler, shown, upscale_datasets,
 from repro.core.errors import UserError
 from repro.core.settings import Arithmetic
 from repro.imaging.tiling import OnPart
+from repro.inference.consistent import ConsistentUpscaler
 from repro.inference.upscaler import Options, Upscaler
 
 
@@ -99,6 +100,13 @@ def upscale(
             help="Also write what SRFBN gives after each of its earlier steps, and a sheet of the changes.",
         ),
     ] = False,
+    consistent: Annotated[
+        bool,
+        typer.Option(
+            "--consistent",
+            help="Move each result until, reduced again, it is its input within a grey level (back-projection).",
+        ),
+    ] = False,
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Upscale images fourfold: files of your own into --out, or else a data set into the image store.
@@ -120,6 +128,8 @@ def upscale(
     layout = common.results_layout(results)
     root = common.data_root(data)
     wanted = Wanted(profile, seed, shipped)
+    if consistent and all_steps:
+        raise UserError("--consistent with --all-steps", "one of them", "leave one out")
     if inputs:
         if dataset:
             raise UserError("files and --dataset", "one of them", "leave one out")
@@ -129,7 +139,12 @@ def upscale(
         def make(on_part: OnPart) -> Upscaler:
             kind = _arithmetic(arithmetic or "float32")
             options = Options(device, kind, tile, on_part, scale, self_ensemble, chop)
-            return photo_upscaler(out, method[0] if method else None, weights, wanted, layout, root, options)
+            name = method[0] if method else None
+            made = photo_upscaler(out, name, weights, wanted, layout, root, options)
+            if consistent:
+                made = ConsistentUpscaler(made)
+                out.print(f"note: {made.notes[-1]}", markup=False)
+            return made
 
         upscale_photos(inputs, out_folder, make, force, dry_run, out, all_steps)
         return
@@ -155,6 +170,8 @@ def upscale(
             if found is not None:
                 out.print(f"{name}: weights {found.origin}", markup=False)
             upscalers.append(upscaler)
+    if consistent:
+        upscalers = [ConsistentUpscaler(upscaler) for upscaler in upscalers]
     if dry_run:
         for name in datasets:
             by = ", ".join(upscaler.name for upscaler in shown(name, upscalers))

@@ -104,7 +104,7 @@ def upscale(
         bool,
         typer.Option(
             "--consistent",
-            help="Move each result until, reduced again, it is its input within a grey level (back-projection).",
+            help="Back-projection: move each result until, reduced again, it is its input within a grey level.",
         ),
     ] = False,
     dry_run: common.DryRunOption = False,

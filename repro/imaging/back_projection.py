@@ -21,9 +21,9 @@ def back_projected(
 ) -> tuple[NDArray[np.uint8], int]:
     """The result moved by up(LR - down(SR)) until |LR - down(SR)| is within one grey level everywhere.
 
-    Only what the LR image knows is changed: the low frequencies, where results of perceptual losses drift. The
-    reduction is MATLAB's bicubic with replicated border, by which the LR images were made; the way up is the
-    same kernel's interpolation.
+    Only what the LR image knows is changed: the low frequencies, where results of perceptual losses drift.
+    The reduction is MATLAB's bicubic with replicated border, by which the LR images were made; the way up is
+    the same kernel's interpolation.
 
     Args:
         sr_u8: (H, W, 3) uint8, or (H, W).

@@ -104,7 +104,7 @@ def upscale(
         bool,
         typer.Option(
             "--consistent",
-            help="Back-projection: move each result until, reduced again, it is its input within a grey level.",
+            help="Back-projection: move each result until, reduced again, it is its input within a level.",
         ),
     ] = False,
     dry_run: common.DryRunOption = False,

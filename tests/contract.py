@@ -7,6 +7,8 @@ from typing import Any
 from repro.methods.config import RunConfig
 from repro.methods.variants import configure, trainable
 
+_SRNTT = {"channels": 8, "content_blocks": 1, "crop_hr": 32}
+
 SMALL: dict[str, dict[str, Any]] = {
     "srgan": {"settings": {"residual_blocks": 1}, "learning_rate": 1e-3},
     "srcnn": {"settings": {"narrow_start": False}, "learning_rate": 1e-3},
@@ -23,6 +25,9 @@ SMALL: dict[str, dict[str, Any]] = {
         "learning_rate": 2e-3,
         "falls_after": 30,
     },
+    "srntt": {"settings": _SRNTT | {"transfer_blocks": 1}, "learning_rate": 1e-3},
+    "srntt_content": {"settings": _SRNTT, "learning_rate": 1e-3},
+    "crossnet": {"settings": {"width": 4}, "learning_rate": 1e-3},
 }
 """Key -> settings that make its networks small, a rate at which they learn, updates until the error falls."""
 

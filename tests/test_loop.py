@@ -147,7 +147,7 @@ def test_a_bad_loss_ends_the_run_with_a_good_checkpoint(tmp_path: Path) -> None:
             return sample
 
     batches = Poisoned(data.training, config.data, config.seed, config.schedule.updates, CPU)
-    validation = Validation(data.validation, CPU, config.data.scale)
+    validation = Validation(data, CPU, config.data.scale)
     loop = Loop(config, tiny_step(config), batches, LoopFiles(tmp_path), validation, "me")
     with pytest.raises(UserError) as caught:
         loop.run()

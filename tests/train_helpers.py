@@ -15,6 +15,7 @@ from torch import nn
 from repro.core import tensorfile
 from repro.core.streams import stream
 from repro.data.packed import PackedDataset, pack
+from repro.data.pairs import reference_source
 from repro.data.prepare import TrainingData
 from repro.data.samples import HostBatches
 from repro.methods import method
@@ -118,7 +119,8 @@ def modules_of(config: RunConfig, narrow: bool = True) -> tuple[Method, dict[str
     """A configuration's method and networks: a narrow discriminator, VGG-19 with random weights."""
     how = method(config.method)
     modules = how.build(config)
-    if narrow and "discriminator" in modules:  # its architecture is counted elsewhere
+    # its architecture is counted elsewhere
+    if narrow and isinstance(modules.get("discriminator"), Discriminator):
         modules["discriminator"] = Discriminator(width=8, dense=32)
         initialise(modules["discriminator"], config.seed, "discriminator")
     need = how.vgg(config)
@@ -126,6 +128,7 @@ def modules_of(config: RunConfig, narrow: bool = True) -> tuple[Method, dict[str
         weights = vgg.with_random_layers(None, need.taps, 0)
         means = {tap: torch.ones(weights.tensors[f"{tap}.bias"].shape) for tap in need.taps}
         modules["vgg"] = vgg.VGGFeatures(weights, need.taps, need.before_relu, means)
+    how.complete(modules)
     return how, modules
 
 
@@ -137,6 +140,8 @@ def tiny_step(config: RunConfig) -> Step:
 
 def host_batches(images: PackedDataset, config: RunConfig, **options: Any) -> HostBatches:
     """Batches as a run on the CPU gets them."""
+    if "reference" in method(config.method).needs:
+        options["references"] = reference_source(images, None, config.data, config.seed)
     return HostBatches(
         images, config.data, config.seed, config.schedule.updates, torch.device("cpu"), **options
     )

@@ -7,7 +7,9 @@ from analysis.figures.drawing import Drawing, Missing
 from analysis.figures.images import image_figures
 from analysis.figures.opinions import opinion_figures
 from analysis.figures.plane import plane_figures
+from analysis.figures.references import references_figure
 from analysis.figures.training import training_figures
+from analysis.io.references import read_references
 from analysis.io.training_runs import read_ablation, read_runs, read_trials
 from analysis.study.inputs import Inputs
 
@@ -23,6 +25,7 @@ def all_figures(inputs: Inputs) -> list[Drawing | Missing]:
         *plane_figures(inputs.metrics, inputs.study),
         *training_figures(read_ablation(inputs.layout), runs),
         budget_figure(read_trials(inputs.layout)),
+        references_figure(read_references(inputs.layout)),
     ]
     places = {key: place for place, key in enumerate(ORDER)}
     return sorted(made, key=lambda figure: places.get(figure.key, len(ORDER)))

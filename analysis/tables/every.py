@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from analysis.io.references import read_references
 from analysis.judge.claims import Claim
 from analysis.judge.values import Judge
 from analysis.study.inputs import Inputs
 from analysis.tables.grid import Table, latex_document, to_csv, to_html, to_latex, to_markdown
 from analysis.tables.main import table1, table2
 from analysis.tables.opinions import claims_table, retest_table, study_tables
+from analysis.tables.references import references_table
 from analysis.tables.scores import all_scores
 from analysis.tables.successors import table_s
 from analysis.tables.summary import summary_table
@@ -31,6 +33,9 @@ def all_tables(inputs: Inputs, judge: Judge, claims: list[Claim]) -> list[Table]
         all_scores(metrics),
         summary_table(metrics),
     ]
+    measured = read_references(inputs.layout)
+    if measured is not None:
+        made.append(references_table(measured))
     if inputs.study is not None and not inputs.study.ratings.empty:
         made += study_tables(inputs.study, metrics)
     if inputs.pilot is not None and inputs.pilot.retest is not None:

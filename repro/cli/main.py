@@ -14,6 +14,7 @@ from repro.cli import (
     export,
     importing,
     publish,
+    references,
     reproduce,
     score,
     snapshots,
@@ -43,6 +44,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
 app.command("snapshots")(snapshots.snapshots)
 app.command("ablation")(ablation.ablation)
+app.command("references")(references.references)
 app.command("trials")(trials.trials)
 app.command("publish")(publish.publish)
 app.command("bench")(bench.bench)

@@ -48,6 +48,9 @@ def photo_upscaler(
     if found is not None:
         for line in statement(found, metadata_of(found.path)):
             out.print(line, markup=False)
+    for reference, sha256 in upscaler.inputs.items():
+        if reference.startswith("reference "):
+            out.print(f"{reference}: SHA-256 {sha256}", markup=False)
     return upscaler
 
 

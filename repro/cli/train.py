@@ -28,6 +28,14 @@ def train(
     settings: common.SettingsOption = None,
     data: common.DataOption = None,
     train_root: common.TrainRootOption = None,
+    reference_root: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference-root",
+            help="For SRNTT, CrossNet: a reference of the same name for each image of --train-root (CUFED: "
+            "its input/ and ref/); otherwise references are made from the training images.",
+        ),
+    ] = None,
     results: common.ResultsOption = Path("results"),
     device: common.DeviceOption = "auto",
     vgg_weights: common.VGGOption = None,
@@ -69,6 +77,7 @@ def train(
         vgg_convention,
         None if start is None else {"generator": start},
         max_minutes,
+        reference_root=reference_root,
     )
     common.finished(out, folder)
 
@@ -95,6 +104,7 @@ def train_variant(
     start: dict[str, Path] | None = None,
     max_minutes: float | None = None,
     data: Any = None,
+    reference_root: Path | None = None,
 ) -> Path:
     """Trains one configuration to its end (or the time limit) and gives the run's folder."""
     from repro.core.device import resolve_device
@@ -113,7 +123,8 @@ def train_variant(
             barrier(world)  # process 0 packs the images, the others find them packed
         if data is None:
             side = max(config.data.crop_hr, CROP_HR)  # one packed dataset for all networks
-            data = prepare_data(results, data_root, train_root, config.logging.validation_images, side, out)
+            count = config.logging.validation_images
+            data = prepare_data(results, data_root, train_root, count, side, out, reference_root)
         files = dict(start or {})
         for network, variant in method(config.method).start_modules(config).items():
             if network not in files:

@@ -52,6 +52,13 @@ def upscale(
     shipped: Annotated[
         bool, typer.Option("--shipped", help="The weights that come with the repository, not a run's.")
     ] = False,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--reference",
+            help="Image whose textures SRNTT takes (several times: the best patch of all); for CrossNet one.",
+        ),
+    ] = None,
     profile: Annotated[
         str | None, typer.Option("--profile", help="Of the run, where there are several.")
     ] = None,
@@ -119,6 +126,8 @@ def upscale(
 
     Data sets go into `results/images/<dataset>/<method>/<image>.png`, where `evaluate` finds them.
 
+    SRNTT and CrossNet need --reference; the manifest lists the files with their hashes.
+
     Example: python -m repro upscale photo.jpg holiday/ --method SRGAN --out upscaled
     """
     from repro.core.paths import checked_name
@@ -128,6 +137,7 @@ def upscale(
     layout = common.results_layout(results)
     root = common.data_root(data)
     wanted = Wanted(profile, seed, shipped)
+    references = tuple(reference or ())
     if consistent and all_steps:
         raise UserError("--consistent with --all-steps", "one of them", "leave one out")
     if inputs:
@@ -138,7 +148,7 @@ def upscale(
 
         def make(on_part: OnPart) -> Upscaler:
             kind = _arithmetic(arithmetic or "float32")
-            options = Options(device, kind, tile, on_part, scale, self_ensemble, chop)
+            options = Options(device, kind, tile, on_part, scale, self_ensemble, chop, references)
             name = method[0] if method else None
             made = photo_upscaler(out, name, weights, wanted, layout, root, options)
             if consistent:
@@ -154,7 +164,7 @@ def upscale(
         raise UserError("--scale or --all-steps without files", "files of your own", "name them first")
     datasets = dataset or list(available_datasets(root))
     kind = _arithmetic(arithmetic or "float64")
-    options = Options(device, kind, tile, self_ensemble=self_ensemble, chop=chop)
+    options = Options(device, kind, tile, self_ensemble=self_ensemble, chop=chop, references=references)
     upscalers: list[Upscaler] = []
     if weights is not None:
         from repro.inference.loading import trained_upscaler
@@ -165,7 +175,7 @@ def upscale(
             )
         upscalers = [trained_upscaler(weights, options, checked_name(method[0], "method") if method else "")]
     else:
-        for name in dict.fromkeys(method or upscaler_names(layout, root, shipped)):
+        for name in dict.fromkeys(method or upscaler_names(layout, root, shipped, bool(references))):
             upscaler, found = named_upscaler(name, layout, root, options, wanted)
             if found is not None:
                 out.print(f"{name}: weights {found.origin}", markup=False)

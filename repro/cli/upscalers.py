@@ -13,7 +13,7 @@ from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.progress import bar
 from repro.inference.upscaler import Options, Upscaler, direct_upscaler
-from repro.methods import DIRECT, INTERPOLATIONS
+from repro.methods import DIRECT, INTERPOLATIONS, method
 
 if TYPE_CHECKING:
     from repro.inference.weights import Weights
@@ -33,16 +33,29 @@ class Wanted:
     shipped: bool = False
 
 
-def upscaler_names(results: Results, data_root: Path, shipped: bool = False) -> list[str]:
-    """What runs without being asked for: interpolations, SRCNN by its authors, and what has weights."""
+def upscaler_names(
+    results: Results, data_root: Path, shipped: bool = False, references: bool = False
+) -> list[str]:
+    """What runs without being asked for: interpolations, SRCNN by its authors, and what has weights.
+
+    With ``references`` those that take reference images, without it those that do not.
+    """
     from repro.inference.loading import has_srcnn
     from repro.inference.weights import trained_variants
 
-    return [
-        *INTERPOLATIONS,
-        *(["SRCNN"] if has_srcnn(data_root) else []),
-        *trained_variants(results, shipped),
-    ]
+    trained = trained_variants(results, shipped)
+    if references:
+        return [name for name in trained if takes_references(name)]
+    trained = [name for name in trained if not takes_references(name)]
+    return [*INTERPOLATIONS, *(["SRCNN"] if has_srcnn(data_root) else []), *trained]
+
+
+def takes_references(variant: str) -> bool:
+    """Whether a variant's method needs reference images."""
+    from repro.methods.variants import trainable
+
+    config = trainable().get(variant)
+    return config is not None and "reference" in method(config.method).needs
 
 
 def named_upscaler(
@@ -54,6 +67,8 @@ def named_upscaler(
         UserError: unknown, or no weights.
     """
     if name in DIRECT:
+        if options.references:
+            raise UserError(f"--reference for {name}", "a method that takes one, e.g. SRNTT", "leave it out")
         if options.scale is not None or options.self_ensemble or options.chop:
             got = f"--scale, --self-ensemble or --chop with {name}"
             raise UserError(got, "a network", "leave them out")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.progress import bar
 from repro.data.benchmarks import TEST_DATASETS, EvaluationImage, available_datasets, load_dataset
 from repro.data.facts import default_cache
 from repro.data.packed import PackedDataset, pack
+from repro.data.pairs import SMALLEST, folder_pairs
 from repro.data.training import (
     TRAINING_SOURCES,
     TrainingImage,
@@ -31,11 +33,13 @@ class TrainingData:
     Attributes:
         training, validation: disjoint; neither holds a test image.
         description: where they are from, for the manifest.
+        references: of the images, each under its image's key, where they come with them.
     """
 
     training: PackedDataset
     validation: PackedDataset
     description: str
+    references: PackedDataset | None = None
 
 
 def _describe(images: list[TrainingImage], source: Path | None) -> str:
@@ -63,6 +67,7 @@ def prepare_data(
     validation_images: int,
     smallest_side: int,
     console: Console,
+    reference_root: Path | None = None,
 ) -> TrainingData:
     """Finds the training images, checks them against the test images, splits and packs them.
 
@@ -73,13 +78,20 @@ def prepare_data(
         validation_images: how many to hold out.
         smallest_side: images below it cannot be cropped from.
         console: for progress bars.
+        reference_root: a folder with a reference of the same name for each image of ``train_root``.
 
     Raises:
-        UserError: no image, or a test image among them.
+        UserError: no image, a test image among them or their references, or an image without its reference.
     """
     cache = default_cache()
     images = training_images(train_root, data_root, cache=cache, console=console)
-    assert_disjoint(images, scored_images(data_root), cache=cache, console=console)
+    references: list[TrainingImage] = []
+    if reference_root is not None:
+        if train_root is None:
+            raise UserError("--reference-root without --train-root", "both", "--train-root FOLDER")
+        pairs = folder_pairs(train_root, reference_root)
+        references = [replace(reference, key=image.key) for image, (reference,) in pairs]
+    assert_disjoint([*images, *references], scored_images(data_root), cache=cache, console=console)
     training, validation = held_out_split(images, min(validation_images, len(images) // 4), HOLD_OUT_SEED)
     with bar(console, "packing images", len(images)) as advance:
         folder = results.root / "bank"
@@ -87,4 +99,5 @@ def prepare_data(
             pack(training, folder, smallest_side, progress=advance),
             pack(validation, folder, smallest_side, progress=advance),
             _describe(images, train_root),
+            pack(references, folder, SMALLEST) if references else None,
         )

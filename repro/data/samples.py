@@ -68,6 +68,14 @@ def sample_from_windows(windows: Tensor, scale: int = 4) -> Sample:
     )
 
 
+class References(Protocol):
+    """Where the reference images of batch k come from (:mod:`repro.data.pairs`)."""
+
+    def cut(self, k: int, plan: Plan) -> NDArray[np.uint8]:
+        """(B, H, W, 3) uint8, one for each crop of the whole plan."""
+        ...
+
+
 class Batches(Protocol):
     """Where a loop gets batch k from."""
 
@@ -86,6 +94,7 @@ class HostBatches:
         updates: how many batches there will be.
         device: where the batches are wanted.
         share: (first, last) row of the global batch that this process trains on.
+        references: where reference images come from, for a method that needs them.
         ahead: how many batches wait at most.
     """
 
@@ -97,6 +106,7 @@ class HostBatches:
         updates: int,
         device: torch.device,
         share: tuple[int, int] | None = None,
+        references: References | None = None,
         ahead: int = 4,
     ) -> None:
         self.images = images
@@ -105,6 +115,7 @@ class HostBatches:
         self.updates = updates
         self.device = device
         self.share = slice(*(share or (0, data.batch_size)))
+        self.references = references
         self._queue: queue.Queue[tuple[int, Sample | BaseException]] = queue.Queue(ahead)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -112,11 +123,20 @@ class HostBatches:
     def make(self, k: int) -> Sample:
         """Batch ``k``, made now."""
         plan = plan_batch(self.data, self.seed, k, self.images.heights, self.images.widths)
-        plan = Plan(*(values[self.share] for values in plan))
-        windows = torch.from_numpy(windows_u8(self.images, plan, self.data))
+        mine = Plan(*(values[self.share] for values in plan))
+        windows = self._placed(windows_u8(self.images, mine, self.data))
+        sample = sample_from_windows(windows, self.data.scale)
+        if self.references is None:
+            return sample
+        cut = self._placed(self.references.cut(k, plan)[self.share])
+        return sample._replace(reference_pm1=u8_to_pm1(cut).contiguous(memory_format=torch.channels_last))
+
+    def _placed(self, images_u8: NDArray[np.uint8]) -> Tensor:
+        """(B, 3, H, W) on the device, from (B, H, W, 3)."""
+        placed = torch.from_numpy(images_u8)
         if self.device.type == "cuda":
-            windows = windows.pin_memory().to(self.device, non_blocking=True)
-        return sample_from_windows(windows.permute(0, 3, 1, 2), self.data.scale)
+            placed = placed.pin_memory().to(self.device, non_blocking=True)
+        return placed.permute(0, 3, 1, 2)
 
     def _fill(self, first: int) -> None:
         for k in range(first, self.updates):

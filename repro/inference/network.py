@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from repro.core.device import resolve_device
 from repro.core.errors import UserError
+from repro.data.pairs import check_reference
+from repro.imaging.io import read_rgb_u8, sha256_file
+from repro.imaging.ranges import hwc_to_nchw, u8_to_pm1
 from repro.imaging.tiling import exact_scale, in_tiles
 from repro.inference.ensemble import Infer, chopped, self_ensembled
 from repro.inference.upscaler import Options, Upscaler
@@ -83,7 +86,11 @@ class NetworkUpscaler(Upscaler):
             if self._device.type == "cpu":
                 ready = suit_cpu(ready)
         self._network = ready.to(self._device)
+        given = _reference_images(options, name, method, self.inputs)
+        references = [u8_to_pm1(hwc_to_nchw(image)).to(self._device, self._dtype) for image in given]
         self._infer: Infer = lambda x: method.infer(self._network, x, self.scale)
+        if references:
+            self._infer = lambda x: method.infer_with(self._network, x, references, self.scale)
         if options.chop:
             if method.luma or self.scale != int(self.scale):
                 raise UserError(
@@ -165,3 +172,29 @@ class NetworkUpscaler(Upscaler):
         if stacked.shape[2] == 3:
             return super().steps(image_u8)
         return [np.ascontiguousarray(stacked[..., at : at + 3]) for at in range(0, stacked.shape[2], 3)]
+
+
+def _reference_images(
+    options: Options, name: str, method: Method, inputs: dict[str, str]
+) -> list[NDArray[np.uint8]]:
+    """The reference images; their hashes are added to ``inputs``.
+
+    Raises:
+        UserError: none where the method needs one, any where it takes none, or one that cannot be one.
+    """
+    paths = options.references
+    if "reference" in method.needs and not paths:
+        raise UserError(f"{name} without a reference image", "one at least", "--reference FILE")
+    if "reference" not in method.needs and paths:
+        raise UserError(f"--reference for {name}", "a method that takes one, e.g. SRNTT", "leave it out")
+    if len(paths) > 1 and not method.several_references:
+        raise UserError(f"{len(paths)} reference images for {name}", "one", "choose one --reference")
+    if paths and (options.chop or options.self_ensemble):
+        raise UserError("--chop or --self-ensemble with --reference", "tiles", "leave them out")
+    images = []
+    for path in paths:
+        image = read_rgb_u8(path)
+        check_reference(path, (image.shape[0], image.shape[1]))
+        inputs[f"reference {path.name}"] = sha256_file(path)
+        images.append(np.array(image))  # torch wants it writable
+    return images

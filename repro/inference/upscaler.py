@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class Options:
         scale: of the results, where the method gives several with one network; None is the network's own.
         self_ensemble: the mean of the results for the eight symmetries of the square.
         chop: four overlapping quadrants instead of tiles, as the authors of EDSR, SRFBN and SAN test.
+        references: image files, for methods that need them.
     """
 
     device: str = "auto"
@@ -38,6 +40,7 @@ class Options:
     scale: float | None = None
     self_ensemble: bool = False
     chop: bool = False
+    references: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.tile is not None and (self.tile < 0 or 0 < self.tile < 16):

@@ -22,6 +22,9 @@ METHODS = {
     "srfbn": "repro.methods.srfbn:SRFBN",
     "san": "repro.methods.san:SAN",
     "meta_sr": "repro.methods.meta_sr:MetaSR",
+    "srntt": "repro.methods.srntt:SRNTT",
+    "srntt_content": "repro.methods.srntt:SRNTTContent",
+    "crossnet": "repro.methods.crossnet:CrossNet",
 }
 """Methods with networks, by key; their variants are what `train` and `upscale` are asked for."""
 

@@ -149,6 +149,7 @@ class Method(ABC):
         settings: default network settings (their type decides which settings a file may have).
         scales: that it can be built for.
         needs: what it asks of a sample beyond the pair: ``reference``, ``regions``.
+        several_references: whether it takes more than one reference image.
         luma: whether its networks see the Y channel alone (:class:`repro.methods.luma.LumaMethod`).
         exact: whether float64 makes its results the same on every processor; otherwise float32 stays.
         tile: default side of a tile at inference in LR pixels: bounds the activations' memory.
@@ -165,6 +166,7 @@ class Method(ABC):
     settings: NetworkSettings = NetworkSettings()
     scales: tuple[float, ...] = (4,)
     needs: frozenset[str] = frozenset()
+    several_references: bool = False
     luma: bool = False
     exact: bool = True
     tile: int = 192
@@ -216,6 +218,9 @@ class Method(ABC):
         network = self.network(config.network, config.data.scale)
         self.initialise(network, config)
         return {"generator": network}
+
+    def complete(self, networks: Mapping[str, nn.Module]) -> None:  # noqa: B027 most methods need not
+        """What is left to do before the first update, once every network has its weights, ``vgg`` too."""
 
     @abstractmethod
     def initialise(self, network: nn.Module, config: RunConfig) -> None:
@@ -281,6 +286,16 @@ class Method(ABC):
             )
         return built
 
+    def infer_with(
+        self, network: Callable[..., Any], x: Tensor, references_pm1: Sequence[Tensor], scale: float
+    ) -> Tensor:
+        """Likewise by (1, 3, H_i, W_i) reference images in [-1, 1], for methods that need them.
+
+        Raises:
+            UserError: the method takes no reference, or not so many, or not such ones.
+        """
+        raise UserError(f"a reference for {self.key}", "a method that takes one", "--method SRNTT")
+
     def decode(self, result: Tensor, image_u8: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         """The (H, W, 3) image of one (1, C, H, W) result."""
         from repro.imaging.ranges import nchw_to_hwc, pm1_to_u8
@@ -288,10 +303,23 @@ class Method(ABC):
         return nchw_to_hwc(pm1_to_u8(result))[0]
 
     def super_resolve(
-        self, network: nn.Module, image_u8: NDArray[np.uint8], scale: float, device: Any, dtype: Any
+        self,
+        network: nn.Module,
+        image_u8: NDArray[np.uint8],
+        scale: float,
+        device: Any,
+        dtype: Any,
+        references_u8: Sequence[NDArray[np.uint8]] = (),
     ) -> NDArray[np.uint8]:
         """One image by the network as it is, whole: (H, W, 3) from (h, w, 3) or (h, w)."""
-        result = self.infer(network, self.encode(image_u8, scale, dtype).to(device), scale)
+        from repro.imaging.ranges import hwc_to_nchw, u8_to_pm1
+
+        x = self.encode(image_u8, scale, dtype).to(device)
+        if "reference" in self.needs:
+            references = [u8_to_pm1(hwc_to_nchw(image).to(device)).to(dtype) for image in references_u8]
+            result = self.infer_with(network, x, references, scale)
+        else:
+            result = self.infer(network, x, scale)
         return self.decode(result, image_u8, scale)
 
     @abstractmethod

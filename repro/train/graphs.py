@@ -46,7 +46,13 @@ class GraphedStep:
 
     def _record(self, k: int, sample: Sample) -> None:
         before = [t.detach().clone() for t in self._state()]
-        self._sample = sample._replace(lr_01=sample.lr_01.clone(), hr_pm1=sample.hr_pm1.clone())
+        reference, regions = sample.reference_pm1, sample.regions
+        self._sample = sample._replace(
+            lr_01=sample.lr_01.clone(),
+            hr_pm1=sample.hr_pm1.clone(),
+            reference_pm1=None if reference is None else reference.clone(),
+            regions=None if regions is None else regions.clone(),
+        )
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -67,7 +73,8 @@ class GraphedStep:
             self._record(k, sample)
         assert self._graph is not None
         assert self._sample is not None
-        self._sample.lr_01.copy_(sample.lr_01)
-        self._sample.hr_pm1.copy_(sample.hr_pm1)
+        for held, value in zip(self._sample, sample, strict=True):
+            if isinstance(held, Tensor) and isinstance(value, Tensor):
+                held.copy_(value)
         self._graph.replay()
         return self._values

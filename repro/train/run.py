@@ -21,9 +21,17 @@ from repro.core.manifest import make_manifest, write_manifest
 from repro.core.paths import Results
 from repro.core.streams import stream_key
 from repro.data.packed import PackedDataset
+from repro.data.pairs import reference_source
 from repro.data.plan import DataSettings, plan_batch
 from repro.data.prepare import TrainingData
-from repro.data.samples import Batches, DeviceBatches, HostBatches, sample_from_windows, windows_u8
+from repro.data.samples import (
+    Batches,
+    DeviceBatches,
+    HostBatches,
+    References,
+    sample_from_windows,
+    windows_u8,
+)
 from repro.imaging.io import sha256_file
 from repro.methods import method
 from repro.methods.base import VGGNeed
@@ -164,6 +172,8 @@ def prepare(
     how.check_all(config)
     bfloat16 = use_bfloat16(config.arithmetic.precision, device)
     inputs = {"training images": data.training.digest, "validation images": data.validation.digest}
+    if "reference" in how.needs and data.references is not None:
+        inputs["references"] = data.references.digest
     notes = deviations(config)
     facts: dict[str, Any] = {
         "initialisation": how.declared,
@@ -247,13 +257,19 @@ def train(
         modules[name].load_state_dict(state)
     if prepared.vgg is not None:
         modules["vgg"] = prepared.vgg
+    how.complete(modules)
     step = make_step(config, how, modules, device, prepared.bfloat16, world)
     batches: Batches
-    if device.type == "cuda" and images.nbytes < 0.5 * torch.cuda.mem_get_info(device)[0]:
+    references: References | None = None
+    if "reference" in how.needs:
+        references = reference_source(images, prepared.data.references, config.data, config.seed)
+    room = 0.5 * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+    if references is None and images.nbytes < room:
         batches = DeviceBatches(images, config.data, config.seed, device, share)
     else:
-        batches = HostBatches(images, config.data, config.seed, config.schedule.updates, device, share)
-    validation = Validation(prepared.data.validation, device, config.data.scale) if world.primary else None
+        updates = config.schedule.updates
+        batches = HostBatches(images, config.data, config.seed, updates, device, share, references)
+    validation = Validation(prepared.data, device, config.data.scale) if world.primary else None
     files = LoopFiles(prepared.folder, world.primary)
     loop = Loop(config, step, batches, files, validation, prepared.identity, world)
     try:

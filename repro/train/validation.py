@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from repro.data.packed import PackedDataset
+from repro.data.prepare import TrainingData
 from repro.imaging.io import write_png
 from repro.imaging.resize import imresize_u8
 from repro.methods.base import Method
@@ -25,12 +25,14 @@ class Validation:
     """The held-out images of one run.
 
     Args:
-        images: the held-out images.
+        data: the run's; its held-out images are meant, each with its own reference where there are such, or
+            else with what the same photograph shows a quarter of the crop further down and right.
         device: where the generator is.
         scale: of super-resolution.
     """
 
-    def __init__(self, images: PackedDataset, device: torch.device, scale: int) -> None:
+    def __init__(self, data: TrainingData, device: torch.device, scale: int) -> None:
+        images = data.validation
         self.names = [key.replace("/", "_") for key in images.keys]
         self.device = device
         self.scale = scale
@@ -38,6 +40,7 @@ class Validation:
         side = min(CROP, smallest) // scale * scale
         self.hr_u8 = [_middle(images.image_u8(number), side) for number in range(len(images))]
         self.lr_u8 = [imresize_u8(hr, Fraction(1, scale)) for hr in self.hr_u8]
+        self.references_u8 = [_reference(data, number, side) for number in range(len(images))]
 
     @torch.no_grad()
     def upscale(self, method: Method, generator: nn.Module) -> list[NDArray[np.uint8]]:
@@ -45,7 +48,8 @@ class Validation:
         training = generator.training
         generator.eval()
         images = [
-            method.super_resolve(generator, lr, self.scale, self.device, torch.float32) for lr in self.lr_u8
+            method.super_resolve(generator, lr, self.scale, self.device, torch.float32, (reference,))
+            for lr, reference in zip(self.lr_u8, self.references_u8, strict=True)
         ]
         generator.train(training)
         return images
@@ -63,6 +67,14 @@ class Validation:
         """Writes the first few images as PNGs."""
         for name, image in list(zip(self.names, images_u8, strict=True))[:most]:
             write_png(folder / f"{Path(name).stem}.png", image)
+
+
+def _reference(data: TrainingData, number: int, side: int) -> NDArray[np.uint8]:
+    images = data.validation
+    top, left = (int(sides[number] - side) // 2 for sides in (images.heights, images.widths))
+    if data.references is not None:
+        return data.references.window_u8(data.references.keys.index(images.keys[number]), top, left, side)
+    return np.ascontiguousarray(images.window_u8(number, top + side // 4, left + side // 4, side))
 
 
 def _middle(image_u8: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

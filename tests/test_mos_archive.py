@@ -71,9 +71,9 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Path]:
     return workspace, export_study(workspace)
 
 
-def real_study(folder: Path) -> tuple[Results, Workspace, str]:
+def real_study(folder: Path, toml: str = "") -> tuple[Results, Workspace, str]:
     """A study with one rater half way, an undo, a conflict, an exclusion and an unmeasured vote."""
-    results, workspace = make_study(folder, small_toml())
+    results, workspace = make_study(folder, toml or small_toml())
     vote_service = VoteService(workspace.database, workspace.study)
     registry = Registry(workspace.database, workspace.study)
     invite = practised(workspace, "r02")
@@ -256,6 +256,40 @@ def test_the_export_serves_readers_as_it_is(tmp_path: Path) -> None:
     workspace.close()
 
 
+def test_votes_with_named_deviations_are_left_out_of_mos_and_analysis(tmp_path: Path) -> None:
+    from analysis.io.ratings import read_ratings
+
+    toml = small_toml(more='\n[quality]\nleave_out = ["hidden", "unmeasured"]\n')
+    _, workspace, _ = real_study(tmp_path, toml)
+    Registry(workspace.database, workspace.study).include("r02", "was awake", "admin")
+    folder = export_study(workspace).parent / "export"
+    told = pd.read_csv(folder / "ratings.csv")
+    assert len(told) == 5  # the export holds them all
+    ratings = read_ratings(folder / "ratings.csv")
+    assert (len(ratings.frame), ratings.deviating) == (3, 2)
+    assert "2 votes with display deviations (hidden, unmeasured)" in ratings.notes[0]
+    mos = pd.read_csv(folder / "mos.csv", keep_default_na=False)
+    assert mos.loc[mos["image"] == "", "votes"].sum() == 3
+    workspace.close()
+
+
+def test_the_analysis_takes_studies_in_which_nobody_sees_everything(tmp_path: Path) -> None:
+    from analysis.io.ratings import read_ratings
+    from analysis.study.results import analyse
+
+    toml = small_toml(raters=12, images=9, distance=2, more="\n[subset]\nimages = { Set5 = 3 }\n")
+    config = parse_study(toml, "x")
+    make_synthetic_study(Results(tmp_path), config, toml, name="small-synthetic")
+    workspace = open_workspace(Results(tmp_path), "small-synthetic")
+    fill_study(workspace, 12, SimulationParameters(), seed=0)
+    ratings = read_ratings(export_study(workspace).parent / "export" / "ratings.csv")
+    assert len(ratings.frame) == 12 * 3 * 4
+    per_image = ratings.frame.groupby("image")["rater"].nunique()
+    assert (per_image == 4).all()
+    assert analyse(ratings, None, seed=0, draws=100) is not None
+    workspace.close()
+
+
 def test_mos_and_dmos_by_hand() -> None:
     config = parse_study(small_toml(), "x")
     scores = {"HR": [[5, 4], [4, 4], [5, 3]], "nearest": [[1, 2], [2, 2], [1, 1]]}  # image by rater
@@ -415,13 +449,13 @@ def test_quality_control_finds_the_careless(tmp_path: Path) -> None:
     assert table.loc[["r25", "r26"], "inconsistency"].min() > 1.5 * good["inconsistency"].max() * 0.8
     assert abs(good["bias"].mean()) < 0.2
     assert (table["done"] == 1).all()
-    mos = live_mos(votes, seed=1)
+    mos = live_mos(votes, workspace.study.config)
     assert ((mos["low"] < mos["mos"]) & (mos["mos"] < mos["high"])).all()
     workspace.close()
     assert longest_run(np.array([1.0, 2, 2, 2, 3, 2, 2])) == 3
     assert longest_run(np.array([])) == 0
     assert rater_quality(votes.iloc[:0], 100, workspace.study.config).empty
-    assert live_mos(votes.iloc[:0], seed=1).empty
+    assert live_mos(votes.iloc[:0], workspace.study.config).empty
 
 
 def test_subject_model_recovers_its_parameters() -> None:

@@ -55,6 +55,8 @@ class Ratings:
         excluded: raters left out.
         flagged: raters that the study's quality control flagged, and that count.
         criteria: of its pilot part, where its file has one.
+        leave_out: display deviations whose votes the study's file leaves out (``quality.leave_out``).
+        deviating: how many votes those are.
     """
 
     frame: pd.DataFrame
@@ -65,6 +67,8 @@ class Ratings:
     flagged: tuple[str, ...]
     synthetic: bool
     criteria: Criteria = field(default_factory=Criteria)
+    leave_out: tuple[str, ...] = ()
+    deviating: int = 0
 
     @property
     def banner(self) -> tuple[str, ...]:
@@ -84,6 +88,11 @@ class Ratings:
             notes.append(
                 f"{len(self.excluded)} of {len(self.excluded) + len(self.raters)} raters excluded by the "
                 f"study's leader ({', '.join(self.excluded)}); their votes do not count here"
+            )
+        if self.deviating:
+            notes.append(
+                f"{self.deviating:,} votes with display deviations ({', '.join(self.leave_out)}) "
+                "are left out, as the study's file says"
             )
         if self.flagged:
             notes.append(
@@ -166,6 +175,11 @@ def read_ratings(path: Path) -> Ratings:
         )
     excluded = tuple(sorted(set(frame.loc[frame["excluded"] == 1, "rater"])))
     kept = frame[frame["excluded"] == 0].reset_index(drop=True)
+    leave_out = _leave_out(path.with_name("study.toml"))
+    deviating = pd.Series(False, index=kept.index)
+    if leave_out and "deviations" in kept:
+        deviating = kept["deviations"].str.split().map(lambda names: bool(set(names) & set(leave_out)))
+    kept = kept[~deviating].reset_index(drop=True)
     return Ratings(
         frame=kept,
         study=studies[0] if studies else path.parent.parent.name,
@@ -175,7 +189,20 @@ def read_ratings(path: Path) -> Ratings:
         flagged=tuple(sorted(set(kept.loc[kept["flagged"] == 1, "rater"]))),
         synthetic=bool((frame["synthetic"] == 1).any()),
         criteria=_criteria(path.with_name("study.toml")),
+        leave_out=leave_out,
+        deviating=int(deviating.sum()),
     )
+
+
+def _leave_out(path: Path) -> tuple[str, ...]:
+    """The display deviations whose votes the study's own file leaves out; none where it has no file."""
+    if not path.is_file():
+        return ()
+    try:
+        part = tomllib.loads(path.read_text(encoding="utf-8")).get("quality", {})
+        return tuple(str(name) for name in part.get("leave_out", ()))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: damaged ({error})", "the study's configuration", _AGAIN) from None
 
 
 def _criteria(path: Path) -> Criteria:

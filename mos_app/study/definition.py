@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from analysis.stats.defaults import EQUIVALENCE_MARGIN, FAST_MS, WITHIN_ONE_AT_LEAST
+from mos_app.study.display import Deviation
 from repro.core.errors import UserError
 from repro.core.paths import checked_name
 
@@ -245,6 +246,8 @@ class QualityPart(_Part):
     high_mean_at_least: float = 3.5
     correlation_at_least: float = 0.5
     deviation_share: Share = 0.1
+    leave_out: list[Deviation] = []
+    """Display deviations whose votes are left out of MOS and analysis; they stay in every export."""
 
 
 class ConsentPart(_Part):

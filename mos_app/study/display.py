@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-DEVIATIONS = (
-    *("unmeasured", "scaled", "offgrid", "zoomed", "hidden", "cropped", "clock"),
-    *("dense", "flashed", "viewing", "moved"),
-)
+Deviation = Literal[
+    "unmeasured",
+    "scaled",
+    "offgrid",
+    "zoomed",
+    "hidden",
+    "cropped",
+    "clock",
+    "dense",
+    "flashed",
+    "viewing",
+    "moved",
+]
+DEVIATIONS: tuple[str, ...] = get_args(Deviation)
 """Names of the deviations, as they stand in the database and the export.
 
 unmeasured: no display record (the plain fallback); scaled: not one device pixel per image pixel; offgrid:

@@ -101,7 +101,18 @@ def rater_quality(
     return pd.DataFrame(rows, columns=columns)
 
 
-def live_mos(answers: pd.DataFrame, seed: int) -> pd.DataFrame:
+def counted(votes: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
+    """The votes that MOS is made of: first showings of raters who count, less what the study leaves out."""
+    if votes.empty:
+        return votes
+    out = set(config.quality.leave_out)
+    kept = (~votes["excluded"].astype(bool)) & (votes["repeat"] == 0)
+    if out:
+        kept &= ~votes["deviations"].str.split().map(lambda names: bool(set(names) & out)).astype(bool)
+    return votes[kept]
+
+
+def live_mos(answers: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
     """Mean opinion scores so far, per data set and method, with 95 % intervals.
 
     The intervals are the analysis's own (raters and images drawn at once), from fewer draws. Excluded raters
@@ -112,14 +123,12 @@ def live_mos(answers: pd.DataFrame, seed: int) -> pd.DataFrame:
         than two raters or images.
     """
     columns = ["dataset", "method", "mos", "low", "high", "votes", "images", "raters"]
-    kept = (
-        answers[(~answers["excluded"].astype(bool)) & (answers["repeat"] == 0)] if len(answers) else answers
-    )
+    kept = counted(answers, config)
     rows = []
     for (dataset, method), votes in kept.groupby(["dataset", "method"], sort=True):
         table = votes.pivot_table(index="image", columns="rater", values="score", aggfunc="first")
         images, raters = table.shape
-        rng = stream(seed, "live MOS", str(dataset), str(method))
+        rng = stream(config.seed, "live MOS", str(dataset), str(method))
         draws = two_way_draws(images, raters, rng, _BOOTSTRAP)
         found = interval(table.to_numpy(dtype=float), draws, bounds=(1.0, 5.0))
         low, high = (math.nan if bound is None else bound for bound in (found.low, found.high))

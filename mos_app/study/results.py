@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.stats.intervals import Interval, interval, student_interval, two_way_draws
 from mos_app.study.definition import StudyConfig
+from mos_app.study.quality import counted
 from repro.core.streams import stream
 
 _DRAWS = 1000
@@ -21,9 +22,9 @@ MOS_COLUMNS = (
 def opinion_scores(ratings: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
     """MOS and DMOS of every method over all images, and of every single version.
 
-    Excluded raters and second showings are left out. DMOS is the mean of a rater's score minus the same
-    rater's score of the original, plus the scale's highest value (ITU-T P.910, hidden reference). Over
-    images the 95 % interval draws images and raters at once; of one image it is Student's.
+    Only votes that count (:func:`mos_app.study.quality.counted`) are taken. DMOS is the mean of a rater's
+    score minus the same rater's score of the original, plus the scale's highest value (ITU-T P.910, hidden
+    reference). Over images the 95 % interval draws images and raters at once; of one image it is Student's.
 
     Args:
         ratings: votes (dataset, image, method, rater, repeat, score, excluded).
@@ -32,9 +33,7 @@ def opinion_scores(ratings: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
     Returns:
         :data:`MOS_COLUMNS`; ``image`` is empty in the rows over all images.
     """
-    kept = (
-        ratings[(~ratings["excluded"].astype(bool)) & (ratings["repeat"] == 0)] if len(ratings) else ratings
-    )
+    kept = counted(ratings, config)
     original = kept[kept["method"] == config.calibration.high]
     key = ["dataset", "image", "rater"]
     joined = kept.merge(original[[*key, "score"]].rename(columns={"score": "original"}), on=key, how="left")

@@ -67,5 +67,5 @@ class Overviews:
             read_raters(self._database),
             read_progress(self._database),
             rater_quality(votes, self._study.per_rater, config, attention),
-            live_mos(votes, config.seed),
+            live_mos(votes, config),
         )

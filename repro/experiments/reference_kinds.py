@@ -78,13 +78,13 @@ def references(
     scale = hr_u8.shape[0] // lr_u8.shape[0]
     yield Given("none", "bicubic", (imresize_u8(lr_u8, scale),))
     yield Given("same", pair.image.key, (hr_u8,))
-    similar = [reference.load_u8() for reference in pair.references]
+    similar = [np.array(reference.load_u8()) for reference in pair.references]
     for reference, image in zip(pair.references, similar, strict=True):
         yield Given("similar", reference.key, (image,))
     if several and len(similar) > 1:
         yield Given("similar", f"all {len(similar)}", tuple(similar))
     for other in unrelated:
-        yield Given("unrelated", other.image.key, (other.image.load_u8(),))
+        yield Given("unrelated", other.image.key, (np.array(other.image.load_u8()),))
     noise = stream(0, "noise as a reference").integers(0, 256, hr_u8.shape, dtype=np.uint8)
     yield Given("noise", "uniform", (noise,))
 

@@ -73,8 +73,9 @@ def _reference(data: TrainingData, number: int, side: int) -> NDArray[np.uint8]:
     images = data.validation
     top, left = (int(sides[number] - side) // 2 for sides in (images.heights, images.widths))
     if data.references is not None:
-        return data.references.window_u8(data.references.keys.index(images.keys[number]), top, left, side)
-    return np.ascontiguousarray(images.window_u8(number, top + side // 4, left + side // 4, side))
+        position = data.references.keys.index(images.keys[number])
+        return np.array(data.references.window_u8(position, top, left, side))  # torch wants it writable
+    return np.array(images.window_u8(number, top + side // 4, left + side // 4, side))
 
 
 def _middle(image_u8: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -58,7 +58,8 @@ def make_step(
     placed = {name: module.to(device).to(memory_format=layout) for name, module in modules.items()}
     if device.type == "cpu" and not compiled and not plain:
         placed = {name: suit_cpu(module) for name, module in placed.items()}
-    learning = {update.module for update in method.updates(config)}
+    # in the updates' order, not a set's: every process must wrap the networks in the same one
+    learning = dict.fromkeys(update.module for update in method.updates(config))
     forwards: dict[str, Forward] = {}
     if world.size > 1:
         for name in learning:

@@ -115,6 +115,8 @@ class _Laplace:
         }
 
     def _hessian(self, weights: Array, sigma_n: Array) -> Array:
+        # the model is log-concave; where a chance underflows its curvature is noise
+        weights = np.clip(np.nan_to_num(weights), 0.0, 1e8)
         scaled = sparse.csr_matrix(
             (sigma_n.ravel(), self.places.ravel(), np.arange(len(self.scores) + 1) * self.places.shape[1]),
             shape=(len(self.scores), len(self.mode)),
@@ -268,7 +270,7 @@ def fit_ordinal(
         step = np.zeros(len(at))
         step[place] = 1e-4 * max(1.0, abs(at[place]))
         information[row] = ((problem(at + step)[1] - problem(at - step)[1]) / (2 * step[place]))[free]
-    inverse = np.linalg.pinv((information + information.T) / 2)
+    inverse: Array = np.linalg.pinv((information + information.T) / 2).astype(float)
     mine = [free.index(problem.cuts + place) for place in range(problem.fixed)]
     return OrdinalFit(
         theta,

@@ -251,7 +251,7 @@ def to_latex(table: Table) -> str:
         return text + (rf"\textsuperscript{{{signs}}}" if signs else "")
 
     # LaTeX numbers its tables itself
-    title = re.sub(r"^Table \d+: ", "", table.title)
+    title = re.sub(r"^Table [\dS]+: ", "", table.title)
     title = tex_escape(title[:1].upper() + title[1:])
     lines = [r"% needs \usepackage{array,booktabs,xcolor,amssymb,graphicx}"]
     grids = [grid.shown() for grid in table.grids]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.io.methods import base_and_origin, ordered_datasets, ordered_methods
-from analysis.io.numbers import DECIMALS, number, signed
+from analysis.io.numbers import DECIMALS, PARTIAL, number, signed
 from analysis.judge.deviations import Deviations
 from analysis.judge.values import METRICS, Judge, Judgement, Outcome
 from analysis.study.opinions import Opinions
@@ -19,8 +19,6 @@ from repro.papers.srgan import DATASETS, TABLE1_METHODS, TABLE2_METHODS, VARIANT
 
 _HEADINGS = {"psnr_db": "PSNR", "ssim": "SSIM", "mos": "MOS"}
 _SIGNS = {Outcome.REPRODUCED: "✓", Outcome.NOT_REPRODUCED: "≠", Outcome.UNDECIDED: "?"}
-PARTIAL = "†"
-"""Behind every mean over some of a data set's images."""
 
 
 def table1(judge: Judge, deviations: Deviations) -> Table:

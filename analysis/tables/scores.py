@@ -6,10 +6,9 @@ from collections.abc import Iterable
 
 from analysis.io.methods import ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
-from analysis.io.numbers import DECIMALS, number
+from analysis.io.numbers import DECIMALS, PARTIAL, number
 from analysis.judge.deviations import Deviations
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
-from analysis.tables.main import PARTIAL
 from repro.papers.protocols import DAALA, DESCRIPTIONS
 
 

@@ -24,7 +24,7 @@ def all_figures(inputs: Inputs) -> list[Drawing | Missing]:
     made = [
         *image_figures(inputs.metrics, inputs.layout, runs, letters),
         *opinion_figures(inputs.study, inputs.metrics, letters),
-        *plane_figures(inputs.metrics, inputs.study),
+        *plane_figures(inputs.metrics, inputs.study, letters),
         *training_figures(read_ablation(inputs.layout), runs, letters),
         budget_figure(read_trials(inputs.layout)),
         references_figure(read_references(inputs.layout)),

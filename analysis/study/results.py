@@ -85,7 +85,7 @@ class DatasetResult:
 
 @dataclass(frozen=True)
 class Study:
-    """A study's results. Implements :class:`analysis.tables.main.Opinions`."""
+    """A study's results. Implements :class:`analysis.study.opinions.Opinions`."""
 
     ratings: Ratings
     datasets: dict[str, DatasetResult]

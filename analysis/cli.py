@@ -15,7 +15,7 @@ from analysis.figures.drawing import Drawing
 from analysis.figures.every import all_figures, figure_files
 from analysis.io.outputs import write_folder
 from analysis.io.ratings import read_ratings
-from analysis.judge.claims import Claim, retested_claims
+from analysis.judge.claims import Result, retested_claims
 from analysis.judge.values import Judge
 from analysis.judge.verdict import verdict
 from analysis.report.page import report_html
@@ -197,7 +197,7 @@ def power(
         typer.echo(planned.sentence)
 
 
-def judged(inputs: Inputs) -> tuple[Judge, list[Claim]]:
+def judged(inputs: Inputs) -> tuple[Judge, list[Result]]:
     """What decides on the printed values, and the paper's claims re-tested."""
     judge = Judge(inputs.metrics, inputs.opinions, inputs.layout)
     return judge, retested_claims(inputs.metrics, inputs.study, inputs.pilot)

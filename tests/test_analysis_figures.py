@@ -11,14 +11,23 @@ import pandas as pd
 import pytest
 from analysis_synthetic import write_study
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.figures.budget import extrapolated
-from analysis.figures.drawing import Drawing, Missing, finish, method_style, style
+from analysis.figures.drawing import (
+    PAGE_INCHES,
+    SMALLEST_POINTS,
+    Drawing,
+    Missing,
+    finish,
+    method_style,
+    style,
+)
 from analysis.figures.every import all_figures, figure_files
-from analysis.figures.images import detail, detailed_crop, stand_in
+from analysis.figures.images import detailed_crop, spectral_error_db, stand_in
 from analysis.io.metrics import COLUMNS
 from analysis.io.training_runs import read_ablation, read_runs, read_trials
 from analysis.study.inputs import read_inputs
@@ -125,8 +134,13 @@ def test_every_figure_is_drawn_or_says_why_not(drawn: dict[str, Drawing | Missin
         if isinstance(figure, Drawing):
             assert figure.png.startswith(b"\x89PNG")
             assert figure.pdf.startswith(b"%PDF")
-            width = Image.open(io.BytesIO(figure.png)).info["dpi"][0]
-            assert width == pytest.approx(200, abs=0.1)
+            picture = Image.open(io.BytesIO(figure.png))
+            # drawn at the width at which a paper prints it, so that its text keeps its size
+            assert picture.width / picture.info["dpi"][0] == pytest.approx(PAGE_INCHES, abs=0.02)
+            texts = [text for text in figure.figure.findobj(Text) if text.get_text()]
+            assert min(text.get_fontsize() for text in texts) >= SMALLEST_POINTS
+            assert figure.caption_text.endswith(".\n")
+            assert not figure.caption_text.startswith("Figure")
 
 
 def test_figure_2_shows_the_stores_pixels(full: Results, drawn: dict[str, Drawing | Missing]) -> None:
@@ -143,9 +157,10 @@ def test_figure_2_shows_our_own_srgan_beside_the_authors(tmp_path: Path) -> None
     folder.rename(folder.with_name("SRGAN-VGG54 (authors)"))
     figure = next(f for f in all_figures(read_inputs(results, None, None, 0)) if f.key == "figure2")
     assert isinstance(figure, Drawing)
-    order = ["bicubic", "SRResNet", "SRGAN-VGG22", "SRGAN-VGG54 (authors)", "original"]
+    order = ["bicubic", "SRResNet", "SRGAN-VGG22", "SRGAN-VGG54\n(authors)", "original"]
     assert [
-        text.get_text().split("\n")[0] for text in figure.figure.texts if text.get_fontsize() > 7
+        text.get_text().split("\n(not")[0].rsplit("\n", "dB" in text.get_text())[0]
+        for text in figure.figure.texts
     ] == order
 
 
@@ -163,14 +178,20 @@ def test_figure_6_shows_crops_of_the_stores_pixels(
 
 
 def test_detail_is_measured_against_the_original(drawn: dict[str, Drawing | Missing]) -> None:
-    flat = np.full((20, 20, 3), 90, dtype=np.uint8)
-    ramp = np.repeat(np.arange(20, dtype=np.uint8)[:, None, None], 20, axis=1).repeat(3, axis=2)
-    assert detail(flat) == detail(ramp) == 0
-    checks = (np.indices((20, 20)).sum(axis=0) % 2 * 200).astype(np.uint8)[..., None].repeat(3, axis=2)
-    assert detail(checks) == 800
+    original = stream(0, "spectrum").integers(0, 256, (64, 64, 1), dtype=np.uint8).repeat(3, axis=2)
+    flat = np.full_like(original, 128)
+    blurred = ((original.astype(int) + np.roll(original, 1, 0) + np.roll(original, 1, 1)) // 3).astype(
+        np.uint8
+    )
+    noisy = np.clip(original.astype(int) * 2 - 128, 0, 255).astype(np.uint8)
+    assert spectral_error_db(original, original) == 0
+    # missing detail and invented detail are both errors; a mean |Laplacian| would praise the second
+    assert spectral_error_db(flat, original) > spectral_error_db(blurred, original) > 1
+    assert spectral_error_db(noisy, original) > 1
     figure = drawn["figure6"]
     assert isinstance(figure, Drawing)
-    assert "2 images of Set14; original 1" in figure.notes[0]
+    assert "Spectral error" in figure.notes[0]
+    assert "(2 images of Set14)" in figure.notes[0]
 
 
 def test_notes_and_synthetic_raters_are_named_on_the_figures(drawn: dict[str, Drawing | Missing]) -> None:
@@ -180,7 +201,7 @@ def test_notes_and_synthetic_raters_are_named_on_the_figures(drawn: dict[str, Dr
         return " | ".join(figure.notes)
 
     for key in ("figure2", "figure6", "scores_Set14", "rank", "correlation"):
-        assert f"SRGAN-VGG54: {NOTE}" in notes(key), key
+        assert "SRGAN-VGG54 (a)" in notes(key), key
     for key in ("scores_Set14", "rank", "correlation"):
         assert "SYNTHETIC RATERS" in notes(key), key
     assert "shortened schedule" in notes("figure8")

@@ -13,6 +13,7 @@ from analysis.figures.drawing import Drawing, Missing
 from analysis.figures.plane import plane_figures, rmse
 from analysis.io.metrics import COLUMNS, Metrics, read_metrics
 from analysis.io.ratings import read_ratings
+from analysis.judge.deviations import deviations
 from analysis.study.results import analyse
 from repro.core.paths import Results
 
@@ -41,7 +42,7 @@ def test_a_panel_for_each_measure(tmp_path: Path) -> None:
     means = {("Set5", "bicubic"): 2.0, ("Set5", "HR"): 4.3}
     ratings = write_study(tmp_path / "ratings.csv", np.random.default_rng(0), means, raters=6)
     study = analyse(read_ratings(ratings), metrics, seed=0, draws=50)
-    (plane,) = plane_figures(metrics, study)
+    (plane,) = plane_figures(metrics, study, deviations(metrics))
     assert isinstance(plane, Drawing)
     labels = [axes.get_ylabel().split()[0] for axes in plane.figure.axes]
     assert labels == ["NIQE", "MOS"]
@@ -57,7 +58,7 @@ def test_a_panel_for_each_measure(tmp_path: Path) -> None:
 
 def test_points_lie_at_the_means(tmp_path: Path) -> None:
     metrics = scores(tmp_path)
-    (plane,) = plane_figures(metrics, None)
+    (plane,) = plane_figures(metrics, None, deviations(metrics))
     assert isinstance(plane, Drawing)
     assert "SYNTHETIC" not in " ".join(plane.notes)
     (axes,) = plane.figure.axes
@@ -73,6 +74,7 @@ def test_points_lie_at_the_means(tmp_path: Path) -> None:
 
 def test_without_anything_perceptual_it_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text(",".join(COLUMNS) + "\nSet5,img_001,bicubic,daala,psnr_db,28,,\n")
-    (plane,) = plane_figures(read_metrics(Results(tmp_path)), None)
+    metrics = read_metrics(Results(tmp_path))
+    (plane,) = plane_figures(metrics, None, deviations(metrics))
     assert isinstance(plane, Missing)
     assert "evaluate" in plane.reason

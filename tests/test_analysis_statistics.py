@@ -7,6 +7,7 @@ import csv
 import io
 import math
 import warnings
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from statsmodels.stats.multitest import multipletests
 
 from analysis.io.metrics import Metrics
 from analysis.io.ratings import COLUMNS, find_ratings, read_ratings
-from analysis.judge.claims import retested_claims
+from analysis.judge.claims import Decision, retested_claims
 from analysis.stats.intervals import interval, student_interval, two_way_draws
 from analysis.stats.rater_models import bt500, bt500_rejected, p910, p913
 from analysis.stats.rater_quality import block_rows, trends
@@ -157,14 +158,24 @@ def test_the_published_mos_and_errors_of_a_real_study(netflix: np.ndarray) -> No
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("model", "name"), [(bt500, "BT500Model"), (p913, "P913124Model"), (p910, "P910AnnexEModel")]
+    ("model", "name"),
+    [
+        (partial(bt500, as_sureal=True), "BT500Model"),
+        (partial(p913, as_sureal=True), "P913124Model"),
+        (p910, "P910AnnexEModel"),
+    ],
 )
 def test_rater_models_agree_with_sureal_on_real_ratings(netflix: np.ndarray, model, name: str) -> None:
     agree_with_sureal(model, name, netflix)
 
 
 @pytest.mark.parametrize(
-    ("model", "name"), [(bt500, "BT500Model"), (p913, "P913124Model"), (p910, "P910AnnexEModel")]
+    ("model", "name"),
+    [
+        (partial(bt500, as_sureal=True), "BT500Model"),
+        (partial(p913, as_sureal=True), "P913124Model"),
+        (p910, "P910AnnexEModel"),
+    ],
 )
 def test_rater_models_agree_with_sureal_on_simulated_ratings(model, name: str) -> None:
     rng = stream(3, "models")
@@ -184,6 +195,25 @@ def agree_with_sureal(model, name: str, scores: np.ndarray) -> None:
         np.testing.assert_allclose(ours.bias_r, theirs["observer_bias"], atol=1e-6)
     if "observer_inconsistency" in theirs:
         np.testing.assert_allclose(ours.inconsistency_r, theirs["observer_inconsistency"], atol=1e-6)
+
+
+@pytest.mark.data
+def test_screening_follows_the_recommendation_where_sureal_does_not(netflix: np.ndarray) -> None:
+    """S has N - 1 in its denominator: the third rater of the real study stays, whom sureal rejects."""
+    assert np.flatnonzero(bt500_rejected(netflix, as_sureal=True)).tolist() == [2]
+    assert not bt500_rejected(netflix).any()
+
+
+def test_unanimous_presentations_count_for_nobody_and_for_everybody_in_sureal() -> None:
+    """All give HR a 5: by the text nobody lies above or below; counted as both, it rejects the careful."""
+    rng = stream(5, "unanimous")
+    scores = np.clip(np.rint(rng.uniform(2, 4, (150, 1)) + rng.normal(0, 0.6, (150, 20))), 1, 5)
+    by_text = bt500_rejected(scores)
+    scores = np.concatenate([scores, np.full((4, 20), 5.0)])
+    assert bt500_rejected(scores).tolist() == by_text.tolist()
+    with_both = bt500_rejected(scores, as_sureal=True)
+    assert with_both.sum() > by_text.sum()
+    assert with_both.tolist() == run_sureal("BT500Model", scores)["observer_rejected"]
 
 
 def test_agreement_of_all_raters_on_a_stimulus_rejects_nobody() -> None:
@@ -409,10 +439,11 @@ def test_the_papers_pattern_is_recovered_from_the_papers_means(paper_study, no_m
         assert found.low is not None
         # one of 33 may lie outside a 95 % interval; none may be far
         assert abs(found.mean - mean) < 1.6 * (found.high - found.low) / 2 + 0.02
-    verdicts = {claim.claim.split(" (")[0]: claim for claim in retested_claims(no_metrics, paper_study, None)}
-    set5 = next(claim for name, claim in verdicts.items() if "on Set5" in name and name.startswith("No loss"))
-    assert set5.robust_mode == "cannot be decided"
-    assert "0.0625" in set5.sentence
+    found = {result.claim.key: result for result in retested_claims(no_metrics, paper_study, None)}
+    # not significant is not refuted: five images cannot show who is best, nor that nobody is
+    assert found["set5"].decision == Decision.UNDECIDED
+    assert "0.25 MOS in 45% of studies" in found["set5"].sentence
+    assert found["pilot"].decision == Decision.NOT_JUDGED
 
 
 def test_the_papers_significances_are_recovered_from_the_papers_means() -> None:

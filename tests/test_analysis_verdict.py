@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from analysis_synthetic import paper_means, write_study
 from test_analysis_tables import metrics_lines, results_with
 
 from analysis.io.metrics import read_metrics
-from analysis.judge.claims import FAILS, HOLDS, NO_DATA, Claim, retested_claims
-from analysis.judge.values import Judge
+from analysis.io.ratings import read_ratings
+from analysis.judge.claims import CLAIMS, Decision, Result, retested_claims
+from analysis.judge.values import Judge, Outcome
 from analysis.judge.verdict import Verdict, verdict
+from analysis.stats.equivalence import needed, rater_means
 from analysis.study.opinions import NoOpinions
+from analysis.study.results import analyse
 from repro.core.paths import Results
+from repro.core.streams import stream
 from repro.papers.srgan import IMAGES_PER_DATASET, TABLE1, TABLE2
 
 BOTH = {**TABLE2, **TABLE1}
 
 
-def verdict_on(results: Results, claims: list[Claim] | None = None) -> Verdict:
+def verdict_on(results: Results, claims: list[Result] | None = None) -> Verdict:
     return verdict(Judge(read_metrics(results), NoOpinions(), results), claims or [])
 
 
-def test_every_figure_counts_once(tmp_path: Path) -> None:
+def test_every_printed_value_counts_once_in_one_class(tmp_path: Path) -> None:
     scores = {key: (cell.psnr_db, cell.ssim) for key, cell in BOTH.items()}
     found = verdict_on(results_with(tmp_path, metrics_lines(scores, IMAGES_PER_DATASET)))
-    assert sum(tally.reproduced for tally in found.scores) == 2 * len(BOTH)
-    assert found.headline.startswith(f"{2 * len(BOTH)} of {2 * len(BOTH)} PSNR and SSIM figures")
+    assert [tally.reproduced for tally in found.scores] == [18, 24, 24]
+    assert found.headline.startswith("24 of 24 PSNR and SSIM values of the networks trained here")
     assert found.mos is None
 
 
-def test_imported_images_stay_out_of_the_headline(tmp_path: Path) -> None:
-    ours = {("Set5", "bicubic"): (28.43, 0.8211), ("Set5", "SRGAN-VGG54"): (25.0, 0.7)}
-    theirs = {("Set5", "SRGAN-VGG54 (authors)"): (29.40, 0.8472)}
+def test_imported_images_stand_in_where_ours_are_missing_and_nowhere_else(tmp_path: Path) -> None:
+    ours = {("Set5", "bicubic"): (28.43, 0.8211), ("Set5", "SRResNet-MSE"): (31.0, 0.88)}
+    theirs = {
+        ("Set5", "SRGAN-VGG54 (authors)"): (29.40, 0.8472),
+        ("Set5", "SRResNet-MSE (authors)"): (32.05, 0.9019),
+    }
     found = verdict_on(results_with(tmp_path, metrics_lines({**ours, **theirs}, {"Set5": 5})))
-    by_group = {tally.group: tally for tally in found.scores}
-    assert (by_group["SRGAN"].reproduced, by_group["SRGAN"].failed) == (0, 2)
-    assert by_group["Imported images of others"].reproduced == 2
-    assert found.headline.startswith("2 of 4 PSNR and SSIM figures")
-    assert "could not be judged" in found.headline
+    assert sum(tally.judged + tally.open for tally in found.scores) == 66
+    by_group = {tally.group.split(" (")[0]: tally for tally in found.scores}
+    assert by_group["Re-scored images"].reproduced == 2
+    trained = by_group["Networks of the paper trained here"]
+    assert (trained.reproduced, trained.failed, trained.open) == (0, 2, 20)
+    assert found.headline.startswith("0 of 2 ")
+    assert "published images of 2 values that ours stand for above reproduce 2" in found.second
 
 
 def test_without_the_papers_data_sets_nothing_is_claimed(tmp_path: Path) -> None:
@@ -51,23 +64,88 @@ class Simulated(NoOpinions):
     synthetic = True
 
 
-def test_claims_are_counted_by_mode(tmp_path: Path) -> None:
-    claims = [Claim("a", HOLDS, "–", ""), Claim("b", HOLDS, FAILS, ""), Claim("c", NO_DATA, NO_DATA, "")]
+def test_claims_are_counted_by_decision(tmp_path: Path) -> None:
     results = results_with(tmp_path, metrics_lines({("sample", "bicubic"): (27.0, 0.8)}, {"sample": 2}))
+    decisions = [Decision.HOLDS, Decision.UNDECIDED, Decision.UNDECIDED, Decision.NOT_JUDGED]
+    claims = [Result(CLAIMS[0], decision, "–", "") for decision in decisions]
     found = verdict(Judge(read_metrics(results), Simulated(), results), claims)
-    assert "paper mode: 2 hold, 1 without data; robust mode: 1 do not hold, 1 without data" in found.claims
+    assert "4 claims, 1 holds, 2 are undecided, 1 is not judged" in found.claims
     assert "synthetic raters and say nothing" in found.claims
 
 
-def test_the_claim_on_scores_needs_no_votes(tmp_path: Path) -> None:
+def test_the_claim_on_scores_needs_no_votes_but_every_method(tmp_path: Path) -> None:
     scores = {key: (cell.psnr_db, cell.ssim) for key, cell in TABLE2.items()}
-    metrics = read_metrics(results_with(tmp_path, metrics_lines(scores, IMAGES_PER_DATASET)))
-    first, *others = retested_claims(metrics, None, None)
-    assert first.paper_mode == HOLDS
-    assert "6 of 6" in first.sentence
-    assert {claim.paper_mode for claim in others} == {NO_DATA}
-    worse = {**scores, ("Set5", "DRCN"): (40.0, 0.5)}
-    metrics = read_metrics(results_with(tmp_path, metrics_lines(worse, IMAGES_PER_DATASET)))
-    first = retested_claims(metrics, None, None)[0]
-    assert first.paper_mode == FAILS
-    assert "on Set5 DRCN has the higher PSNR" in first.sentence
+
+    def first(changed: dict[tuple[str, str], tuple[float, float]]) -> Result:
+        metrics = read_metrics(results_with(tmp_path, metrics_lines(changed, IMAGES_PER_DATASET)))
+        found, *others = retested_claims(metrics, None, None)
+        assert {result.decision for result in others} == {Decision.NOT_JUDGED}
+        return found
+
+    assert first(scores).decision == Decision.HOLDS
+    assert "6 of 6" in first(scores).sentence
+    worse = first({**scores, ("Set5", "DRCN"): (40.0, 0.5)})
+    assert worse.decision == Decision.FAILS
+    assert "on Set5 DRCN has the higher PSNR" in worse.sentence
+    less = first({key: value for key, value in scores.items() if key != ("Set5", "ESPCN")})
+    assert less.decision == Decision.NOT_JUDGED
+    assert "ESPCN on Set5" in less.sentence
+
+
+def test_a_shortened_training_stands_for_nobody(tmp_path: Path) -> None:
+    """The authors' images do; without them there is nothing to judge the claim on scores by."""
+    scores = {key: (cell.psnr_db, cell.ssim) for key, cell in TABLE2.items()}
+    scores |= {(dataset, "SRResNet-MSE"): (20.0, 0.5) for dataset in IMAGES_PER_DATASET}
+    notes = {f"{dataset}/SRResNet-MSE": ["shortened schedule: 60 updates"] for dataset in IMAGES_PER_DATASET}
+    (tmp_path / "metrics.manifest.json").write_text(json.dumps({"notes_by_method": notes}))
+
+    def decision() -> Decision:
+        metrics = read_metrics(results_with(tmp_path, metrics_lines(scores, IMAGES_PER_DATASET)))
+        return retested_claims(metrics, None, None)[0].decision
+
+    assert decision() == Decision.NOT_JUDGED
+    for dataset in IMAGES_PER_DATASET:
+        cell = TABLE2[dataset, "SRResNet-MSE"]
+        scores[dataset, "SRResNet-MSE (authors)"] = (cell.psnr_db, cell.ssim)
+    assert decision() == Decision.HOLDS
+
+
+def study_of(tmp_path: Path, raters: int, bump: float) -> Judge:
+    """A study around the paper's means in which each vote below 5 is raised by one with some probability."""
+    path = write_study(tmp_path / "ratings.csv", stream(0, "verdict", str(raters)), paper_means(), raters)
+    frame = pd.read_csv(path)
+    raised = stream(1, "raised").random(len(frame)) < bump
+    frame["score"] = np.minimum(frame["score"] + raised, 5)
+    frame["synthetic"] = 0
+    frame.to_csv(path, index=False)
+    results = results_with(tmp_path, metrics_lines({("Set5", "bicubic"): (28.43, 0.8211)}, {"Set5": 5}))
+    study = analyse(read_ratings(path), None, seed=0, draws=200)
+    return Judge(read_metrics(results), study, results)
+
+
+def test_imprecision_is_not_rewarded(tmp_path: Path) -> None:
+    """Three raters, 60 % of whose votes are one too high, reproduce next to nothing; 26 faithful ones do."""
+    biased = verdict(study_of(tmp_path, 3, 0.6), []).mos
+    faithful = verdict(study_of(tmp_path, 26, 0.0), []).mos
+    assert biased is not None
+    assert faithful is not None
+    assert biased.reproduced <= 3
+    assert faithful.reproduced >= 20
+    assert faithful.failed == 0
+    assert biased.judged == faithful.judged == 33
+
+
+def test_an_undecided_mean_names_the_raters_that_would_decide(tmp_path: Path) -> None:
+    judge = study_of(tmp_path, 3, 0.0)
+    records = [record for record in judge.printed() if record.metric == "mos"]
+    open_ones = [record for record in records if record.outcome is Outcome.UNDECIDED]
+    assert open_ones
+    assert all("raters" in record.why for record in open_ones)
+    assert needed(0.0, 0.5, 0.25) == 27
+    assert needed(0.25, 0.5, 0.25) is None
+    assert needed(0.75, 0.5, 0.25) == needed(0.0, 0.5, 0.5)
+
+
+def test_raters_who_saw_the_worse_images_are_not_severe() -> None:
+    votes = np.array([[1.0, 1.0, 1.0], [5.0, np.nan, 5.0], [3.0, 3.0, 3.0]])
+    assert rater_means(votes).tolist() == [3.0, 3.0, 3.0]

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.figures.drawing import BLUE, GREY, VERMILION, Drawing, Missing, finish, style
+from analysis.figures.drawing import BLUE, GREY, PAGE_INCHES, VERMILION, Drawing, Missing, finish, style
 from analysis.io.training_runs import TRIALS_COMMAND
 from repro.papers.srgan import DATASETS, SRRESNET_UPDATES, TABLE2
 
@@ -49,7 +49,7 @@ def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
         return Missing(KEY, TITLE, f"no budgets in results/trials.csv: {TRIALS_COMMAND}")
     dataset = str(whole["dataset"].iloc[-1])
     progress = scored[(scored["kind"] == "progress") & (scored["dataset"] == dataset)].sort_values("updates")
-    figure = Figure(figsize=(6.6, 3.3))
+    figure = Figure(figsize=(PAGE_INCHES, 3.3))
     axes = figure.add_axes((0.09, 0.14, 0.63, 0.82))
     axes.set_xscale("log")
     updates, psnr_db = whole["updates"].to_numpy(float), whole["psnr_db"].to_numpy(float)

@@ -1,8 +1,9 @@
-"""How every figure looks and is saved: fonts, colours, footnotes, the same bytes every time."""
+"""How every figure looks and is saved: widths, fonts, colours, the caption beside it, the same bytes."""
 
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from matplotlib.figure import Figure
 from analysis.io.methods import base_and_origin
 
 DPI = 200
+COLUMN_INCHES, PAGE_INCHES = 3.25, 6.875
+"""Widths of a column and of a page in CVPR's style; figures are drawn at the size of print."""
+SMALLEST_POINTS = 7.0
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY, BLACK = (
     "#0072B2",
     "#E69F00",
@@ -83,8 +87,9 @@ class Drawing:
         key: its files' name.
         title: what it is, with the paper's number.
         caption: how to read it.
-        notes: warnings and footnotes, also printed in the figure itself.
+        notes: what else the caption must say; warnings, which are printed in the figure too, come first.
         figure: as drawn.
+        dpi: dots per inch of the PNG.
         png: the file's bytes.
     """
 
@@ -93,13 +98,22 @@ class Drawing:
     caption: str
     notes: tuple[str, ...]
     figure: Figure
+    dpi: float
     png: bytes
 
     @cached_property
     def pdf(self) -> bytes:
         """The PDF's bytes; rendered when asked for, because subsetting fonts takes longest."""
         with style():
-            return _render(self.figure, "pdf")
+            return _render(self.figure, "pdf", self.dpi)
+
+    @property
+    def caption_text(self) -> str:
+        """The caption as its file has it: title, how to read it, and everything that must be said."""
+        # LaTeX numbers figures itself
+        title = re.sub(r"^Figure \d+: ", "", self.title)
+        parts = [title[:1].upper() + title[1:], self.caption, *self.notes]
+        return " ".join(part if part.endswith((".", "!")) else f"{part}." for part in parts if part) + "\n"
 
 
 @dataclass(frozen=True)
@@ -131,34 +145,26 @@ def finish(
     caption: str,
     warnings: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
+    dpi: float = DPI,
 ) -> Drawing:
-    """Prints warnings and notes below the figure (which grows by them) and renders it.
+    """Prints warnings below the figure (which grows by them) and renders it.
 
     Args:
         figure: drawn in figure coordinates of its own; kept as it is, moved up.
         warnings: printed in bold red (synthetic raters).
-        notes: printed small.
+        notes: for the caption.
+        dpi: of the PNG.
     """
     warnings, notes = tuple(dict.fromkeys(warnings)), tuple(dict.fromkeys(notes))
     width = float(figure.get_figwidth())
-    columns = max(30, int(width * 17))
-    lines = [(line, True) for text in warnings for line in textwrap.wrap(text, int(columns * 0.9))]
-    lines += [(line, False) for text in notes for line in textwrap.wrap(f"* {text}", columns)]
+    lines = [line for text in warnings for line in textwrap.wrap(text, max(30, int(width * 15)))]
     if lines:
         _grow(figure, 0.125 * len(lines) + 0.08)
         height = float(figure.get_figheight())
-        for number, (line, loud) in enumerate(lines):
+        for number, line in enumerate(lines):
             y = (0.125 * (len(lines) - number) - 0.04) / height
-            figure.text(
-                0.02 if width > 3 else 0.01,
-                y,
-                line,
-                fontsize=6.5,
-                va="center",
-                color="#B00020" if loud else "#333333",
-                weight="bold" if loud else "normal",
-            )
-    return Drawing(key, title, caption, (*warnings, *notes), figure, _render(figure, "png"))
+            figure.text(0.01, y, line, fontsize=SMALLEST_POINTS, va="center", color="#B00020", weight="bold")
+    return Drawing(key, title, caption, (*warnings, *notes), figure, dpi, _render(figure, "png", dpi))
 
 
 def _grow(figure: Figure, inches: float) -> None:
@@ -180,17 +186,17 @@ def _grow(figure: Figure, inches: float) -> None:
     figure.set_figheight(new)
 
 
-def _render(figure: Figure, kind: str) -> bytes:
+def _render(figure: Figure, kind: str, dpi: float) -> bytes:
     buffer = io.BytesIO()
     if kind == "png":
         FigureCanvasAgg(figure)
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     else:
         FigureCanvasPdf(figure)
         figure.savefig(
             buffer,
             format="pdf",
-            dpi=DPI,
+            dpi=dpi,
             metadata={"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
         )
     return buffer.getvalue()

@@ -11,6 +11,7 @@ from analysis.figures.references import references_figure
 from analysis.figures.training import training_figures
 from analysis.io.references import read_references
 from analysis.io.training_runs import read_ablation, read_runs, read_trials
+from analysis.judge.deviations import deviations
 from analysis.study.inputs import Inputs
 
 ORDER = ("figure2", "figure5", "figure6", "figure7", "figure8")
@@ -19,11 +20,12 @@ ORDER = ("figure2", "figure5", "figure6", "figure7", "figure8")
 def all_figures(inputs: Inputs) -> list[Drawing | Missing]:
     """Every figure that the files at hand allow; for the others, why not."""
     runs = read_runs(inputs.layout)
+    letters = deviations(inputs.metrics)
     made = [
-        *image_figures(inputs.metrics, inputs.layout, runs),
-        *opinion_figures(inputs.study, inputs.metrics),
-        *plane_figures(inputs.metrics, inputs.study),
-        *training_figures(read_ablation(inputs.layout), runs),
+        *image_figures(inputs.metrics, inputs.layout, runs, letters),
+        *opinion_figures(inputs.study, inputs.metrics, letters),
+        *plane_figures(inputs.metrics, inputs.study, letters),
+        *training_figures(read_ablation(inputs.layout), runs, letters),
         budget_figure(read_trials(inputs.layout)),
         references_figure(read_references(inputs.layout)),
     ]
@@ -38,4 +40,5 @@ def figure_files(made: list[Drawing | Missing]) -> dict[str, bytes]:
         if isinstance(figure, Drawing):
             files[f"{figure.key}.png"] = figure.png
             files[f"{figure.key}.pdf"] = figure.pdf
+            files[f"{figure.key}.txt"] = figure.caption_text.encode()
     return files

@@ -8,11 +8,12 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
-from analysis.figures.drawing import DPI, VERMILION, Drawing, Missing, finish, style
+from analysis.figures.drawing import PAGE_INCHES, SMALLEST_POINTS, VERMILION, Drawing, Missing, finish, style
 from analysis.io.methods import base_and_origin, ordered_datasets
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import number
 from analysis.io.training_runs import TrainingRun
+from analysis.judge.deviations import Deviations
 from repro.core.paths import Results, checked_name
 from repro.data.benchmarks import COMMON_NAMES
 from repro.imaging.io import read_rgb_u8
@@ -29,10 +30,16 @@ WIDEST_PANEL = 560
 """Pixels of a figure; larger panels would not fit on a page."""
 
 
-def image_figures(metrics: Metrics, results: Results, runs: list[TrainingRun]) -> list[Drawing | Missing]:
+def image_figures(
+    metrics: Metrics, results: Results, runs: list[TrainingRun], letters: Deviations
+) -> list[Drawing | Missing]:
     """Figures 2, 6 and 8."""
     with style():
-        return [figure2(metrics, results), figure6(metrics, results), figure8(runs)]
+        return [
+            figure2(metrics, results, letters),
+            figure6(metrics, results, letters),
+            figure8(runs, letters),
+        ]
 
 
 def common_name(dataset: str, image: str) -> str:
@@ -41,11 +48,6 @@ def common_name(dataset: str, image: str) -> str:
     if image.startswith("img_") and image[4:].isdigit() and 1 <= int(image[4:]) <= len(names):
         return names[int(image[4:]) - 1]
     return image
-
-
-def attributed(metrics: Metrics, dataset: str, method: str) -> list[str]:
-    """The notes on a method, each with its name in front."""
-    return [f"{method}: {note}" for note in metrics.notes.get((dataset, method), ())]
 
 
 def stand_in(results: Results, dataset: str, image: str, method: str) -> str | None:
@@ -60,7 +62,7 @@ def stand_in(results: Results, dataset: str, image: str, method: str) -> str | N
     return None
 
 
-def figure2(metrics: Metrics, results: Results) -> Drawing | Missing:
+def figure2(metrics: Metrics, results: Results, letters: Deviations) -> Drawing | Missing:
     """``comic`` by bicubic, SRResNet and SRGAN beside the original, with PSNR and SSIM."""
     title = "Figure 2: bicubic, SRResNet, SRGAN, original"
     chosen = _choose(results, metrics, FIGURE2_METHODS, [("Set14", "img_005")])
@@ -78,17 +80,16 @@ def figure2(metrics: Metrics, results: Results) -> Drawing | Missing:
     for method in methods:
         pixels = read_rgb_u8(results.image(dataset, method, image))
         name = {"SRResNet-MSE": "SRResNet", "SRGAN-VGG54": "SRGAN", "HR": "original"}.get(method, method)
-        words = name if method == "HR" else f"{name}\n{_scores(metrics, dataset, method, image)}"
+        words = name if method == "HR" else f"{_broken(name)}\n{_scores(metrics, dataset, method, image)}"
         panels.append((pixels, words))
-        notes += attributed(metrics, dataset, method)
-    notes += _absent(FIGURE2_METHODS, methods)
+    notes += [*_absent(FIGURE2_METHODS, methods), *letters.note(methods)]
     if (dataset, image) != ("Set14", "img_005"):
         notes.insert(
             0, f"the paper shows 'comic' of Set14; this is '{common_name(dataset, image)}' of {dataset}"
         )
     largest = max(pixels.shape[1] for pixels, _ in panels)
     zoom = max(1, min(2, WIDEST_PANEL // largest))
-    figure = _strip([[_enlarge(pixels, zoom) for pixels, _ in panels]], [words for _, words in panels])
+    figure, dpi = _strip([[_enlarge(pixels, zoom) for pixels, _ in panels]], [words for _, words in panels])
     return finish(
         figure,
         key="figure2",
@@ -97,10 +98,11 @@ def figure2(metrics: Metrics, results: Results) -> Drawing | Missing:
             f"'{common_name(dataset, image)}' of {dataset}, x4; PSNR and SSIM under the paper's protocol."
         ),
         notes=tuple(notes),
+        dpi=dpi,
     )
 
 
-def figure6(metrics: Metrics, results: Results) -> Drawing | Missing:
+def figure6(metrics: Metrics, results: Results, letters: Deviations) -> Drawing | Missing:
     """Crops by each variant beside the original, where the original has most detail."""
     title = "Figure 6: crops of the five variants beside the original"
     wanted = [("Set14", "img_001"), ("Set14", "img_005"), ("Set14", "img_014")]
@@ -127,22 +129,25 @@ def figure6(metrics: Metrics, results: Results) -> Drawing | Missing:
             ]
             row.append(_enlarge(pixels, zoom))
         rows.append(row)
-    words = [f"{dataset}", *("original" if method == "HR" else method for method in methods)]
+    words = [f"{dataset}", *("original" if method == "HR" else _broken(method) for method in methods)]
     names = [common_name(dataset, image) for image in images]
-    figure = _strip(rows, words, row_words=names, boxes=boxes)
-    notes = [note for method in methods for note in attributed(metrics, dataset, method)]
-    notes.insert(0, _detail_note(results, dataset, methods))
+    figure, dpi = _strip(rows, words, row_words=names, boxes=boxes)
     return finish(
         figure,
         key="figure6",
         title=title,
         caption=f"{CROP} x {CROP} pixels of {', '.join(names)} ({dataset}), each shown {zoom} x {zoom}, "
         "where the original varies most; the left column shows the place.",
-        notes=(*notes, *_absent(FIGURE6_METHODS, methods)),
+        notes=(
+            _spectral_note(results, dataset, methods),
+            *_absent(FIGURE6_METHODS, methods),
+            *letters.note(methods),
+        ),
+        dpi=dpi,
     )
 
 
-def figure8(runs: list[TrainingRun]) -> Drawing | Missing:
+def figure8(runs: list[TrainingRun], letters: Deviations) -> Drawing | Missing:
     """One image as SRGAN's training goes on."""
     title = "Figure 8: SRGAN's output as training goes on"
     sampled = [run for run in runs if run.variant.startswith("SRGAN") and run.sample_images()]
@@ -161,16 +166,19 @@ def figure8(runs: list[TrainingRun]) -> Drawing | Missing:
     for step in chosen:
         pixels = read_rgb_u8(run.samples[step] / f"{image}.png")
         panels.append(_centre(pixels, 160))
-    notes = list(run.notes)
+    notes = list(letters.run_notes(run.variant, run.notes))
     if image != "baboon":
         notes.insert(0, f"the paper shows 'baboon'; this is '{image}', held out from training")
-    figure = _strip([[_enlarge(pixels, 2) for pixels in panels]], [f"{step:,} updates" for step in chosen])
+    figure, dpi = _strip(
+        [[_enlarge(pixels, 2) for pixels in panels]], [f"{step:,} updates" for step in chosen]
+    )
     return finish(
         figure,
         key="figure8",
         title=title,
         caption=f"Run {run.name}: '{image}', centre, after the stated number of updates.",
         notes=tuple(notes),
+        dpi=dpi,
     )
 
 
@@ -187,26 +195,50 @@ def detailed_crop(original: Pixels, size: int = CROP) -> tuple[int, int]:
     return place
 
 
-def detail(pixels: Pixels) -> float:
-    """How much fine detail an image has: the mean |Laplacian| (4 neighbours) of its luma, in grey levels."""
+def spectral_error_db(pixels: Pixels, original: Pixels) -> float:
+    """How far an image's spectrum lies from its original's where the LR image has none: dB, 0 is best.
+
+    The mean over frequencies of 1/8 to 1/2 cycles a pixel (beyond what x4 leaves) of the absolute ratio of
+    the radially averaged power spectra of luma under a Hann window. Missing and invented detail both count;
+    a mean |Laplacian| would praise noise.
+    """
+    ours, theirs = _radial_power(pixels), _radial_power(original)
+    beyond = slice(len(ours) // 4, None)
+    return float(np.abs(10 * np.log10(ours[beyond] / theirs[beyond])).mean())
+
+
+def _radial_power(pixels: Pixels) -> NDArray[np.float64]:
+    """Power of luma by radial frequency, in 32 bins from 0 to 1/2 cycles a pixel."""
     luma = pixels.astype(float).mean(axis=2)
-    inner = luma[1:-1, 1:-1]
-    around = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
-    return float(np.abs(4 * inner - around).mean())
+    window = np.hanning(luma.shape[0])[:, None] * np.hanning(luma.shape[1])[None, :]
+    power = np.abs(np.fft.fft2((luma - luma.mean()) * window)) ** 2
+    radius = np.hypot(np.fft.fftfreq(luma.shape[0])[:, None], np.fft.fftfreq(luma.shape[1])[None, :])
+    bins = np.minimum((radius * 64).astype(int), 32).ravel()
+    total = np.bincount(bins, weights=power.ravel(), minlength=33)[:32]
+    count = np.bincount(bins, minlength=33)[:32]
+    # one grey level of noise, so that flat images have a spectrum too
+    found: NDArray[np.float64] = total / np.maximum(count, 1) + (window**2).sum()
+    return found
 
 
-def _detail_note(results: Results, dataset: str, methods: list[str]) -> str:
-    """Detail of each method relative to the original, a mean over the images that all of them have."""
+def _spectral_note(results: Results, dataset: str, methods: list[str]) -> str:
+    """The spectral error of each method, a mean over the images that all of them have."""
     others = [method for method in methods if method != "HR"]
     images = [image for image in _stored(results, dataset) if _has_all(results, dataset, image, methods)]
-    shares: dict[str, list[float]] = {method: [] for method in others}
+    errors: dict[str, list[float]] = {method: [] for method in others}
     for image in images:
-        original = detail(read_rgb_u8(results.image(dataset, "HR", image)))
+        original = read_rgb_u8(results.image(dataset, "HR", image))
         for method in others:
-            ours = detail(read_rgb_u8(results.image(dataset, method, image)))
-            shares[method].append(ours / max(original, 1e-9))
-    words = ", ".join(f"{method} {np.mean(values):.2f}" for method, values in shares.items())
-    return f"fine detail (mean |Laplacian| of luma, {len(images)} images of {dataset}; original 1): {words}"
+            errors[method].append(
+                spectral_error_db(read_rgb_u8(results.image(dataset, method, image)), original)
+            )
+    words = ", ".join(f"{method} {np.mean(values):.1f} dB" for method, values in errors.items())
+    return f"Spectral error beyond the LR image's frequencies ({len(images)} images of {dataset}): {words}"
+
+
+def _broken(method: str) -> str:
+    """A method's name on two lines where it carries its origin."""
+    return method.replace(" (", "\n(")
 
 
 def _choose(
@@ -272,36 +304,41 @@ def _strip(
     *,
     row_words: list[str] | None = None,
     boxes: list[tuple[float, float, float, float]] | None = None,
-) -> Figure:
-    """Panels in rows, one figure pixel for one array pixel; words above the columns.
+) -> tuple[Figure, float]:
+    """Panels in rows, one figure pixel for one array pixel, as wide as a page; words above the columns.
 
     Args:
         rows: panels, already enlarged.
         words: above each column.
         row_words: beside each row.
         boxes: (left, top, width, height) drawn into the first panel of each row.
+
+    Returns:
+        The figure, and the dots per inch at which its pixels are the panels'.
     """
-    gap, left_margin = 12, 130 if row_words else 16
-    head = 30 + 32 * max(text.count("\n") + 1 for text in words)
+    gap, margin_inches = 12, 0.55 if row_words else 0.03
     widths = [max(row[column].shape[1] for row in rows) for column in range(len(rows[0]))]
     heights = [max(panel.shape[0] for panel in row) for row in rows]
-    total_width = left_margin + sum(widths) + gap * len(widths) + 4
-    total_height = head + sum(heights) + gap * len(heights) + 4
-    figure = Figure(figsize=(total_width / DPI, total_height / DPI))
+    dpi = (sum(widths) + gap * len(widths)) / (PAGE_INCHES - margin_inches)
+    left_margin = round(margin_inches * dpi)
+    total_width = left_margin + sum(widths) + gap * len(widths)
+    dpi = total_width / PAGE_INCHES
+    head = round((0.06 + 0.12 * max(text.count("\n") + 1 for text in words)) * dpi)
+    total_height = head + sum(heights) + gap * len(heights)
+    figure = Figure(figsize=(PAGE_INCHES, total_height / dpi))
     lefts = [left_margin + sum(widths[:column]) + gap * column for column in range(len(widths))]
     y = head
     for number_of_row, row in enumerate(rows):
         for column, panel in enumerate(row):
             height, width = panel.shape[:2]
             bottom = total_height - y - height
-            axes = figure.add_axes(
-                (
-                    lefts[column] / total_width,
-                    bottom / total_height,
-                    width / total_width,
-                    height / total_height,
-                )
+            box = (
+                lefts[column] / total_width,
+                bottom / total_height,
+                width / total_width,
+                height / total_height,
             )
+            axes = figure.add_axes(box)
             axes.imshow(panel, interpolation="none", aspect="auto", extent=(0, width, height, 0))
             axes.set_axis_off()
             if boxes is not None and column == 0:
@@ -310,7 +347,7 @@ def _strip(
                 axes.add_patch(Rectangle((left, top), w, h, fill=False, edgecolor=VERMILION, linewidth=1.0))
         if row_words:
             figure.text(
-                (left_margin - 14) / total_width,
+                (left_margin - gap) / total_width,
                 1 - (y + heights[number_of_row] / 2) / total_height,
                 row_words[number_of_row],
                 fontsize=7.5,
@@ -320,5 +357,12 @@ def _strip(
         y += heights[number_of_row] + gap
     for column, text in enumerate(words):
         x = (lefts[column] + widths[column] / 2) / total_width
-        figure.text(x, 1 - (head - 10) / total_height, text, fontsize=7.5, ha="center", va="bottom")
-    return figure
+        figure.text(
+            x,
+            1 - (head - 0.03 * dpi) / total_height,
+            text,
+            fontsize=SMALLEST_POINTS,
+            ha="center",
+            va="bottom",
+        )
+    return figure, dpi

@@ -5,20 +5,22 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from analysis.figures.drawing import BLACK, Drawing, Missing, finish, method_style, style
-from analysis.figures.images import attributed
+from analysis.figures.drawing import BLACK, PAGE_INCHES, Drawing, Missing, finish, method_style, style
 from analysis.io.methods import ordered_methods
 from analysis.io.metrics import Metrics
+from analysis.io.numbers import signed
+from analysis.judge.deviations import Deviations
 from analysis.stats.votes import SCORE_WORDS, SCORES
 from analysis.study.results import Study, image_scores
 
 _NO_VOTES = "no ratings yet: make mos runs a study, python -m mos_app simulate makes a synthetic one"
 
 
-def opinion_figures(study: Study | None, metrics: Metrics) -> list[Drawing | Missing]:
+def opinion_figures(study: Study | None, metrics: Metrics, letters: Deviations) -> list[Drawing | Missing]:
     """All figures that need votes."""
     if study is None or not study.datasets:
         return [
@@ -31,13 +33,13 @@ def opinion_figures(study: Study | None, metrics: Metrics) -> list[Drawing | Mis
         if "BSD100" not in study.datasets:
             reason = f"BSD100 was not rated in study '{study.ratings.study}'"
             made.append(Missing("figure5", "Figure 5: distribution of opinion scores on BSD100", reason))
-        made += [distribution(study, dataset) for dataset in study.datasets]
-        made.append(ranks(study))
-        made.append(against_mos(study, metrics))
+        made += [distribution(study, dataset, letters) for dataset in study.datasets]
+        made.append(ranks(study, letters))
+        made.append(against_mos(study, metrics, letters))
         return made
 
 
-def distribution(study: Study, dataset: str) -> Drawing:
+def distribution(study: Study, dataset: str, letters: Deviations) -> Drawing:
     """Shares of the five scores for each method, colour-coded, with the mean marked."""
     result = study.datasets[dataset]
     methods = list(result.methods)
@@ -47,22 +49,25 @@ def distribution(study: Study, dataset: str) -> Drawing:
             for score in SCORES
         ]
     )
-    width = 1.5 + 0.62 * len(methods)
-    figure = Figure(figsize=(width, 3.5))
+    width = PAGE_INCHES
+    figure = Figure(figsize=(width, 3.3))
     left, bottom, right, top = 0.95 / width, 0.29, 1 - 0.75 / width, 0.83
     axes = figure.add_axes((left, bottom, right - left, top - bottom))
     picture = axes.imshow(shares, origin="lower", cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.005:
             colour = "white" if share > 0.55 else "#222222"
-            axes.text(column - 0.2, row, f"{share:.0%}", ha="center", va="center", fontsize=6.5, color=colour)
+            axes.text(column - 0.14, row, f"{share:.0%}", ha="center", va="center", fontsize=7, color=colour)
     for column, method in enumerate(methods):
-        mos, x = result.methods[method].mos, column + 0.24
+        mos, x = result.methods[method].mos, column + 0.28
         if mos.low is not None and mos.high is not None:
-            axes.plot([x, x], [mos.low - 1, mos.high - 1], color=BLACK, linewidth=1.2, zorder=5)
-        axes.plot(
-            x, mos.mean - 1, marker="D", markersize=5.5, color="#FFD400", markeredgecolor=BLACK, zorder=4
-        )
+            # a box beside the numbers: a short interval would vanish under a marker
+            box = Rectangle(
+                (x - 0.09, mos.low - 1), 0.18, mos.high - mos.low, facecolor="#FFD400", edgecolor=BLACK,
+                linewidth=0.7, zorder=5,
+            )  # fmt: skip
+            axes.add_patch(box)
+        axes.plot([x - 0.16, x + 0.16], [mos.mean - 1] * 2, color=BLACK, linewidth=1.3, zorder=6)
         axes.text(column, 4.62, f"{mos.mean:.2f}", fontsize=7, weight="bold", ha="center", va="bottom")
     axes.text(-0.62, 4.62, "MOS", fontsize=7, ha="right", va="bottom")
     axes.set_xticks(range(len(methods)), methods, rotation=40, ha="right", rotation_mode="anchor")
@@ -76,7 +81,7 @@ def distribution(study: Study, dataset: str) -> Drawing:
     bar = figure.colorbar(picture, cax=bar_axes, format=lambda value, _: f"{value:.0%}")
     bar.set_label("share of votes", fontsize=7)
     bar.outline.set_visible(False)
-    bar_axes.tick_params(labelsize=6.5, length=2)
+    bar_axes.tick_params(labelsize=7, length=2)
     votes = {found.votes for found in result.methods.values()}
     counted = f"{min(votes):,}" if len(votes) == 1 else f"{min(votes):,} to {max(votes):,}"
     figure.text(left, 0.93, f"Opinion scores on {dataset}", fontsize=9.5, weight="bold")
@@ -87,22 +92,28 @@ def distribution(study: Study, dataset: str) -> Drawing:
         figure,
         key=key,
         title=f"{figures.get(dataset, '')}distribution of opinion scores on {dataset}",
-        caption="Share of votes by score and method; diamond: MOS with its 95 % interval.",
+        caption="Share of votes by score and method; line: MOS; yellow box: its 95 % interval.",
         warnings=study.banner,
-        notes=(*study.notes_on(dataset), *_incomplete(study, dataset)),
+        notes=(*study.notes, *_incomplete(study, dataset), *letters.note(methods)),
     )
 
 
-def ranks(study: Study) -> Drawing:
+def ranks(study: Study, letters: Deviations) -> Drawing:
     """Mean rank of each method with its interval, one panel per data set."""
     datasets = list(study.datasets)
     most = max(len(study.datasets[name].methods) for name in datasets)
-    width, height = 0.15 + 3.0 * len(datasets), 1.1 + 0.23 * most
+    width, height = PAGE_INCHES, 1.0 + 0.2 * most
+    panel = width / max(2, len(datasets))
     figure = Figure(figsize=(width, height))
     for number, name in enumerate(datasets):
         result = study.datasets[name]
         methods = [method for method, found in result.methods.items() if found.rank is not None]
-        box = ((number * 3.0 + 1.2) / width, 0.5 / height, 1.8 / width, (height - 0.85) / height)
+        box = (
+            (number * panel + 1.12) / width,
+            0.5 / height,
+            (panel - 1.2) / width,
+            (height - 0.85) / height,
+        )
         axes = figure.add_axes(box)
         for place, method in enumerate(methods):
             rank = result.methods[method].rank
@@ -128,11 +139,14 @@ def ranks(study: Study) -> Drawing:
         caption="Rank of each method among all versions of an image by one rater, ties averaged, mean with "
         "its 95 % two-way bootstrap interval.",
         warnings=study.banner,
-        notes=study.notes_on(),
+        notes=(
+            *study.notes,
+            *letters.note([method for result in study.datasets.values() for method in result.methods]),
+        ),
     )
 
 
-def against_mos(study: Study, metrics: Metrics) -> Drawing | Missing:
+def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing | Missing:
     """PSNR and SSIM of every image and method against its MOS, with correlations."""
     title = "PSNR and SSIM against MOS"
     scores = image_scores(study, metrics)
@@ -140,14 +154,20 @@ def against_mos(study: Study, metrics: Metrics) -> Drawing | Missing:
     datasets = [name for name in study.datasets if (scores["dataset"] == name).any()]
     if not datasets:
         return Missing("correlation", title, "no image was both rated and scored: python -m repro evaluate")
-    width, height = 1.9 + 2.5 * len(datasets), 5.4
+    width, height = PAGE_INCHES, 4.6
+    panel = (width - 1.45) / len(datasets)
     figure = Figure(figsize=(width, height))
     seen: dict[str, Line2D] = {}
     for row, (metric, label) in enumerate((("psnr_db", "PSNR [dB]"), ("ssim", "SSIM"))):
         for column, name in enumerate(datasets):
             frame = scores[scores["dataset"] == name]
             axes = figure.add_axes(
-                ((0.55 + 2.5 * column) / width, (0.5 if row else 3.15) / height, 2.0 / width, 1.95 / height)
+                (
+                    (0.45 + panel * column) / width,
+                    (0.45 if row else 2.75) / height,
+                    (panel - 0.35) / width,
+                    1.55 / height,
+                )
             )
             x, y = frame[metric].to_numpy(dtype=float), frame["mos"].to_numpy(dtype=float)
             for method in ordered_methods(frame["method"]):
@@ -163,9 +183,10 @@ def against_mos(study: Study, metrics: Metrics) -> Drawing | Missing:
                 seen.setdefault(method, handle)
             if len(x) >= 3 and x.std() > 0 and y.std() > 0:
                 words = (
-                    f"r = {stats.pearsonr(x, y).statistic:+.2f}  ρ = {stats.spearmanr(x, y).statistic:+.2f}"
+                    f"r = {_signed(stats.pearsonr(x, y).statistic)}  "
+                    f"ρ = {_signed(stats.spearmanr(x, y).statistic)}"
                 )
-                axes.set_title(words.replace("-", "−"), fontsize=7.5, loc="right")
+                axes.set_title(words, fontsize=7, loc="right")
             axes.text(0.0, 1.045, name, transform=axes.transAxes, fontsize=9, weight="bold")
             axes.set_xlabel(label)
             axes.set_ylim(0.9, 5.1)
@@ -179,9 +200,8 @@ def against_mos(study: Study, metrics: Metrics) -> Drawing | Missing:
         [seen[name] for name in names],
         names,
         loc="upper left",
-        bbox_to_anchor=((0.6 + 2.5 * len(datasets) - 0.35) / width, 0.97),
+        bbox_to_anchor=((0.2 + panel * len(datasets)) / width, 0.97),
     )
-    notes = {note for name in datasets for m in names for note in attributed(metrics, name, m)}
     return finish(
         figure,
         key="correlation",
@@ -189,8 +209,12 @@ def against_mos(study: Study, metrics: Metrics) -> Drawing | Missing:
         caption="Dots: an image by a method; large marks: means of methods. r Pearson, ρ Spearman over dots; "
         "HR left out (infinite PSNR).",
         warnings=study.banner,
-        notes=(*study.notes, *sorted(notes)),
+        notes=(*study.notes, *letters.note(names)),
     )
+
+
+def _signed(value: float) -> str:
+    return signed(round(float(value), 2), 2)
 
 
 def _incomplete(study: Study, dataset: str) -> tuple[str, ...]:

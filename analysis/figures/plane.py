@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.drawing import Drawing, Missing, finish, method_style, style
-from analysis.figures.images import attributed
+from analysis.figures.drawing import PAGE_INCHES, Drawing, Missing, finish, method_style, style
 from analysis.io.methods import base_and_origin, ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
+from analysis.judge.deviations import Deviations
 from analysis.stats.intervals import Interval, student_interval
 from analysis.study.results import Study
 from repro.papers.protocols import DAALA, NIQE, RGB
@@ -31,10 +31,10 @@ Values = Callable[[str], Interval | None]
 """A method's mean over images with its interval, or None."""
 
 
-def plane_figures(metrics: Metrics, study: Study | None) -> list[Drawing | Missing]:
+def plane_figures(metrics: Metrics, study: Study | None, letters: Deviations) -> list[Drawing | Missing]:
     """One figure for each scored data set with something perceptual, a panel for each such measure."""
     with style():
-        made = [_plane(metrics, study, dataset) for dataset in ordered_datasets(metrics.datasets())]
+        made = [_plane(metrics, study, dataset, letters) for dataset in ordered_datasets(metrics.datasets())]
     return [plane for plane in made if plane] or [Missing("plane", _TITLE, f"nothing to look at: {_AGAIN}")]
 
 
@@ -43,7 +43,7 @@ def rmse(psnr_db: pd.Series) -> pd.Series:
     return 255 * 10.0 ** (-psnr_db / 20)
 
 
-def _plane(metrics: Metrics, study: Study | None, dataset: str) -> Drawing | None:
+def _plane(metrics: Metrics, study: Study | None, dataset: str, letters: Deviations) -> Drawing | None:
     title = f"{_TITLE} on {dataset}"
     expected = metrics.expected_images(dataset)
     counted = {
@@ -59,8 +59,9 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str) -> Drawing | Non
         return None
 
     distortion = {method: _distortion(metrics, dataset, method) for method in methods}
-    legend, gap = 1.85, 0.72
-    width, height = gap + len(panels) * (2.75 + gap) + legend, 3.3
+    legend, gap = 1.4, 0.5
+    width, height = PAGE_INCHES, 2.9
+    panel = (width - legend - 0.1) / len(panels)
     figure = Figure(figsize=(width, height))
     drawn: dict[str, Line2D] = {}
     left_out = [
@@ -69,8 +70,8 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str) -> Drawing | Non
         if images != expected
     ]
     for place, (label, values) in enumerate(panels):
-        start = gap + place * (2.75 + gap)
-        axes = figure.add_axes((start / width, 0.5 / height, 2.75 / width, 2.45 / height))
+        start = gap + place * panel
+        axes = figure.add_axes((start / width, 0.5 / height, (panel - gap - 0.05) / width, 2.1 / height))
         lacking = []
         for method in methods:
             x, y = distortion[method], values(method)
@@ -86,10 +87,9 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str) -> Drawing | Non
         [drawn[name] for name in names],
         names,
         loc="upper left",
-        bbox_to_anchor=((width - legend - 0.25) / width, 0.95),
+        bbox_to_anchor=((width - legend - 0.05) / width, 0.95),
     )
     figure.text(0.3 / width, 1 - 0.16 / height, dataset, fontsize=9, weight="bold", va="center")
-    notes = [note for name in names for note in attributed(metrics, dataset, name)]
     return finish(
         figure,
         key=f"plane_{dataset}",
@@ -98,7 +98,7 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str) -> Drawing | Non
         "Below and to the left is better; filled marks are computed here, open ones imported. RMSE of the "
         f"luma of {DAALA} in grey levels, from PSNR.",
         warnings=study.banner if study is not None and any(label == "MOS" for label, _ in panels) else (),
-        notes=(*left_out, *notes),
+        notes=(*left_out, *letters.note(names)),
     )
 
 

@@ -6,15 +6,27 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.drawing import BLUE, VERMILION, Drawing, Missing, finish, method_style, style
+from analysis.figures.drawing import (
+    BLUE,
+    PAGE_INCHES,
+    VERMILION,
+    Drawing,
+    Missing,
+    finish,
+    method_style,
+    style,
+)
 from analysis.io.training_runs import TrainingRun
+from analysis.judge.deviations import Deviations
 from repro.papers.srgan import RESIDUAL_BLOCKS
 
 
-def training_figures(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> list[Drawing | Missing]:
+def training_figures(
+    ablation: pd.DataFrame | None, runs: list[TrainingRun], letters: Deviations
+) -> list[Drawing | Missing]:
     """Figure 7 and the training curves."""
     with style():
-        return [figure7(ablation, runs), curves(runs)]
+        return [figure7(ablation, runs), curves(runs, letters)]
 
 
 def figure7(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> Drawing | Missing:
@@ -37,7 +49,7 @@ def figure7(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> Drawing |
     repeated = rows.duplicated(["blocks", "skip"]).any()
     if repeated:
         notes.append("several runs of one setting are shown as their mean")
-    figure = Figure(figsize=(6.6, 2.9))
+    figure = Figure(figsize=(PAGE_INCHES, 2.9))
     panels = (("psnr_db", f"PSNR on {dataset} [dB]"), ("forward_ms", "forward time, 64 x 64 LR [ms]"))
     settings = ((True, "with skip", BLUE, "o", "-"), (False, "without skip", VERMILION, "s", "--"))
     for place, (metric, label) in enumerate(panels):
@@ -73,14 +85,14 @@ def figure7(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> Drawing |
     )
 
 
-def curves(runs: list[TrainingRun]) -> Drawing | Missing:
+def curves(runs: list[TrainingRun], letters: Deviations) -> Drawing | Missing:
     """Validation PSNR of every run over its updates, ablations aside."""
     title = "Training: validation PSNR"
     shown = [run for run in runs if run.validation and not run.ablated]
     if not shown:
         return Missing("training", title, "no run with validation points under results/runs: make reproduce")
     height = 0.9 + max(2.3, 0.17 * len(shown))
-    figure = Figure(figsize=(6.6, height))
+    figure = Figure(figsize=(PAGE_INCHES, height))
     axes = figure.add_axes((0.09, 0.45 / height, 0.64, (height - 0.65) / height))
     for number, run in enumerate(shown):
         colour, marker = method_style(run.variant)
@@ -96,7 +108,7 @@ def curves(runs: list[TrainingRun]) -> Drawing | Missing:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(color="#E5E5E5", linewidth=0.6)
     figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.74, 0.97))
-    notes = dict.fromkeys(f"{run.variant}: {note}" for run in shown for note in run.notes)
+    notes = dict.fromkeys(note for run in shown for note in letters.run_notes(run.variant, run.notes))
     return finish(
         figure,
         key="training",

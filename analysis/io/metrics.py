@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256"
 RANGES = {"psnr_db": (-math.inf, math.inf), "ssim": (-1.0, 1.0)}
 _KEY = ["dataset", "image", "method", "protocol", "metric"]
 _AGAIN = "python -m repro evaluate"
+_NOTHING = re.compile(r"\(paper: 0(?:\.0)?\)")
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,11 @@ def sentences(value: Any, path: Path) -> list[str]:
     return value
 
 
+def one_wording(note: str) -> str:
+    """A note in today's words: manifests of several ages say 0, 0.0 and none for what the paper lacks."""
+    return _NOTHING.sub("(paper: none)", note)
+
+
 def _notes(
     results: Results, frame: pd.DataFrame, record: Mapping[str, Any]
 ) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -207,7 +214,7 @@ def _notes(
         if _stale(frame, dataset, method, manifest.get("outputs", {})):
             found.append(f"the image store has changed since it was scored: {_AGAIN}")
         if found:
-            notes[dataset, method] = tuple(dict.fromkeys(found))
+            notes[dataset, method] = tuple(dict.fromkeys(one_wording(note) for note in found))
     return notes
 
 

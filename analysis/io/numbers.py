@@ -6,6 +6,8 @@ import math
 
 DECIMALS = {"psnr_db": 2, "ssim": 4, "mos": 2}
 """As the paper prints them."""
+PARTIAL = "†"
+"""Behind every mean over some of a data set's images."""
 
 
 def number(value: float, digits: int) -> str:

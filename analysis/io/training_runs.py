@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.io.csvfile import read_text_csv
-from analysis.io.metrics import read_json, sentences
+from analysis.io.metrics import one_wording, read_json, sentences
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.papers.srgan import RESIDUAL_BLOCKS
@@ -88,7 +88,9 @@ def _read_run(folder: Path) -> TrainingRun:
         updates if isinstance(updates, int) else 0,
         _validation(folder / "log.jsonl"),
         dict(sorted(samples.items())),
-        tuple(sentences(read_json(manifest).get("notes", []), manifest)),
+        tuple(
+            dict.fromkeys(one_wording(n) for n in sentences(read_json(manifest).get("notes", []), manifest))
+        ),
         config.get("residual_blocks", RESIDUAL_BLOCKS) != RESIDUAL_BLOCKS
         or config.get("long_skip", True) is not True,
     )

@@ -1,274 +1,428 @@
-"""The paper's claims, one by one, and a sentence on each that says what our data say."""
+"""The paper's claims as data, and what ours say of each.
+
+A claim names its data sets, methods, family, margin and test. It *holds* where the test shows it, *does not
+hold* where the test shows the opposite, and is *undecided* otherwise: not significant is not refuted. Where a
+method or data set that it needs is missing it is *not judged*.
+
+"Better than all others" and "every pair differs" are intersection-union tests (Berger 1982): the claim is
+false if one comparison is, so each comparison is tested at 5 %, two-sided, and the claim as a whole has that
+level without any correction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import combinations
+from typing import Protocol
 
 from analysis.io.methods import base_and_origin
 from analysis.io.metrics import Metrics
-from analysis.stats.significance import PairTest
-from analysis.study.results import DatasetResult, Study
-from repro.papers.srgan import DATASETS, SIGNIFICANCE_LEVEL, TABLE2_METHODS, VARIANTS, VERSIONS_BSD100
+from analysis.io.numbers import signed
+from analysis.stats.comparison import Comparison
+from analysis.stats.defaults import EQUIVALENCE_MARGIN
+from analysis.study.results import Study
+from repro.papers.srgan import (
+    DATASETS,
+    SIGNIFICANCE_LEVEL,
+    TABLE2,
+    TABLE2_METHODS,
+    VARIANTS,
+    VERSIONS_BSD100,
+)
 
-HOLDS, FAILS, OPEN, NO_DATA = "holds", "does not hold", "cannot be decided", "no data"
+
+class Decision(StrEnum):
+    """What our data say of a claim."""
+
+    HOLDS = "holds"
+    FAILS = "does not hold"
+    UNDECIDED = "undecided"
+    NOT_JUDGED = "not judged"
+
+
+class Shape(StrEnum):
+    """What kind of statement a claim is."""
+
+    FIRST_SCORES = "highest mean of scores"
+    SUPERIOR = "better than each"
+    NONE_BEST = "none better than each other"
+    ALL_DIFFER = "every pair differs but one"
+    REPEATABLE = "two showings equivalent"
 
 
 @dataclass(frozen=True)
 class Claim:
+    """A claim of the paper.
+
+    Attributes:
+        key: short name, for preregistration.
+        text: in our words, with its place.
+        shape: which statement it is.
+        datasets: all of them are needed.
+        methods: all of them are needed on every data set; the first is the one that is claimed to be better.
+        family: how many comparisons, and how they are combined.
+        margin: in MOS, for what has to be shown equivalent; None where nothing has.
+        test: of one comparison.
+        exception: the pair that is not to differ.
+    """
+
+    key: str
+    text: str
+    shape: Shape
+    datasets: tuple[str, ...]
+    methods: tuple[str, ...]
+    family: str
+    margin: float | None
+    test: str
+    exception: tuple[str, str] | None = None
+
+    @property
+    def plan(self) -> str:
+        """Family, margin and test in one line."""
+        margin = f"; margin {self.margin:g} MOS" if self.margin is not None else ""
+        return f"{self.family}; {self.test}{margin}"
+
+
+_ROBUST = "signed ranks per image and per rater, and t over both (t and the ordinal model on under 6 images)"
+_NOT_HR = tuple(method for method in TABLE2_METHODS if method != "HR")
+_NOT_SRGAN = tuple(method for method in _NOT_HR if method != "SRGAN-VGG54")
+
+
+def _superior(key: str, text: str, datasets: tuple[str, ...], method: str, others: Iterable[str]) -> Claim:
+    methods = (method, *(other for other in others if other != method))
+    count = len(datasets) * (len(methods) - 1)
+    family = f"{count} comparisons, all must hold (intersection-union)" if count > 1 else "1 comparison"
+    return Claim(key, text, Shape.SUPERIOR, datasets, methods, family, None, _ROBUST)
+
+
+CLAIMS = (
+    Claim(
+        "scores",
+        "SRResNet has the highest PSNR and SSIM of Table 2 on Set5, Set14 and BSD100 (Section 3.6)",
+        Shape.FIRST_SCORES,
+        DATASETS,
+        ("SRResNet-MSE", *(method for method in _NOT_HR if method != "SRResNet-MSE")),
+        "6 rankings, all must hold",
+        None,
+        "highest mean over the data set",
+    ),
+    Claim(
+        "set5",
+        "No loss is significantly best on Set5 (Table 1)",
+        Shape.NONE_BEST,
+        ("Set5",),
+        VARIANTS,
+        "5 losses, each against the other 4 (intersection-union)",
+        EQUIVALENCE_MARGIN,
+        _ROBUST,
+    ),
+    _superior(
+        "vgg54",
+        "SRGAN-VGG54 is significantly better than all other variants on Set14 (Table 1)",
+        ("Set14",),
+        "SRGAN-VGG54",
+        VARIANTS,
+    ),
+    _superior(
+        "vgg22",
+        "SRResNet-VGG22 is significantly better than SRResNet-MSE on Set14 (star of Table 1)",
+        ("Set14",),
+        "SRResNet-VGG22",
+        ("SRResNet-MSE",),
+    ),
+    _superior(
+        "srgan",
+        "SRGAN has the highest MOS of Table 2 (HR aside) on Set5, Set14 and BSD100, significantly "
+        "(Section 3.6)",
+        DATASETS,
+        "SRGAN-VGG54",
+        _NOT_SRGAN,
+    ),
+    Claim(
+        "pairs",
+        "On BSD100 every pair of methods differs significantly except SRCNN and SelfExSR (Section 3.6)",
+        Shape.ALL_DIFFER,
+        ("BSD100",),
+        VERSIONS_BSD100,
+        "35 pairs must differ (intersection-union; against: printed difference excluded), 1 be equivalent",
+        EQUIVALENCE_MARGIN,
+        _ROBUST,
+        ("SRCNN", "SelfExSR"),
+    ),
+    Claim(
+        "pilot",
+        "Raters do not differ significantly between two ratings of identical images (Section 3.3, pilot)",
+        Shape.REPEATABLE,
+        (),
+        (),
+        "1 comparison",
+        EQUIVALENCE_MARGIN,
+        "two one-sided t tests over raters' means",
+    ),
+)
+
+
+class View(Protocol):
+    """Votes as a rater model sees them."""
+
+    def methods(self, dataset: str) -> set[str]: ...
+
+    def compare(self, dataset: str, first: str, second: str) -> Comparison: ...
+
+    def power(self, dataset: str, difference: float) -> float | None:
+        """How often the design finds a difference; None where its spread cannot be had."""
+        ...
+
+
+@dataclass(frozen=True)
+class Result:
     """A claim re-tested.
 
     Attributes:
-        claim: the paper's claim in our words, with its place.
-        paper_mode, robust_mode: "holds", "does not hold", "cannot be decided" or "no data".
+        claim: what was claimed.
+        decision: of our test.
+        paper_mode: what the paper's own test (votes as independent) gives: "holds", "not shown" or "–".
         sentence: what our data say.
     """
 
-    claim: str
+    claim: Claim
+    decision: Decision
     paper_mode: str
-    robust_mode: str
     sentence: str
 
 
-def retested_claims(metrics: Metrics, study: Study | None, pilot: Study | None) -> list[Claim]:
-    """All claims, in the order of the paper; those without data say so."""
-    return [
-        _srresnet_best_scores(metrics),
-        _no_best_loss_on_set5(study),
-        _better_than(
-            "Set14",
-            "SRGAN-VGG54",
-            [method for method in VARIANTS if method != "SRGAN-VGG54"],
-            "SRGAN-VGG54 is significantly better than all other variants on Set14 (Table 1)",
-            study,
-        ),
-        _better_than(
-            "Set14",
-            "SRResNet-VGG22",
-            ["SRResNet-MSE"],
-            "SRResNet-VGG22 is significantly better than SRResNet-MSE on Set14 (star of Table 1)",
-            study,
-        ),
-        _srgan_best_mos(study),
-        _all_pairs_differ(study),
-        _pilot(pilot),
-    ]
+@dataclass
+class _Found:
+    """Comparisons of one claim, sorted by what they show."""
+
+    shown: list[str] = field(default_factory=list)
+    refuted: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    powers: list[float] = field(default_factory=list)
+
+    @property
+    def decision(self) -> Decision:
+        if self.refuted:
+            return Decision.FAILS
+        return Decision.UNDECIDED if self.left else Decision.HOLDS
+
+    def words(self) -> list[str]:
+        """Counts first, then names, then the power of the weakest comparison left."""
+        total = len(self.shown) + len(self.refuted) + len(self.left)
+        found = [f"{len(self.shown)} of {total} comparisons shown"]
+        found += [f"against: {_few(self.refuted)}"] if self.refuted else []
+        found += [f"open: {_few(self.left)}"] if self.left else []
+        if self.left and self.powers:
+            found.append(
+                f"the design finds a difference of {EQUIVALENCE_MARGIN:g} MOS in {min(self.powers):.0%} of "
+                "studies"
+            )
+        return found
 
 
-def _stand_in(methods: Sequence[str] | set[str], wanted: str) -> str | None:
-    """Our own method where it is there, else the only imported one of that name, else None."""
-    if wanted in methods:
-        return wanted
-    imported = [method for method in methods if base_and_origin(method)[0] == wanted]
-    return imported[0] if len(imported) == 1 else None
+def retested_claims(metrics: Metrics, study: Study | None, pilot: Study | None) -> list[Result]:
+    """All claims, in the order of the paper."""
+    return [retested(claim, metrics, study, pilot) for claim in CLAIMS]
 
 
-def _missing(claim: str, dataset: str, methods: Sequence[str] = ()) -> Claim:
-    what = f"{', '.join(methods)} on {dataset}" if methods else dataset
-    return Claim(claim, NO_DATA, NO_DATA, f"{what} was not rated.")
+def retested(claim: Claim, metrics: Metrics, study: Study | None, pilot: Study | None) -> Result:
+    """One claim."""
+    if claim.shape is Shape.FIRST_SCORES:
+        return _first_scores(claim, metrics)
+    if claim.shape is Shape.REPEATABLE:
+        return _repeatable(claim, pilot)
+    view = None if study is None else study.view
+    decision, sentence = decide(claim, view)
+    paper_mode = "–"
+    if decision is not Decision.NOT_JUDGED and study is not None:
+        paper_mode = "holds" if _paper_mode(claim, study) else "not shown"
+    return Result(claim, decision, paper_mode, sentence)
 
 
-def _srresnet_best_scores(metrics: Metrics) -> Claim:
-    claim = "SRResNet has the highest PSNR and SSIM of Table 2 on Set5, Set14 and BSD100 (Section 3.6)"
-    words, verdicts = [], []
-    for dataset in DATASETS:
-        present = metrics.methods(dataset)
-        ours = _stand_in(present, "SRResNet-MSE")
-        rivals = [
-            found
-            for method in TABLE2_METHODS
-            if method not in {"SRResNet-MSE", "HR"} and (found := _stand_in(present, method))
-        ]
-        if ours is None or not rivals:
+def decide(claim: Claim, view: View | None) -> tuple[Decision, str]:
+    """What a view of the votes says of a claim on opinions, and a sentence."""
+    missing = _missing(claim, lambda dataset: set() if view is None else view.methods(dataset))
+    if view is None:
+        return Decision.NOT_JUDGED, "No ratings."
+    if missing:
+        return Decision.NOT_JUDGED, f"Not rated: {_few(missing)}."
+    found = _Found()
+    for dataset in claim.datasets:
+        names = {method: stand_in(view.methods(dataset), method) or method for method in claim.methods}
+        _SHAPES[claim.shape](claim, view, dataset, names, found)
+    return found.decision, _sentence(found.words())
+
+
+def _superior_to_each(claim: Claim, view: View, dataset: str, names: dict[str, str], found: _Found) -> None:
+    first = names[claim.methods[0]]
+    for other in (names[method] for method in claim.methods[1:]):
+        compared = view.compare(dataset, first, other)
+        words = f"{other} on {dataset} ({signed(round(compared.difference, 2), 2)})"
+        if compared.differs:
+            (found.shown if compared.difference > 0 else found.refuted).append(words)
+        else:
+            found.left.append(words)
+            _note_power(view, dataset, found)
+
+
+def _every_pair_differs(claim: Claim, view: View, dataset: str, names: dict[str, str], found: _Found) -> None:
+    margin = claim.margin or 0.0
+    for one, other in combinations(claim.methods, 2):
+        compared = view.compare(dataset, names[one], names[other])
+        words = f"{names[one]} and {names[other]}"
+        if {one, other} == set(claim.exception or ()):
+            beyond = compared.differs and compared.beyond(margin)
+            same = compared.equivalent(margin)
+            (found.shown if same else found.refuted if beyond else found.left).append(words)
+        else:
+            # what was printed can be excluded; that there is no difference at all cannot
+            excluded = compared.equivalent(_printed_difference(dataset, one, other))
+            (found.shown if compared.differs else found.refuted if excluded else found.left).append(words)
+    if found.left:
+        _note_power(view, dataset, found)
+
+
+def _printed_difference(dataset: str, one: str, other: str) -> float:
+    return abs(TABLE2[dataset, one].mos - TABLE2[dataset, other].mos)
+
+
+def _none_better_than_each(
+    claim: Claim, view: View, dataset: str, names: dict[str, str], found: _Found
+) -> None:
+    """Refuted by a best one; shown where each has another that it does not lead by the margin."""
+    margin = claim.margin or 0.0
+    for method in names.values():
+        others = [view.compare(dataset, method, other) for other in names.values() if other != method]
+        if all(compared.differs and compared.difference > 0 for compared in others):
+            found.refuted.append(f"{method} is best")
+        elif any(compared.high < margin for compared in others):
+            found.shown.append(method)
+        else:
+            found.left.append(f"{method} may lead by {margin:g}")
+    if found.left:
+        _note_power(view, dataset, found)
+
+
+_SHAPES: dict[Shape, Callable[[Claim, View, str, dict[str, str], _Found], None]] = {
+    Shape.SUPERIOR: _superior_to_each,
+    Shape.ALL_DIFFER: _every_pair_differs,
+    Shape.NONE_BEST: _none_better_than_each,
+}
+
+
+def _note_power(view: View, dataset: str, found: _Found) -> None:
+    power = view.power(dataset, EQUIVALENCE_MARGIN)
+    if power is not None:
+        found.powers.append(power)
+
+
+def _paper_mode(claim: Claim, study: Study) -> bool:
+    """Whether the paper's own test would have printed the claim: every vote a sample, uncorrected."""
+    verdicts = []
+    for dataset in claim.datasets:
+        tests = study.datasets[dataset].tests
+        names = {m: stand_in(study.rated_methods(dataset), m) or m for m in claim.methods}
+        every = list(names.values())
+        if claim.shape is Shape.SUPERIOR:
+            verdicts.append(tests.best_of(every[0], every[1:], robust=False))
+        elif claim.shape is Shape.NONE_BEST:
+            verdicts.append(
+                not any(tests.best_of(m, [o for o in every if o != m], robust=False) for m in every)
+            )
+        else:
+            same = [pair for pair in tests.pairs if not pair.differs_paper]
+            exception = {names[method] for method in claim.exception or ()}
+            verdicts.append([{pair.first, pair.second} for pair in same] == [exception])
+    return all(verdicts)
+
+
+def _first_scores(claim: Claim, metrics: Metrics) -> Result:
+    """Published images stand for their methods; a network of ours only where its schedule was not cut."""
+
+    def finished(dataset: str) -> set[str]:
+        return {
+            method
+            for method in metrics.methods(dataset)
+            if (mean := metrics.mean(dataset, method, "psnr_db")) is not None
+            and mean.complete
+            and not any(
+                note.startswith("shortened schedule") for note in metrics.notes.get((dataset, method), ())
+            )
+        }
+
+    at_hand, against = 0, []
+    for dataset in claim.datasets:
+        present = finished(dataset)
+        first = stand_in(present, claim.methods[0])
+        others = [found for method in claim.methods[1:] if (found := stand_in(present, method))]
+        if first is None or not others:
             continue
         for metric, name in (("psnr_db", "PSNR"), ("ssim", "SSIM")):
-            means = {method: metrics.mean(dataset, method, metric) for method in [ours, *rivals]}
-            full = {
-                method: mean.value for method, mean in means.items() if mean is not None and mean.complete
+            means = {
+                method: mean.value
+                for method in (first, *others)
+                if (mean := metrics.mean(dataset, method, metric)) is not None
             }
-            if ours not in full or len(full) < 2:
-                continue
-            best = max(full, key=lambda method: full[method])
-            verdicts.append(best == ours)
-            if best != ours:
-                words.append(f"on {dataset} {best} has the higher {name}")
-    if not verdicts:
-        return Claim(
-            claim, NO_DATA, NO_DATA, "SRResNet-MSE and its rivals were not scored on these data sets."
-        )
-    verdict = HOLDS if all(verdicts) else FAILS
-    judged = f"{sum(verdicts)} of {len(verdicts)} comparisons of data set and metric"
-    sentence = f"SRResNet-MSE is first in {judged} against the methods at hand"
-    sentence += f"; {'; '.join(words)}." if words else "."
-    return Claim(claim, verdict, "–", sentence)
+            best = max(means, key=lambda method: means[method])
+            at_hand += 1
+            if best != first:
+                against.append(f"on {dataset} {best} has the higher {name}")
+    words = [f"SRResNet-MSE is first in {at_hand - len(against)} of {at_hand} rankings of what is at hand"]
+    words += against
+    missing = _missing(claim, finished)
+    if missing:
+        words.append(f"no finished images: {_few(missing)}")
+    decision = Decision.FAILS if against else Decision.NOT_JUDGED if missing else Decision.HOLDS
+    return Result(claim, decision, "–", _sentence(words))
 
 
-def _no_best_loss_on_set5(study: Study | None) -> Claim:
-    claim = "No loss is significantly best on Set5 (Table 1)"
-    result = _dataset(study, "Set5")
-    rated = (
-        [] if result is None else [found for m in VARIANTS if (found := _stand_in(set(result.methods), m))]
-    )
-    if result is None or len(rated) < 2:
-        return _missing(claim, "Set5", VARIANTS)
-    winners = {
-        robust: [m for m in rated if result.tests.best_of(m, [o for o in rated if o != m], robust=robust)]
-        for robust in (False, True)
-    }
-    words = [
-        f"in paper mode {winners[False][0]} is significantly better than every other"
-        if winners[False]
-        else "in paper mode none is significantly better than every other"
-    ]
-    if result.undecidable:
-        robust_verdict = OPEN
-        words.append(_undecidable_words(result))
-    else:
-        robust_verdict = FAILS if winners[True] else HOLDS
-        words.append(f"in robust mode {winners[True][0] if winners[True] else 'none'} is")
-    if len(rated) < len(VARIANTS):
-        words.append(f"only {len(rated)} of {len(VARIANTS)} variants were rated")
-    return Claim(claim, FAILS if winners[False] else HOLDS, robust_verdict, _sentence(words))
-
-
-def _better_than(dataset: str, method: str, rivals: list[str], claim: str, study: Study | None) -> Claim:
-    result = _dataset(study, dataset)
-    if result is None:
-        return _missing(claim, dataset)
-    present = set(result.methods)
-    ours = _stand_in(present, method)
-    found = [stand_in for rival in rivals if (stand_in := _stand_in(present, rival))]
-    if ours is None or not found:
-        return _missing(claim, dataset, [method, *rivals])
-    verdicts, words = [], []
-    for robust, mode in ((False, "paper"), (True, "robust")):
-        beaten = [rival for rival in found if _favours(result, ours, rival, robust=robust)]
-        left = [rival for rival in found if rival not in beaten]
-        if robust and left and result.undecidable:
-            verdicts.append(OPEN)
-            words.append(_undecidable_words(result))
-            continue
-        verdicts.append(HOLDS if not left else FAILS)
-        words.append(f"in {mode} mode {ours} is {_against(beaten, left)}")
-    if len(found) < len(rivals):
-        words.append(f"{len(rivals) - len(found)} of the {len(rivals)} rivals were not rated")
-    means = ", ".join(f"{m} {result.methods[m].mos.mean:.2f}" for m in [ours, *found])
-    return Claim(claim, verdicts[0], verdicts[1], _sentence([*words, f"MOS: {means}"]))
-
-
-def _against(beaten: list[str], left: list[str]) -> str:
-    if not left:
-        return f"significantly better than {', '.join(beaten)}"
-    if not beaten:
-        return f"not significantly better than {', '.join(left)}"
-    return f"significantly better than {', '.join(beaten)}, but not than {', '.join(left)}"
-
-
-def _srgan_best_mos(study: Study | None) -> Claim:
-    claim = (
-        "SRGAN has the highest MOS of Table 2 (HR aside) on Set5, Set14 and BSD100, significantly "
-        "(Section 3.6)"
-    )
-    words: list[str] = []
-    verdicts: dict[bool, list[str]] = {False: [], True: []}
-    for dataset in DATASETS:
-        result = _dataset(study, dataset)
-        if result is None:
-            continue
-        present = set(result.methods)
-        ours = _stand_in(present, "SRGAN-VGG54")
-        rivals = [
-            found
-            for method in TABLE2_METHODS
-            if method not in {"SRGAN-VGG54", "HR"} and (found := _stand_in(present, method))
-        ]
-        if ours is None or not rivals:
-            continue
-        for robust in (False, True):
-            left = [rival for rival in rivals if not _favours(result, ours, rival, robust=robust)]
-            if robust and left and result.undecidable:
-                verdicts[robust].append(OPEN)
-                words.append(f"{dataset}: {_undecidable_words(result)}")
-                continue
-            verdicts[robust].append(FAILS if left else HOLDS)
-            mode = "robust" if robust else "paper"
-            against = (
-                f"not significantly above {', '.join(left)}" if left else f"above all {len(rivals)} rivals"
-            )
-            words.append(f"{dataset}, {mode} mode: {ours} is {against}")
-    if not verdicts[False]:
-        return _missing(claim, "no data set of the paper", ["SRGAN-VGG54"])
-    return Claim(claim, _combined(verdicts[False]), _combined(verdicts[True]), _sentence(words))
-
-
-def _all_pairs_differ(study: Study | None) -> Claim:
-    claim = "On BSD100 every pair of methods differs significantly except SRCNN and SelfExSR (Section 3.6)"
-    result = _dataset(study, "BSD100")
-    if result is None:
-        return _missing(claim, "BSD100")
-    found = {method: _stand_in(set(result.methods), method) for method in VERSIONS_BSD100}
-    rated = {name for name in found.values() if name is not None}
-    exception = {found["SRCNN"], found["SelfExSR"]}
-    pairs = [pair for pair in result.tests.pairs if {pair.first, pair.second} <= rated]
-    if not pairs:
-        return _missing(claim, "BSD100", VERSIONS_BSD100)
-    verdicts, words = [], []
-    for robust, mode in ((False, "paper"), (True, "robust")):
-
-        def differs(pair: PairTest, robust: bool = robust) -> bool:
-            return pair.differs_robust if robust else pair.differs_paper
-
-        same = [pair for pair in pairs if not differs(pair)]
-        holds = all({pair.first, pair.second} == exception for pair in same) and (
-            None in exception or len(same) == 1
-        )
-        undecided = robust and not holds and bool(result.undecidable)
-        verdicts.append(OPEN if undecided else HOLDS if holds else FAILS)
-        names = ", ".join(f"{pair.first} and {pair.second}" for pair in same) or "none"
-        words.append(
-            f"in {mode} mode {len(pairs) - len(same)} of {len(pairs)} pairs differ; without a "
-            f"difference: {names}"
-        )
-    if len(rated) < len(VERSIONS_BSD100):
-        words.append(f"only {len(rated)} of {len(VERSIONS_BSD100)} versions were rated")
-    return Claim(claim, verdicts[0], verdicts[1], _sentence(words))
-
-
-def _pilot(pilot: Study | None) -> Claim:
-    claim = "Raters do not differ significantly between two ratings of identical images (Section 3.3, pilot)"
-    result = None if pilot is None else pilot.retest
-    if result is None:
-        return Claim(claim, NO_DATA, NO_DATA, "No image was shown twice.")
-    return Claim(
+def _repeatable(claim: Claim, pilot: Study | None) -> Result:
+    found = None if pilot is None else pilot.retest
+    if found is None:
+        return Result(claim, Decision.NOT_JUDGED, "–", "No image was shown twice.")
+    low, high, margin = found.difference.low, found.difference.high, found.criteria.margin
+    decision = Decision.UNDECIDED
+    if found.equivalent:
+        decision = Decision.HOLDS
+    elif low is not None and high is not None and (low > margin or high < -margin):
+        decision = Decision.FAILS
+    return Result(
         claim,
-        FAILS if result.wilcoxon.p < SIGNIFICANCE_LEVEL else HOLDS,
-        HOLDS if result.go else FAILS,
-        f"{result.sentence} {result.pairs:,} pairs by {result.raters} raters: same score in "
-        f"{result.exact:.0%}, "
-        f"at most one apart in {result.within_one:.0%}. Robust: equivalence has to be shown.",
+        decision,
+        "not shown" if found.wilcoxon.p < SIGNIFICANCE_LEVEL else "holds",
+        f"{found.sentence} {found.pairs:,} pairs by {found.raters} raters: same score in {found.exact:.0%}, "
+        f"at most one apart in {found.within_one:.0%}.",
     )
 
 
-def _dataset(study: Study | None, name: str) -> DatasetResult | None:
-    return None if study is None else study.datasets.get(name)
+def stand_in(methods: Iterable[str], wanted: str) -> str | None:
+    """The published images of a method where there is one such set, else our own, else None.
+
+    A claim is about the paper's methods; the images that their authors published are those methods.
+    """
+    present = list(methods)
+    imported = [method for method in present if method != wanted and base_and_origin(method)[0] == wanted]
+    if len(imported) == 1:
+        return imported[0]
+    return wanted if wanted in present else None
 
 
-def _favours(result: DatasetResult, method: str, rival: str, *, robust: bool) -> bool:
-    test = result.tests.between(method, rival)
-    return test is not None and test.favours(method, robust=robust)
+def _missing(claim: Claim, present: Callable[[str], set[str]]) -> list[str]:
+    return [
+        f"{method} on {dataset}"
+        for dataset in claim.datasets
+        for method in claim.methods
+        if stand_in(present(dataset), method) is None
+    ]
 
 
-def _undecidable_words(result: DatasetResult) -> str:
-    return f"robust mode cannot decide: {result.undecidable}"
+def _few(words: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
-def _combined(verdicts: list[str]) -> str:
-    for verdict in (FAILS, OPEN):
-        if verdict in verdicts:
-            return verdict
-    return HOLDS
-
-
-def _sentence(words: list[str]) -> str:
+def _sentence(words: Sequence[str]) -> str:
     text = "; ".join(words)
     return text[:1].upper() + text[1:] + "."

@@ -1,37 +1,46 @@
-"""What it all comes to: how many of the paper's figures came out, in a few sentences."""
+"""What it all comes to: every printed value counted once, by class, in a few sentences."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.judge.claims import FAILS, HOLDS, NO_DATA, OPEN, Claim
-from analysis.judge.values import Judge, Judgement, Outcome
+from analysis.judge.claims import Decision, Result
+from analysis.judge.deviations import deviations
+from analysis.judge.values import Judge, Judgement, Kind, Outcome
 from repro.papers.srgan import DATASETS
 
-_GROUPS = (
-    ("Interpolation and original", ("nearest", "bicubic", "HR")),
-    ("Reference methods", ("SRCNN", "SelfExSR", "DRCN", "ESPCN")),
-    ("SRResNet", ("SRResNet-MSE", "SRResNet-VGG22")),
-    ("SRGAN", ("SRGAN-MSE", "SRGAN-VGG22", "SRGAN-VGG54")),
+_CLASSES = (
+    (Kind.PROTOCOL, "Protocol (interpolations, and the original against itself)"),
+    (Kind.BASELINE, "Baselines computed here"),
+    (Kind.RESCORED, "Re-scored images (published by others, where ours are missing)"),
+    (Kind.TRAINED, "Networks of the paper trained here"),
 )
 
 
 @dataclass(frozen=True)
 class Tally:
-    """How many of the paper's figures of a group were reproduced, were not, and could not be judged."""
+    """How many printed values of a class have each outcome."""
 
     group: str
     reproduced: int
     failed: int
+    undecided: int
     open: int
 
     @property
+    def judged(self) -> int:
+        return self.reproduced + self.failed + self.undecided
+
+    @property
     def sentence(self) -> str:
-        judged = self.reproduced + self.failed
-        if not judged:
-            return f"{self.group}: none of {self.open} figures could be judged."
-        left = f"; {self.open} could not be judged" if self.open else ""
-        return f"{self.group}: {self.reproduced} of {judged} figures reproduced{left}."
+        if not self.judged:
+            return f"{self.group}: none of {self.open} values could be judged."
+        words = [f"{self.reproduced} of {self.judged} reproduced"]
+        words += [f"{self.failed} not reproduced"] if self.failed else []
+        words += [f"{self.undecided} undecided"] if self.undecided else []
+        words += [f"{self.open} more not judged"] if self.open else []
+        return f"{self.group}: {', '.join(words)}."
 
 
 @dataclass(frozen=True)
@@ -39,97 +48,119 @@ class Verdict:
     """The top of the report.
 
     Attributes:
-        headline: one sentence.
-        scores: PSNR and SSIM by group of methods.
-        mos: the same for MOS; None without ratings.
+        headline: one sentence, on what was trained here.
+        scores: PSNR and SSIM by class; they add up to what the paper prints.
+        second: on imported images beside values that are counted already; "" without any.
+        mos: MOS, all classes; None without ratings.
+        without_mos: why there is no tally of MOS.
         claims: one sentence on the paper's claims.
         warnings: notes on methods that every reader must see.
     """
 
     headline: str
     scores: tuple[Tally, ...]
+    second: str
     mos: Tally | None
+    without_mos: str
     claims: str
     warnings: tuple[str, ...]
 
+    @property
+    def points(self) -> list[str]:
+        """The sentences below the headline."""
+        total = sum(tally.judged + tally.open for tally in self.scores)
+        found = [f"The paper prints {total} PSNR and SSIM values; each counts once."] if total else []
+        found += [tally.sentence for tally in self.scores]
+        found += [self.second] if self.second else []
+        found.append(self.mos.sentence if self.mos else f"MOS: {self.without_mos}.")
+        return [*found, self.claims]
+
     def markdown(self) -> str:
         """The verdict as Markdown: the same sentences as at the top of the report."""
-        mos = self.mos.sentence if self.mos else "MOS: no ratings could be compared with the paper's."
-        points = [*(tally.sentence for tally in self.scores), mos, self.claims]
-        lines = ["# Verdict", "", f"**{self.headline}**", "", *(f"* {point}" for point in points)]
+        lines = ["# Verdict", "", f"**{self.headline}**", "", *(f"* {point}" for point in self.points)]
         if self.warnings:
             lines += ["", "What every reader must know:", "", *(f"* {words}" for words in self.warnings)]
         return "\n".join(lines) + "\n"
 
 
-def verdict(judge: Judge, claims: list[Claim]) -> Verdict:
-    """Counts the records of everything that the paper prints; simulated raters count for nothing.
+def verdict(judge: Judge, claims: Sequence[Result]) -> Verdict:
+    """Counts the record of every printed value, once; simulated raters count for nothing.
 
     Args:
         judge: of the results.
         claims: re-tested.
     """
-    records = list(judge.printed())
+    records = judge.printed()
     scores = [record for record in records if record.metric != "mos"]
-    tallies = []
-    for group, methods in _GROUPS:
-        found = [record for record in scores if record.method in methods]
-        if found and _any_scored(judge):
-            tallies.append(_tally(group, found))
-    imported = [record for record in scores if record.imported]
-    rated = [record for record in records if record.metric == "mos" and not record.synthetic]
-    mos = _tally("MOS (interval covers the paper's figure)", rated)
-    reproduced = sum(tally.reproduced for tally in tallies)
-    judged = reproduced + sum(tally.failed for tally in tallies)
-    total = judged + sum(tally.open for tally in tallies)
-    if not total:
-        headline = "Nothing here can be compared with the paper: none of its data sets was scored."
-    elif not judged:
-        headline = f"None of {total} PSNR and SSIM figures of the paper could be judged."
-    else:
-        left = f"; {total - judged} of {total} could not be judged" if total > judged else ""
-        headline = (
-            f"{reproduced} of {judged} PSNR and SSIM figures that could be judged are reproduced within the "
-            f"stated tolerance{left}."
-        )
-    if imported:
-        # what others computed is shown, and counts for nothing in the headline
-        tallies.append(_tally("Imported images of others", imported))
+    anything = bool(judge.metrics.datasets() & set(DATASETS))
+    tallies = tuple(
+        tally(words, [record for record in scores if record.kind is kind])
+        for kind, words in _CLASSES
+        if anything and any(record.kind is kind for record in scores)
+    )
+    mos = tally("MOS", [record for record in records if record.metric == "mos" and not record.synthetic])
+    twice = [record for record in judge.second_readings() if record.metric != "mos"]
+    again = tally("", twice)
+    second = (
+        f"A second reading, not counted: published images of {again.judged} values that ours stand for above "
+        f"reproduce {again.reproduced}."
+        if again.judged
+        else ""
+    )
     return Verdict(
-        headline,
-        tuple(tallies),
-        mos if mos.reproduced + mos.failed else None,
+        _headline(anything, tally("", [record for record in scores if record.kind is Kind.TRAINED])),
+        tallies,
+        second,
+        mos if mos.judged else None,
+        "not judged, the raters are synthetic"
+        if judge.opinions.synthetic
+        else "no ratings could be compared with the paper's",
         _claims(claims, judge.opinions.synthetic),
-        judge.metrics.notes_by_method,
+        deviations(judge.metrics).lines,
     )
 
 
-def _any_scored(judge: Judge) -> bool:
-    return bool((judge.metrics.datasets() | judge.opinions.rated_datasets()) & set(DATASETS))
+def _headline(anything: bool, trained: Tally) -> str:
+    if not anything:
+        return "Nothing here can be compared with the paper: none of its data sets was scored."
+    if not trained.judged:
+        return f"None of the {trained.open} PSNR and SSIM values of the paper's networks could be judged."
+    rest = [f"{trained.failed} not reproduced"] if trained.failed else []
+    rest += [f"{trained.undecided} undecided"] if trained.undecided else []
+    rest += [f"{trained.open} more not judged"] if trained.open else []
+    return (
+        f"{trained.reproduced} of {trained.judged} PSNR and SSIM values of the networks trained here are "
+        f"shown to lie within the stated margin of the printed ones"
+        + (f"; {', '.join(rest)}." if rest else ".")
+    )
 
 
-def _tally(group: str, records: list[Judgement]) -> Tally:
+def tally(group: str, records: Sequence[Judgement]) -> Tally:
+    """Counts outcomes."""
     found = [record.outcome for record in records]
     return Tally(
         group,
         found.count(Outcome.REPRODUCED),
         found.count(Outcome.NOT_REPRODUCED),
-        found.count(Outcome.UNDECIDED) + found.count(Outcome.NOT_JUDGED),
+        found.count(Outcome.UNDECIDED),
+        found.count(Outcome.NOT_JUDGED),
     )
 
 
-def _claims(claims: list[Claim], synthetic: bool) -> str:
-    words = []
-    for name, verdicts in (
-        ("paper mode", [claim.paper_mode for claim in claims]),
-        ("robust mode", [claim.robust_mode for claim in claims if claim.robust_mode != "–"]),
-    ):
-        counts = [
-            f"{verdicts.count(v)} {_PLURAL[v]}" for v in (HOLDS, FAILS, OPEN, NO_DATA) if verdicts.count(v)
-        ]
-        words.append(f"{name}: {', '.join(counts)}")
+_PLURAL = {
+    Decision.HOLDS: ("holds", "hold"),
+    Decision.FAILS: ("does not hold", "do not hold"),
+    Decision.UNDECIDED: ("is undecided", "are undecided"),
+    Decision.NOT_JUDGED: ("is not judged", "are not judged"),
+}
+
+
+def _claims(claims: Sequence[Result], synthetic: bool) -> str:
+    found = [claim.decision for claim in claims]
+    counts = [
+        f"{found.count(decision)} {words[found.count(decision) != 1]}"
+        for decision, words in _PLURAL.items()
+        if found.count(decision)
+    ]
     doubt = " Those on opinions come from synthetic raters and say nothing." if synthetic else ""
-    return f"Of the paper's {len(claims)} claims, {'; '.join(words)}.{doubt}"
-
-
-_PLURAL = {HOLDS: "hold", FAILS: "do not hold", OPEN: "undecided", NO_DATA: "without data"}
+    return f"Of the paper's {len(claims)} claims, {', '.join(counts) or 'none was tried'}.{doubt}"

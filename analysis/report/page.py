@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 from markupsafe import Markup
+from PIL import Image
 
 from analysis.figures.drawing import Drawing, Missing
 from analysis.io.methods import ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics, read_json
 from analysis.io.numbers import DECIMALS, number
 from analysis.judge.verdict import Verdict
-from analysis.report.viewer import ViewerImage, viewer_images
+from analysis.report.viewer import ViewerImage, viewer_images, webp_base64
 from analysis.study.inputs import Inputs
 from analysis.study.results import Study
 from analysis.tables.grid import Cell, Column, Grid, Table, to_html
 from repro.core.paths import Results
 
-_FOLDED = ("pairs", "raters", "blocks", "reliability", "scores")
+_FOLDED = ("judgements", "pairs", "raters", "blocks", "reliability", "scores")
 
 
 def report_html(
@@ -43,16 +45,18 @@ def report_html(
         loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    drawn = [_figure(figure) for figure in figures if isinstance(figure, Drawing)]
     template = environment.get_template("report.html.j2")
     return template.render(
         verdict=verdict,
         synthetic=inputs.opinions.synthetic,
         told=inputs.told,
         banner=tuple(dict.fromkeys(sentence for table in shown for sentence in table.banner)),
-        main=[_markup(by_key[key]) for key in ("table1", "table2", "claims")],
+        main=[_markup(by_key[key]) for key in ("table1", "table2", "claims", "deviations")],
         more=[(table.title, _markup(table), table.key in _FOLDED) for table in shown if _is_more(table)],
         per_image=_markup(per_image_scores(inputs.metrics, inputs.study)),
-        figures=[_figure(figure) for figure in figures if isinstance(figure, Drawing)],
+        figures=drawn,
+        first=drawn[0] if drawn else None,
         missing=[figure for figure in figures if isinstance(figure, Missing)],
         viewer=images,
         viewer_index=Markup(_script_json(_index(images))),  # noqa: S704 (escaped for a script element)
@@ -74,7 +78,7 @@ def per_image_scores(metrics: Metrics, study: Study | None) -> Table:
             for metric in ("psnr_db", "ssim")
         }
         columns = [Column("image", "image", numeric=False)]
-        columns += [Column(method, method, metrics.notes.get((dataset, method), ())) for method in methods]
+        columns += [Column(method, method) for method in methods]
         rows = []
         for image in metrics.images(dataset):
             cells = [Cell(image, image)]
@@ -112,7 +116,7 @@ def manifests(layout: Results) -> list[tuple[str, str]]:
 
 
 def _is_more(table: Table) -> bool:
-    return table.key not in {"table1", "table2", "claims"}
+    return table.key not in {"table1", "table2", "claims", "deviations"}
 
 
 def _markup(table: Table) -> Markup:
@@ -125,7 +129,7 @@ def _figure(figure: Drawing) -> dict[str, Any]:
         "title": figure.title,
         "caption": figure.caption,
         "notes": figure.notes,
-        "png": base64.b64encode(figure.png).decode(),
+        "webp": webp_base64(np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB"))),
     }
 
 

@@ -49,7 +49,7 @@
     const image = index[state.image];
     for (const side of ["left", "right"]) {
       const place = Number(chosen[side].value);
-      pictures[side].src = "data:image/png;base64," + $(`v-${state.image}-${place}`).textContent;
+      pictures[side].src = "data:image/webp;base64," + $(`v-${state.image}-${place}`).textContent;
       pictures[side].alt = `${image.name} by ${image.versions[place].method}`;
     }
     const words = ["left", "right"].map((side) => {

@@ -1,13 +1,13 @@
 """Rater models beside the plain MOS: ITU-R BT.500 screening, P.913 bias removal, P.910 Annex E.
 
 Each is a short function of ``scores_er`` (stimulus, rater; NaN where there is no vote), as in the
-recommendations. They agree with Netflix's sureal, which the tests run on real ratings; unlike it they print
-nothing, set no process-wide state, and leave stimuli out of BT.500's count on which all raters agree (there
-every rater lies both "2 sigma above" and "2 sigma below" the mean, which rejects the careful).
+recommendations. Netflix's sureal, which the tests run on real ratings, gives the same P.910; its BT.500 and
+P.913 come out with ``as_sureal``, which deviates from the recommendation's text in two points.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,32 +38,45 @@ class RaterModel:
     rejected_r: NDArray[np.bool_]
 
 
-def bt500(scores_er: Scores) -> RaterModel:
-    """The mean over the raters that pass BT.500's screening (Annex 1, section 2.3.1)."""
-    rejected = bt500_rejected(scores_er)
+def bt500(scores_er: Scores, *, as_sureal: bool = False) -> RaterModel:
+    """The mean over the raters that pass BT.500's screening (Annex 1, section 2.3.1; recalled)."""
+    rejected = bt500_rejected(scores_er, as_sureal=as_sureal)
     raters = scores_er.shape[1]
     return RaterModel(_mean(scores_er[:, ~rejected], 1), np.zeros(raters), np.full(raters, np.nan), rejected)
 
 
-def bt500_rejected(scores_er: Scores) -> NDArray[np.bool_]:
+def bt500_rejected(scores_er: Scores, *, as_sureal: bool = False) -> NDArray[np.bool_]:
     """Raters that BT.500 rejects: (rater,). None, where all would be.
 
-    P counts votes at least 2 sigma above a stimulus's mean (sqrt(20) sigma where the kurtosis is not
-    between 2 and 4), Q those as far below; rejected is who has (P + Q) / votes > 0.05 and |P - Q| / (P +
-    Q) < 0.3.
+    P counts an observer's scores above a presentation's mean by 2 S (by sqrt(20) S where the kurtosis m4 /
+    m2^2 is not between 2 and 4), Q those as far below, S having N - 1 in its denominator; rejected is who has
+    (P + Q) / scores > 0.05 and |P - Q| / (P + Q) < 0.3.
+
+    A presentation on which all observers agree has neither a kurtosis nor scores above or below its mean: it
+    counts for nobody. (The recommendation's prose says "above" and "below", its formulas >= and <=, which at
+    S = 0 would count one and the same score as both.)
+
+    Args:
+        scores_er: (stimulus, rater).
+        as_sureal: as Netflix's sureal counts: S with N, and unanimous presentations once above and once below
+            for every observer. In a study with many of them (all give HR a 5) that pulls |P - Q| / (P + Q) of
+            everybody towards 0 and rejects the careful.
     """
     mean = _mean(scores_er, 1)[:, None]
     deviation = scores_er - mean
     variance = _mean(deviation**2, 1)
-    spread = np.sqrt(variance)
-    differs = spread > 1e-12
+    votes_e = (~np.isnan(scores_er)).sum(axis=1)
+    freedom = votes_e if as_sureal else np.maximum(votes_e - 1, 1)
+    spread = np.sqrt(variance * votes_e / np.maximum(freedom, 1))
+    differs = variance > 1e-12
     kurtosis = np.divide(
         _mean(deviation**4, 1), variance**2, out=np.full(len(variance), np.nan), where=differs
     )
     reach = np.where((kurtosis >= 2) & (kurtosis <= 4), 2.0, np.sqrt(20.0)) * spread
+    counted = np.ones_like(differs) if as_sureal else differs
     with np.errstate(invalid="ignore"):
-        above = ((scores_er >= mean + reach[:, None]) & differs[:, None]).sum(axis=0)
-        below = ((scores_er <= mean - reach[:, None]) & differs[:, None]).sum(axis=0)
+        above = ((scores_er >= mean + reach[:, None]) & counted[:, None]).sum(axis=0)
+        below = ((scores_er <= mean - reach[:, None]) & counted[:, None]).sum(axis=0)
     outside = above + below
     votes = (~np.isnan(scores_er)).sum(axis=0)
     share = np.divide(outside, votes, out=np.zeros(len(outside)), where=votes > 0)
@@ -72,11 +85,11 @@ def bt500_rejected(scores_er: Scores) -> NDArray[np.bool_]:
     return np.zeros_like(rejected) if rejected.all() else rejected
 
 
-def p913(scores_er: Scores) -> RaterModel:
+def p913(scores_er: Scores, *, as_sureal: bool = False) -> RaterModel:
     """Bias removal, then BT.500's screening (P.913, 12.4)."""
     bias = _mean(scores_er - _mean(scores_er, 1)[:, None], 0)
     unbiased = scores_er - bias
-    rejected = bt500_rejected(unbiased)
+    rejected = bt500_rejected(unbiased, as_sureal=as_sureal)
     return RaterModel(_mean(unbiased[:, ~rejected], 1), bias, np.full(scores_er.shape[1], np.nan), rejected)
 
 
@@ -110,7 +123,7 @@ def p910(
     return RaterModel(quality + shift, bias - shift, inconsistency, np.zeros(scores_er.shape[1], dtype=bool))
 
 
-MODELS = {"BT.500": bt500, "P.913": p913, "P.910": p910}
+MODELS: dict[str, Callable[[Scores], RaterModel]] = {"BT.500": bt500, "P.913": p913, "P.910": p910}
 """Beside the plain MOS, never silently instead of it."""
 
 

@@ -46,6 +46,11 @@ class PairTest:
     p_robust: float
 
     @property
+    def p_single(self) -> float:
+        """Of this pair alone, for intersection-union tests: the largest of the three, without Holm."""
+        return max(self.per_image.p, self.per_rater.p, self.p_two_way)
+
+    @property
     def differs_paper(self) -> bool:
         return self.votes.p < SIGNIFICANCE_LEVEL
 
@@ -63,6 +68,15 @@ class PairTest:
         effect = self.per_image.effect if robust else self.votes.effect
         return effect > 0 if method == self.first else effect < 0
 
+    def better(self, method: str, *, robust: bool) -> bool:
+        """:meth:`favours` without Holm's correction."""
+        if not robust:
+            return self.favours(method, robust=False)
+        effect = self.per_image.effect
+        same_side = effect * self.per_rater.effect > 0
+        right = effect > 0 if method == self.first else effect < 0
+        return self.p_single < SIGNIFICANCE_LEVEL and same_side and right
+
 
 @dataclass(frozen=True)
 class PairTests:
@@ -79,9 +93,12 @@ class PairTests:
         return None
 
     def best_of(self, method: str, others: Iterable[str], *, robust: bool) -> bool:
-        """Whether ``method`` is significantly better than each of ``others`` (False if one is not rated)."""
+        """Whether ``method`` is significantly better than each of ``others`` (False if one is not rated).
+
+        An intersection-union test: all comparisons must reject, so none is corrected.
+        """
         tests = [self.between(method, other) for other in others]
-        return bool(tests) and all(test is not None and test.favours(method, robust=robust) for test in tests)
+        return bool(tests) and all(test is not None and test.better(method, robust=robust) for test in tests)
 
 
 def pair_tests(ratings: DatasetRatings, draws: TwoWayDraws | None) -> PairTests:

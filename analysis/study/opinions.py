@@ -14,6 +14,8 @@ class Opinion:
         mos: mean opinion score, 1 (bad) to 5 (excellent).
         low, high: its 95 % interval, None where there are too few raters or images.
         raters, votes: how many.
+        deviation: standard deviation of raters' means on these images; NaN for a single rater.
+        partial: whether only some of the data set's images were rated.
         star: "*" where it is significantly higher than the other losses of its category in paper mode,
             "**" where in robust mode too.
         notes: footnotes.
@@ -24,6 +26,8 @@ class Opinion:
     high: float | None
     raters: int
     votes: int
+    deviation: float
+    partial: bool = False
     star: str = ""
     notes: tuple[str, ...] = ()
 

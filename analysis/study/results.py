@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from analysis.io.methods import ordered_methods
 from analysis.io.metrics import Metrics
 from analysis.io.ratings import Ratings, unscored_images
 from analysis.stats.design import smallest_p
+from analysis.stats.equivalence import rater_means
 from analysis.stats.intervals import DRAWS, Interval, TwoWayDraws, interval, two_way_draws
 from analysis.stats.rater_models import MODELS, RaterModel
 from analysis.stats.rater_quality import (
@@ -31,6 +33,7 @@ from analysis.stats.retest import Retest, retest
 from analysis.stats.significance import PairTests, pair_tests
 from analysis.stats.votes import DatasetRatings
 from analysis.study.opinions import Opinion
+from analysis.study.views import OrdinalView, VoteView, cleaned
 from repro.core.streams import stream
 from repro.papers.srgan import IMAGES_PER_DATASET, LOSS_CATEGORIES, SIGNIFICANCE_LEVEL
 
@@ -82,7 +85,7 @@ class DatasetResult:
 
 @dataclass(frozen=True)
 class Study:
-    """A study's results. Implements :class:`analysis.tables.main.Opinions`."""
+    """A study's results. Implements :class:`analysis.study.opinions.Opinions`."""
 
     ratings: Ratings
     datasets: dict[str, DatasetResult]
@@ -91,22 +94,24 @@ class Study:
     trends: list[Trend]
     retest: Retest | None
     notes: tuple[str, ...]
-    method_notes: Mapping[tuple[str, str], tuple[str, ...]]
+    models: Mapping[str, RaterModel]
 
     @property
     def synthetic(self) -> bool:
         return self.ratings.synthetic
 
-    def notes_on(self, dataset: str | None = None) -> tuple[str, ...]:
-        """Footnotes on the study and on the methods rated on a data set (None: on all of them)."""
-        of_methods = [
-            f"{method}: {note}"
-            for name, result in self.datasets.items()
-            if dataset in {None, name}
-            for method in result.methods
-            for note in self.method_notes.get((name, method), ())
-        ]
-        return (*self.notes, *dict.fromkeys(of_methods))
+    @cached_property
+    def view(self) -> VoteView:
+        """The votes as they are, for claims."""
+        return VoteView(self.ratings.by_dataset)
+
+    @cached_property
+    def views(self) -> dict[str, VoteView | OrdinalView]:
+        """The same votes under every rater model, the plain ones first."""
+        found: dict[str, VoteView | OrdinalView] = {"plain MOS": self.view}
+        for name, model in self.models.items():
+            found[name] = VoteView(cleaned(self.ratings.by_dataset, self.ratings.raters, model))
+        return found | {"ordinal": OrdinalView(self.view)}
 
     @property
     def banner(self) -> tuple[str, ...]:
@@ -138,14 +143,18 @@ class Study:
             )
         expected = IMAGES_PER_DATASET.get(dataset)
         images = len(self.datasets[dataset].ratings.images)
-        if expected is not None and images != expected:
+        partial = expected is not None and images != expected
+        if partial:
             notes.append(f"{images} of the data set's {expected} images were rated")
+        of_raters = rater_means(self.datasets[dataset].ratings.of(method))
         return Opinion(
             found.mos.mean,
             found.mos.low,
             found.mos.high,
             found.raters,
             found.votes,
+            float(of_raters.std(ddof=1)) if len(of_raters) > 1 else math.nan,
+            partial,
             self._star(dataset, method),
             tuple(notes),
         )
@@ -195,7 +204,7 @@ def analyse(ratings: Ratings, metrics: Metrics | None, *, seed: int, draws: int 
         trends(ratings.frame),
         retest(ratings.frame, ratings.criteria),
         tuple(notes),
-        {} if metrics is None else metrics.notes,
+        {name: model for name, (model, _) in models.items()},
     )
 
 

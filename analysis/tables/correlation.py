@@ -43,7 +43,7 @@ def _single(study: Study, found: list[MetricOpinion], notes: tuple[str, ...]) ->
             for row in record.rows
         ]
         few = () if rows else (f"{record.dataset}: too few images or methods were both rated and scored",)
-        grid_notes = (*record.notes, *few, *notes, *study.notes_on(record.dataset))
+        grid_notes = (*record.notes, *few, *notes, *study.notes)
         grids.append(Grid(record.dataset, tuple(columns), tuple(rows), grid_notes))
     return Table(
         "correlation",

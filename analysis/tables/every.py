@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from analysis.io.references import read_references
-from analysis.judge.claims import Claim
+from analysis.judge.claims import Result
+from analysis.judge.deviations import deviations
 from analysis.judge.values import Judge
 from analysis.study.inputs import Inputs
 from analysis.tables.grid import Table, latex_document, to_csv, to_html, to_latex, to_markdown
-from analysis.tables.main import table1, table2
+from analysis.tables.main import deviation_table, judgements, table1, table2
 from analysis.tables.opinions import claims_table, retest_table, study_tables
 from analysis.tables.references import references_table
 from analysis.tables.scores import all_scores
@@ -17,20 +18,22 @@ from analysis.tables.successors import table_s
 from analysis.tables.summary import summary_table
 
 
-def all_tables(inputs: Inputs, judge: Judge, claims: list[Claim]) -> list[Table]:
+def all_tables(inputs: Inputs, judge: Judge, claims: list[Result]) -> list[Table]:
     """Tables 1 and 2, the claims, and whatever the votes allow."""
-    metrics = inputs.metrics
+    metrics, letters = inputs.metrics, deviations(inputs.metrics)
     banner = tuple(
         dict.fromkeys(
             sentence for study in (inputs.study, inputs.pilot) if study for sentence in study.banner
         )
     )
     made = [
-        table1(judge),
-        table2(judge),
-        claims_table(claims, banner, metrics.notes_by_method),
+        table1(judge, letters),
+        table2(judge, letters),
+        claims_table(claims, banner),
+        judgements(judge),
+        deviation_table(letters),
         table_s(metrics),
-        all_scores(metrics),
+        all_scores(metrics, letters),
         summary_table(metrics),
     ]
     measured = read_references(inputs.layout)

@@ -9,11 +9,17 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, zip_longest
 
 DASH = "–"
+COLUMN_INCHES, PAGE_INCHES = 3.25, 6.875
+"""Widths of a column and of both, with their gap, in CVPR's style."""
 FORMATS = ("md", "csv", "tex", "html")
+WIDE = 10
+"""Columns from which a table is set tighter in LaTeX."""
 WIDEST = 60
 """Columns are padded to at most this many characters in Markdown; sentences run on."""
 
@@ -27,19 +33,24 @@ class Cell:
         value: for the CSV, at full precision; None leaves the CSV's cell empty.
         notes: footnote sentences.
         bold: the best of its column.
+        aside: a second value, printed in grey behind the first (the paper's).
+        marks: letters that another table explains.
     """
 
     text: str
     value: str | float | int | None = None
     notes: tuple[str, ...] = ()
     bold: bool = False
+    aside: str = ""
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Column:
     """A column: ``key`` heads it in the CSV, ``heading`` everywhere else (an empty one: only in the CSV).
 
-    ``tex_mm``: width in LaTeX of a column of sentences, which wrap.
+    ``tex_mm``: width in LaTeX of a column of sentences, which wrap. ``group``: heads neighbouring columns.
+    ``tall``: the heading is turned by a quarter in LaTeX.
     """
 
     key: str
@@ -47,6 +58,13 @@ class Column:
     notes: tuple[str, ...] = ()
     numeric: bool = True
     tex_mm: int | None = None
+    group: str = ""
+    tall: bool = False
+
+    @property
+    def whole_heading(self) -> str:
+        """Group and heading in one line, where headings have one line only."""
+        return f"{self.group} {self.heading}".strip()
 
 
 @dataclass(frozen=True)
@@ -108,17 +126,22 @@ def to_markdown(table: Table) -> str:
     footnotes = table.footnotes()
 
     def marked(text: str, notes: tuple[str, ...], bold: bool = False) -> str:
-        text = text.replace("|", "\\|")
+        text = text.replace("|", "\\|").replace("*", "\\*")
         text = f"**{text}**" if bold else text
         return text + "".join(f"[{number}]" for number in _numbers(notes, footnotes))
+
+    def printed(cell: Cell) -> str:
+        text = marked(cell.text, cell.notes, cell.bold)
+        text += f" [{', '.join(cell.marks)}]" if cell.marks else ""
+        return f"{text} ({cell.aside})" if cell.aside else text
 
     parts = [f"## {table.title}"]
     parts += [f"> **{sentence}**" for sentence in table.banner]
     if table.legend:
         parts.append(table.legend)
     for grid in (grid.shown() for grid in table.grids):
-        heading = [marked(column.heading, column.notes) for column in grid.columns]
-        body = [[marked(cell.text, cell.notes, cell.bold) for cell in row] for row in grid.rows]
+        heading = [marked(column.whole_heading, column.notes) for column in grid.columns]
+        body = [[printed(cell) for cell in row] for row in grid.rows]
         widths = [min(WIDEST, max(len(line[i]) for line in [heading, *body])) for i in range(len(heading))]
         rules = [
             ("-" * (w - 1) + ":") if c.numeric else "-" * w for w, c in zip(widths, grid.columns, strict=True)
@@ -195,6 +218,9 @@ _TEX = {
     "∞": r"$\infty$",
     "±": r"$\pm$",
     "≤": r"$\le$",
+    "≠": r"$\neq$",
+    "✓": r"$\checkmark$",
+    "†": r"$\dagger$",
     "≥": r"$\ge$",
     "×": r"$\times$",
     "α": r"$\alpha$",
@@ -215,29 +241,40 @@ def tex_escape(text: str) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A ``table*`` environment per grid, for a document that loads ``booktabs``; notes below the last."""
+    """A ``table*`` environment per grid, with notes below the last; needs the packages named there."""
     footnotes = table.footnotes()
 
-    def marked(text: str, notes: tuple[str, ...], bold: bool = False) -> str:
+    def marked(text: str, notes: tuple[str, ...], bold: bool = False, marks: tuple[str, ...] = ()) -> str:
         text = tex_escape(text)
         text = rf"\textbf{{{text}}}" if bold else text
-        numbers = ",".join(str(number) for number in _numbers(notes, footnotes))
-        return text + (rf"\textsuperscript{{{numbers}}}" if numbers else "")
+        signs = ",".join([*marks, *(str(number) for number in _numbers(notes, footnotes))])
+        return text + (rf"\textsuperscript{{{signs}}}" if signs else "")
 
-    lines = [r"% needs \usepackage{booktabs}"]
+    # LaTeX numbers its tables itself
+    title = re.sub(r"^Table [\dS]+: ", "", table.title)
+    title = tex_escape(title[:1].upper() + title[1:])
+    lines = [r"% needs \usepackage{array,booktabs,xcolor,amssymb,graphicx}"]
     grids = [grid.shown() for grid in table.grids]
     for grid in grids:
-        caption = tex_escape(table.title) + (f": {marked(grid.name, grid.notes)}" if grid.name else "")
-        lines += [r"\begin{table*}[htbp]", r"\centering\scriptsize\setlength{\tabcolsep}{3pt}"]
+        caption = title + (f": {marked(grid.name, grid.notes)}" if grid.name else "")
+        gap = "1.5pt" if len(grid.columns) >= WIDE else "2.5pt"
+        lines += [r"\begin{table*}[tbp]", rf"\centering\scriptsize\setlength{{\tabcolsep}}{{{gap}}}"]
         lines.append(rf"\caption{{{caption}}}")
         lines += [rf"{{\itshape {tex_escape(sentence)}\par}}" for sentence in table.banner]
         lines.append(r"\begin{tabular}{" + "".join(_tex_column(column) for column in grid.columns) + "}")
         lines.append(r"\toprule")
-        lines.append(" & ".join(marked(column.heading, column.notes) for column in grid.columns) + r" \\")
-        lines.append(r"\midrule")
-        lines += [
-            " & ".join(marked(cell.text, cell.notes, cell.bold) for cell in row) + r" \\" for row in grid.rows
+        lines += _tex_groups(grid.columns)
+        heads = [marked(column.heading, column.notes) for column in grid.columns]
+        heads = [
+            rf"\rotatebox{{90}}{{{head}}}" if column.tall else head
+            for head, column in zip(heads, grid.columns, strict=True)
         ]
+        lines.append(" & ".join(heads) + r" \\")
+        lines.append(r"\midrule")
+        for row, following in zip_longest(grid.rows, grid.rows[1:]):
+            cells = [marked(cell.text, cell.notes, cell.bold, cell.marks) for cell in row]
+            lines.append(" & ".join(cells) + r" \\")
+            lines += _tex_asides(row, following)
         lines += [r"\bottomrule", r"\end{tabular}"]
         if grid is grids[-1]:
             # only the last grid carries the notes: the numbers run through the whole table
@@ -251,21 +288,64 @@ def to_latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _tex_asides(row: tuple[Cell, ...], following: tuple[Cell, ...] | None) -> list[str]:
+    """The paper's values as a grey line of their own, once below the rows that share them."""
+    asides = [cell.aside for cell in row]
+    if not any(asides) or (following is not None and [cell.aside for cell in following] == asides):
+        return []
+    cells = [rf"\textcolor{{gray}}{{{tex_escape(text)}}}" if text else "" for text in ("paper", *asides[1:])]
+    return [" & ".join(cells) + r" \\"]
+
+
+def _spans(columns: tuple[Column, ...]) -> list[tuple[str, int]]:
+    """Neighbouring columns of one group, and how many they are."""
+    return [(group, len(list(mine))) for group, mine in groupby(columns, key=lambda column: column.group)]
+
+
+def _tex_groups(columns: tuple[Column, ...]) -> list[str]:
+    """The line of groups above the headings, with rules; none where no column has a group."""
+    if not any(column.group for column in columns):
+        return []
+    cells, rules, start = [], [], 1
+    for group, count in _spans(columns):
+        cells.append(rf"\multicolumn{{{count}}}{{c}}{{{tex_escape(group)}}}")
+        if group:
+            rules.append(rf"\cmidrule(lr){{{start}-{start + count - 1}}}")
+        start += count
+    return [" & ".join(cells) + r" \\", "".join(rules)]
+
+
 def _tex_column(column: Column) -> str:
     if column.tex_mm is not None:
-        return rf"p{{{column.tex_mm}mm}}"
+        return rf">{{\raggedright\arraybackslash}}p{{{column.tex_mm}mm}}"
     return "r" if column.numeric else "l"
 
 
-def latex_document(files: list[str]) -> str:
-    """A document of its own that inputs the tables' files."""
-    inputs = "\n".join(rf"\input{{{name}}}\clearpage" for name in files)
+def latex_document(files: list[str], figures: Sequence[tuple[str, float, str]] = ()) -> str:
+    """A two-column document of CVPR's measures that inputs tables and figures.
+
+    Args:
+        files: of the tables.
+        figures: (file, width in inches, caption); those wider than a column span both.
+    """
+    lines = [rf"\input{{{name}}}\clearpage" for name in files]
+    for file, inches, caption in figures:
+        star = "*" if inches > COLUMN_INCHES else ""
+        lines += [
+            rf"\begin{{figure{star}}}[tbp]\centering",
+            rf"\includegraphics{{{file}}}",
+            rf"\caption{{{tex_escape(caption)}}}",
+            rf"\end{{figure{star}}}",
+        ]
+    body = "\n".join(lines)
     return (
-        "\\documentclass[10pt]{article}\n"
-        "\\usepackage[utf8]{inputenc}\n\\usepackage{booktabs}\n"
-        "\\usepackage[a4paper,landscape,margin=12mm]{geometry}\n"
+        "\\documentclass[10pt,twocolumn,letterpaper]{article}\n"
+        "\\usepackage[utf8]{inputenc}\n"
+        "\\usepackage{array,booktabs,xcolor,amssymb,graphicx}\n"
+        f"\\usepackage[textwidth={PAGE_INCHES}in,textheight=8.875in,columnsep=0.3125in]{{geometry}}\n"
         "\\pagestyle{empty}\n\\pdfinfoomitdate=1\\pdftrailerid{}\n"
-        f"\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
+        "\\extrafloats{200}\n"
+        f"\\begin{{document}}\n{body}\n\\end{{document}}\n"
     )
 
 
@@ -284,6 +364,13 @@ def to_html(table: Table) -> str:
         )
         return text + (f"<sup>{links}</sup>" if links else "")
 
+    def printed(cell: Cell) -> str:
+        text = marked(cell.text, cell.notes, cell.bold)
+        if cell.marks:
+            links = ",".join(f'<a href="#deviation-{mark}">{mark}</a>' for mark in cell.marks)
+            text += f"<sup>{links}</sup>"
+        return f'{text} <span class="aside">{html.escape(cell.aside)}</span>' if cell.aside else text
+
     out = [f'<section class="grid" id="{table.key}">', f"<h3>{html.escape(table.title)}</h3>"]
     out += [f'<p class="warning">{html.escape(sentence)}</p>' for sentence in table.banner]
     if table.legend:
@@ -293,8 +380,15 @@ def to_html(table: Table) -> str:
         if grid.name:
             out.append(f"<caption>{marked(grid.name, grid.notes)}</caption>")
         kinds = ["num" if column.numeric else "txt" for column in grid.columns]
+        out.append("<thead>")
+        if any(column.group for column in grid.columns):
+            spans = "".join(
+                f'<th colspan="{count}" scope="colgroup">{html.escape(group)}</th>'
+                for group, count in _spans(grid.columns)
+            )
+            out.append(f"<tr>{spans}</tr>")
         out.append(
-            "<thead><tr>"
+            "<tr>"
             + "".join(
                 f'<th scope="col" class="{kind}">{marked(column.heading, column.notes)}</th>'
                 for column, kind in zip(grid.columns, kinds, strict=True)
@@ -303,10 +397,12 @@ def to_html(table: Table) -> str:
         )
         for row in grid.rows:
             cells = [
-                f'<td class="{kind}{_verdict_class(cell)}">{marked(cell.text, cell.notes, cell.bold)}</td>'
+                f'<td class="{kind}{_verdict_class(cell)}">{printed(cell)}</td>'
                 for cell, kind in zip(row, kinds, strict=True)
             ]
-            out.append(f"<tr>{''.join(cells)}</tr>")
+            # other tables' letters link to their lines here
+            anchor = f' id="deviation-{html.escape(row[0].text)}"' if table.key == "deviations" else ""
+            out.append(f"<tr{anchor}>{''.join(cells)}</tr>")
         out.append("</tbody></table></div>")
     if footnotes:
         out.append('<ol class="notes">')
@@ -320,4 +416,5 @@ def to_html(table: Table) -> str:
 
 
 def _verdict_class(cell: Cell) -> str:
-    return {"yes": " yes", "no": " no"}.get(cell.text, "")
+    words = {"reproduced": " yes", "holds": " yes", "not reproduced": " no", "does not hold": " no"}
+    return words.get(cell.text, "")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import number, p_text, signed
-from analysis.judge.claims import Claim
+from analysis.judge.claims import Result
 from analysis.stats.intervals import Interval, student_interval
 from analysis.stats.rater_models import MODELS
 from analysis.stats.reliability import Reliability
@@ -15,6 +15,9 @@ from analysis.stats.significance import PairTest
 from analysis.study.results import DatasetResult, Study
 from analysis.tables.correlation import correlation_tables
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+
+_WORDS = {">": "better", "<": "worse", "=": "no difference shown", "?": "cannot be decided"}
+"""In CSV files: a spreadsheet would take the signs for formulas."""
 
 
 def study_tables(study: Study, metrics: Metrics) -> list[Table]:
@@ -27,27 +30,32 @@ def study_tables(study: Study, metrics: Metrics) -> list[Table]:
     return made
 
 
-def claims_table(claims: list[Claim], banner: tuple[str, ...], notes: tuple[str, ...] = ()) -> Table:
-    """The paper's claims with our verdicts."""
+def claims_table(claims: list[Result], banner: tuple[str, ...]) -> Table:
+    """The paper's claims with our decisions."""
     rows = tuple(
         (
-            Cell(claim.claim, claim.claim),
-            Cell(claim.paper_mode, claim.paper_mode),
-            Cell(claim.robust_mode, claim.robust_mode),
-            Cell(claim.sentence, claim.sentence),
+            Cell(found.claim.text, found.claim.text),
+            Cell(str(found.decision), str(found.decision)),
+            Cell(found.paper_mode, found.paper_mode),
+            Cell(found.sentence, found.sentence),
+            Cell(found.claim.plan, found.claim.plan),
         )
-        for claim in claims
+        for found in claims
     )
     columns = (
-        Column("claim", "the paper's claim", numeric=False, tex_mm=65),
-        Column("paper_mode", "paper mode", numeric=False),
-        Column("robust_mode", "robust mode", numeric=False),
-        Column("sentence", "our data", numeric=False, tex_mm=130),
+        Column("claim", "the paper's claim", numeric=False, tex_mm=38),
+        Column("decision", "decision", numeric=False, tex_mm=13),
+        Column("paper_mode", "paper's test", numeric=False, tex_mm=11),
+        Column("sentence", "our data", numeric=False, tex_mm=58),
+        Column("plan", "family, test, margin", numeric=False, tex_mm=40),
     )
     return Table(
         "claims",
         "The paper's claims, re-tested",
-        (Grid("Claims" if notes else "", columns, rows, notes),),
+        (Grid("", columns, rows),),
+        "Holds: shown. Does not hold: the opposite is shown. Undecided: neither, which refutes nothing. Not "
+        "judged: a method or data set that the claim needs is missing. Paper's test: every vote a sample of "
+        "its own, p < 0.05, uncorrected.",
         grid_key="",
         banner=banner,
     )
@@ -85,7 +93,7 @@ def opinions(study: Study) -> Table:
                     Cell(f"{found.votes:,}", found.votes),
                 )
             )
-        grids.append(Grid(dataset, columns, tuple(rows), study.notes_on(dataset)))
+        grids.append(Grid(dataset, columns, tuple(rows), study.notes))
     rejected = {
         "BT.500": [row.rater for row in study.raters if row.bt500_rejected],
         "P.913": [row.rater for row in study.raters if row.p913_rejected],
@@ -139,10 +147,10 @@ def significance(study: Study) -> list[Table]:
                 dataset,
                 columns,
                 tuple(_pair_row(pair) for pair in result.tests.pairs),
-                study.notes_on(dataset),
+                study.notes,
             )
         )
-        matrices.append(_matrix(result, study.notes_on(dataset)))
+        matrices.append(_matrix(result, study.notes))
     if not pairs:
         return []
     return [
@@ -192,7 +200,7 @@ def _pair_row(pair: PairTest) -> tuple[Cell, ...]:
         (pair.differs_robust, pair.per_image.effect),
     ):
         verdict = "=" if not differs else ">" if effect > 0 else "<"
-        cells.append(Cell(verdict, verdict))
+        cells.append(Cell(verdict, _WORDS[verdict]))
     return tuple(cells)
 
 
@@ -212,13 +220,13 @@ def _matrix(result: DatasetResult, notes: tuple[str, ...]) -> Grid:
                 text = ">"
             elif pair.favours(column_method, robust=robust):
                 text = "<"
-            cells.append(Cell(text, text))
+            cells.append(Cell(text, _WORDS[text]))
         rows.append(tuple(cells))
     if result.undecidable:
         notes = (*notes, f"robust mode cannot decide (?): {result.undecidable}")
     columns = (
         Column("method", "row", numeric=False),
-        *(Column(name, name, numeric=False) for name in methods),
+        *(Column(name, name, numeric=False, tall=True) for name in methods),
     )
     return Grid(result.ratings.dataset, columns, tuple(rows), notes)
 
@@ -248,11 +256,7 @@ def reliability(study: Study) -> Table:
             )
             for name, found in result.agreement.items()
         ]
-        notes = (
-            study.notes_on(dataset)
-            if rows
-            else (*study.notes_on(dataset), "agreement needs at least two raters and two images")
-        )
+        notes = study.notes if rows else (*study.notes, "agreement needs at least two raters and two images")
         grids.append(Grid(dataset, columns, tuple(rows), notes))
     return Table(
         "reliability",
@@ -305,7 +309,7 @@ def rater_table(study: Study) -> Table:
     return Table(
         "raters",
         "Raters",
-        (Grid("", columns, rows, study.notes_on()),),
+        (Grid("", columns, rows, study.notes),),
         "bias and inconsistency by P.910 Annex E; r others: correlation with the other raters' mean; "
         "run: longest "
         "run of one score; ms: median response time. 'out': the model leaves the rater out of its own figure "
@@ -347,7 +351,7 @@ def blocks(study: Study) -> Table:
                     Column("median_ms", "ms"),
                 ),
                 rows,
-                study.notes_on(),
+                study.notes,
             ),
         ),
         "shift: votes minus their stimulus's mean over all raters; noise: its standard deviation; ms: median "
@@ -389,7 +393,7 @@ def retest_table(pilot: Study) -> Table:
                 "",
                 (Column("measure", "measure", numeric=False), Column("value", "value")),
                 rows,
-                pilot.notes_on(),
+                pilot.notes,
             ),
         ),
         f"{result.sentence} Equivalence: two one-sided t tests over raters' means at 5 %, margin "
@@ -425,7 +429,7 @@ def per_image(study: Study) -> Table:
                             Cell(str(n), n),
                         )
                     )
-        grids.append(Grid(dataset, columns, tuple(rows), study.notes_on(dataset)))
+        grids.append(Grid(dataset, columns, tuple(rows), study.notes))
     return Table(
         "images",
         "Opinions per image",
@@ -441,7 +445,12 @@ def _text(value: float, digits: int) -> str:
 
 
 def _number(value: float, digits: int) -> Cell:
-    return Cell(DASH) if math.isnan(value) else Cell(number(value, digits).replace("-", "−"), value)
+    # no minus before zero
+    return (
+        Cell(DASH)
+        if math.isnan(value)
+        else Cell(number(round(value, digits) + 0.0, digits).replace("-", "−"), value)
+    )
 
 
 def _signed(value: float, digits: int) -> Cell:

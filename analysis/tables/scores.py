@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from analysis.io.methods import ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
-from analysis.io.numbers import DECIMALS, number
+from analysis.io.numbers import DECIMALS, PARTIAL, number
+from analysis.judge.deviations import Deviations
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
 from repro.papers.protocols import DAALA, DESCRIPTIONS
 
 
-def all_scores(metrics: Metrics) -> Table:
+def all_scores(metrics: Metrics, deviations: Deviations) -> Table:
     """Every metric under every protocol: the figures to compare with other papers."""
     grids = []
     protocols = [name for name in DESCRIPTIONS if name in set(metrics.frame["protocol"])]
@@ -29,19 +30,22 @@ def all_scores(metrics: Metrics) -> Table:
         ]
         lines = []
         for method in ordered_methods(metrics.methods(dataset)):
-            line = [Cell(method, method, metrics.notes.get((dataset, method), ()))]
+            line = [Cell(method, method, marks=deviations.marks(method))]
             for protocol, metric in pairs:
                 mean = metrics.mean(dataset, method, metric, protocol)
                 if mean is None:
                     line.append(Cell(DASH, None, (f"{metric} ({protocol}) was not computed",)))
                     continue
                 partial = () if mean.complete else (f"mean of {mean.images} of {mean.expected} images",)
-                line.append(Cell(number(mean.value, DECIMALS.get(metric, 4)), mean.value, partial))
+                text = number(mean.value, DECIMALS.get(metric, 4)) + ("" if mean.complete else PARTIAL)
+                line.append(Cell(text, mean.value, partial))
             lines.append(tuple(line))
         grids.append(Grid(dataset, tuple(columns), tuple(lines)))
     return Table(
         "scores",
         "All scores",
         tuple(grids),
-        "Means over images. " + " ".join(f"{name}: {DESCRIPTIONS[name]}." for name in protocols),
+        "Means over images. "
+        + " ".join(f"{name}: {DESCRIPTIONS[name]}." for name in protocols)
+        + " Letters: table of deviations.",
     )

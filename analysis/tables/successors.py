@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.io.methods import base_and_origin, ordered_methods
 from analysis.io.metrics import Metrics
-from analysis.io.numbers import DECIMALS, number, printed_difference, signed
+from analysis.io.numbers import DECIMALS, PARTIAL, number, printed_difference, signed
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
 from repro.papers.printed import BABOON, DATASETS, Paper, Printed
 from repro.papers.protocols import DESCRIPTIONS
@@ -72,7 +72,7 @@ def _grid(metrics: Metrics, dataset: str, rows: list[tuple[Paper, Printed]]) -> 
             Column(metric, "here"),
             Column(f"{metric}_difference", "diff"),
         ]
-    columns.append(Column("source", "printed by", numeric=False))
+    columns.append(Column("source", "printed by", numeric=False, tex_mm=32))
     lines = []
     for paper, row in rows:
         for name in _names(metrics, row, dataset) or [row.method]:
@@ -87,7 +87,8 @@ def _line(metrics: Metrics, dataset: str, name: str, paper: Paper, row: Printed)
         digits = DECIMALS[metric]
         here, notes = _here(metrics, dataset, name, metric, row.protocol)
         cells.append(Cell(DASH) if paper_value is None else Cell(number(paper_value, digits), paper_value))
-        cells.append(Cell(DASH, None, notes) if here is None else Cell(number(here, digits), here, notes))
+        text = DASH if here is None else number(here, digits) + (PARTIAL if notes else "")
+        cells.append(Cell(text, here, notes))
         if here is None or paper_value is None or notes:
             cells.append(Cell(DASH))
         else:

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from analysis.io.methods import base_and_origin
 from analysis.io.metrics import Metrics
+from analysis.io.numbers import PARTIAL
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
 from repro.papers.srgan import DATASETS, TABLE1, TABLE2, TABLE2_METHODS, VARIANTS
 
@@ -41,7 +42,7 @@ def summary_table(metrics: Metrics) -> Table:
         (Grid("", tuple(columns), tuple(rows)),),
         "PSNR on daala's luma and SSIM, 4 pixels shaved. Re-scored: the result images that the authors (of "
         "SRResNet and SRGAN) and others published, measured here. Bold: the paper's figures to the printed "
-        "digit.",
+        f"digit. {PARTIAL}: mean over some of the data set's images only.",
         formats=("md",),
     )
 
@@ -50,7 +51,8 @@ def _scored(metrics: Metrics, dataset: str, names: Iterable[str]) -> str:
     for name in names:
         psnr, ssim = (metrics.values(dataset, name, metric) for metric in ("psnr_db", "ssim"))
         if len(psnr) and len(ssim):
-            return _text(fmean(psnr), fmean(ssim))
+            whole = len(psnr) == len(ssim) == metrics.expected_images(dataset)
+            return _text(fmean(psnr), fmean(ssim)) + ("" if whole else PARTIAL)
     return DASH
 
 

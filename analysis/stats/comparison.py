@@ -1,0 +1,67 @@
+"""Two methods on one data set: the difference, its bounds, and the test that decides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.stats.design import smallest_p
+from analysis.stats.equivalence import equivalence
+from analysis.stats.intervals import two_way_p, variance_of_mean
+from analysis.stats.significance import unit_sums
+from analysis.stats.wilcoxon import signed_rank
+from repro.papers.srgan import SIGNIFICANCE_LEVEL
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """First minus second.
+
+    Attributes:
+        difference: in MOS.
+        low, high: one-sided bounds at 5 % each, images and raters both drawn.
+        p: two-sided, of the test that decides whether there is a difference.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def differs(self) -> bool:
+        return self.p < SIGNIFICANCE_LEVEL
+
+    def equivalent(self, margin: float) -> bool:
+        """Shown to be smaller than the margin."""
+        return -margin < self.low and self.high < margin
+
+    def beyond(self, margin: float) -> bool:
+        """Shown to be larger than the margin."""
+        return self.low > margin or self.high < -margin
+
+
+def compare(differences_ir: NDArray[np.float64], *, also: float = 0.0) -> Comparison:
+    """The robust test of one pair: all of its parts must reject.
+
+    Args:
+        differences_ir: first minus second, (image, rater), NaN where a vote is missing.
+        also: p of a further test, which counts where signed ranks of so few images or raters cannot reject.
+    """
+    images, raters = differences_ir.shape
+    mean = float(np.nanmean(differences_ir))
+    if images < 2 or raters < 2:
+        return Comparison(mean, -math.inf, math.inf, 1.0)
+    variance, degrees = variance_of_mean(differences_ir)
+    bounds = equivalence(mean, math.sqrt(max(variance, 0.0)), degrees, math.inf)
+    p = two_way_p(differences_ir)
+    if smallest_p(images, raters) < SIGNIFICANCE_LEVEL:
+        image, rater = (signed_rank(unit_sums(differences_ir, axis=axis)) for axis in (1, 0))
+        same_side = image.effect * rater.effect > 0
+        p = max(p, image.p, rater.p) if same_side else 1.0
+    else:
+        p = max(p, also)
+    return Comparison(mean, bounds.low, bounds.high, p)

@@ -1,0 +1,124 @@
+"""The same votes as different rater models see them: does a claim depend on the model?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.stats.comparison import Comparison, compare
+from analysis.stats.design import power_of, smallest_p
+from analysis.stats.equivalence import equivalence
+from analysis.stats.ordinal import OrdinalMethods, ordinal_methods
+from analysis.stats.power import spread_of
+from analysis.stats.rater_models import ROUNDING, RaterModel
+from analysis.stats.votes import DatasetRatings
+from repro.core.errors import UserError
+from repro.papers.srgan import SIGNIFICANCE_LEVEL
+
+LARGEST_ORDINAL = 6000
+"""Votes of a data set up to which the ordinal model is fitted by default: seconds, beyond it minutes."""
+
+
+@dataclass(frozen=True)
+class VoteView:
+    """Votes by data set, possibly cleaned, compared by the robust test."""
+
+    ratings: Mapping[str, DatasetRatings]
+
+    def methods(self, dataset: str) -> set[str]:
+        return set(self.ratings[dataset].methods) if dataset in self.ratings else set()
+
+    def compare(self, dataset: str, first: str, second: str) -> Comparison:
+        """First minus second; the ordinal model has a say where signed ranks have none."""
+        data = self.ratings[dataset]
+        images, raters, _ = data.ratings_irv.shape
+        also = 0.0
+        if smallest_p(images, raters) >= SIGNIFICANCE_LEVEL:
+            fitted = self.ordinal(dataset)
+            also = 1.0 if fitted is None else fitted.contrast(first, second)[2]
+        return compare(data.of(first) - data.of(second), also=also)
+
+    def power(self, dataset: str, difference: float) -> float | None:
+        """Of the design, with the spread that its own votes show."""
+        data = self.ratings[dataset]
+        images, raters, _ = data.ratings_irv.shape
+        try:
+            return power_of(difference, images, raters, spread_of(data))
+        except UserError:
+            return None
+
+    @cached_property
+    def _fits(self) -> dict[str, OrdinalMethods | None]:
+        return {}
+
+    def ordinal(self, dataset: str) -> OrdinalMethods | None:
+        """The ordinal model of a data set, fitted when first asked for; None where it cannot be."""
+        if dataset not in self._fits:
+            self._fits[dataset] = ordinal_methods(whole_scores(self.ratings[dataset]))
+        return self._fits[dataset]
+
+
+@dataclass(frozen=True)
+class OrdinalView:
+    """The latent qualities of the ordinal mixed model, in MOS by the slope of one on the other."""
+
+    votes: VoteView
+
+    def methods(self, dataset: str) -> set[str]:
+        data = self.votes.ratings.get(dataset)
+        if data is None or np.isfinite(data.ratings_irv).sum() > LARGEST_ORDINAL:
+            return set()
+        return set(data.methods)
+
+    def compare(self, dataset: str, first: str, second: str) -> Comparison:
+        fitted = self.votes.ordinal(dataset)
+        if fitted is None:
+            return Comparison(0.0, -np.inf, np.inf, 1.0)
+        mos = np.nanmean(self.votes.ratings[dataset].ratings_irv, axis=(0, 1))
+        slope = float(np.polyfit(mos, fitted.quality, 1)[0]) if len(mos) > 1 else 1.0
+        difference, error, p = fitted.contrast(first, second)
+        bounds = equivalence(difference / slope, error / abs(slope), np.inf, np.inf)
+        return Comparison(bounds.difference, bounds.low, bounds.high, p)
+
+    def power(self, dataset: str, difference: float) -> float | None:
+        return self.votes.power(dataset, difference)
+
+
+def whole_scores(data: DatasetRatings) -> DatasetRatings:
+    """Scores rounded to the scale, for a model of scores."""
+    return DatasetRatings(
+        data.dataset, data.images, data.raters, data.methods, np.clip(np.rint(data.ratings_irv), 1, 5)
+    )
+
+
+def cleaned(
+    ratings: Mapping[str, DatasetRatings], raters: tuple[str, ...], model: RaterModel
+) -> dict[str, DatasetRatings]:
+    """The votes as a rater model has them: rejected raters left out, biases taken off, votes weighted.
+
+    Weights (by consistency, P.910) multiply a rater's deviations from the images' means, their mean being 1:
+    a difference of two methods is then the weighted mean over raters.
+    """
+    place = {rater: number for number, rater in enumerate(raters)}
+    found = {}
+    for name, data in ratings.items():
+        mine = np.array([place[rater] for rater in data.raters])
+        kept = ~model.rejected_r[mine]
+        votes = data.ratings_irv[:, kept, :] - model.bias_r[mine][kept][None, :, None]
+        votes = _weighted(votes, model.inconsistency_r[mine][kept])
+        names = tuple(rater for rater, keep in zip(data.raters, kept, strict=True) if keep)
+        found[name] = DatasetRatings(name, data.images, names, data.methods, votes)
+    return found
+
+
+def _weighted(votes_irv: NDArray[np.float64], inconsistency_r: NDArray[np.float64]) -> NDArray[np.float64]:
+    if np.isnan(inconsistency_r).any():
+        return votes_irv
+    weights = 1 / np.maximum(inconsistency_r, ROUNDING) ** 2
+    weights = weights / weights.mean()
+    centre = np.nanmean(votes_irv)
+    return centre + (votes_irv - centre) * weights[None, :, None]

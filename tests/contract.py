@@ -28,6 +28,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "srntt": {"settings": _SRNTT | {"transfer_blocks": 1}, "learning_rate": 1e-3},
     "srntt_content": {"settings": _SRNTT, "learning_rate": 1e-3},
     "crossnet": {"settings": {"width": 4}, "learning_rate": 1e-3},
+    "esrgan": {"settings": {"channels": 8, "crop_hr": 32}, "learning_rate": 1e-3},
+    "ranksrgan": {"settings": {"channels": 8, "crop_hr": 32}, "learning_rate": 1e-3},
+    "srobb": {"settings": {"residual_blocks": 1}, "learning_rate": 1e-3},
 }
 """Key -> settings that make its networks small, a rate at which they learn, updates until the error falls."""
 

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 from systems_golden import Case, case, facts, fill, fill_module, relative_error
 from torch import Tensor, nn
 
 from repro.core.errors import UserError
 from repro.core.torchfile import read_state_dict
+from repro.data.samples import Sample
+from repro.inference.interpolate import interpolated, save_pth
+from repro.inference.loading import Loaded
+from repro.methods import method
+from repro.methods.base import VGGNeed
+from repro.methods.config import RunConfig
+from repro.methods.esrgan import LARGEST_MARGIN, ESRGANLosses
 from repro.methods.layouts import recognise
+from repro.methods.variants import configure
 from repro.nn.discriminators import VGGStyleDiscriminator
 from repro.nn.losses import adversarial, discriminator
 from repro.nn.losses_relative import Relativistic, l1, relativistic_discriminator, relativistic_generator
 from repro.nn.plain_residual import MSRResNet, RankSRGANGenerator
 from repro.nn.rrdb import RRDBNet
+from repro.nn.vgg import CONVOLUTIONS, VGGFeatures, VGGWeights, with_random_layers
+from repro.train.execution import make_step
+from repro.train.run import VGGSource, vgg_layer_weights
+from repro.train.schedule import learning_rate
+from repro.train.step import Step
 
 TOLERANCES = ((torch.float64, 1e-6), (torch.float32, 1e-5))
 
@@ -250,3 +265,177 @@ def test_what_is_no_state_dict_is_refused_and_never_run(what: str, tmp_path: Pat
         torch.save({"code": {"a": _Payload()}, "list": [1], "number": {"lr": 0.1}}[what], path)
     with pytest.raises(UserError):
         read_state_dict(path)
+
+
+def test_nothing_beyond_the_margin_of_tiles_is_seen_in_eight_bits() -> None:
+    network = RRDBNet(23, 12, 6).eval()
+    fill_module(network)
+    margin = LARGEST_MARGIN
+    x = torch.rand(1, 3, 24, 2 * 96 + 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = network(x)[..., 4 * 96 : 4 * 104]
+        tile = network(x[..., 96 - margin : 104 + margin])[..., 4 * margin : 4 * margin + 32]
+    assert float((tile - whole).abs().max()) < 1e-4 * float(whole.std())
+
+
+def sample(config: RunConfig) -> Sample:
+    generator = torch.Generator().manual_seed(0)
+    count, side = config.data.batch_size, config.data.crop_hr
+    hr = 2 * torch.rand(count, 3, side, side, generator=generator) - 1
+    return Sample(F.avg_pool2d(hr, 4) / 2 + 0.5, hr, 4)
+
+
+def small(variant: str, **losses: Any) -> tuple[RunConfig, Step]:
+    config = configure(variant, "quick").but(
+        losses=losses, data={"batch_size": 2, "crop_hr": 32}, network={"channels": 8}
+    )
+    how = method(config.method)
+    how.check(config)
+    modules = how.build(config)
+    need = how.vgg(config)
+    if need is not None:
+        modules["vgg"] = VGGFeatures(with_random_layers(None, need.taps, 0), need.taps, need.before_relu)
+    return config, make_step(config, how, modules, torch.device("cpu"), False).eager
+
+
+def test_the_stages_are_the_papers() -> None:
+    gan, psnr = configure("ESRGAN", "paper"), configure("RRDB-PSNR", "paper")
+    assert gan.start == "RRDB-PSNR"
+    assert (psnr.schedule.updates, psnr.schedule.learning_rate) == (1_000_000, 2e-4)
+    assert (gan.schedule.updates, gan.schedule.learning_rate) == (400_000, 1e-4)
+    assert [learning_rate(gan.schedule, k) for k in (0, 50_000, 399_999)] == [1e-4, 5e-5, 1e-4 / 16]
+    assert gan.data.crop_hr == 128
+    assert isinstance(gan.losses, ESRGANLosses)
+    assert (gan.losses.adversarial_weight, gan.losses.pixel_weight, gan.losses.content_weight) == (
+        5e-3,
+        1e-2,
+        1,
+    )
+    assert method("esrgan").vgg(gan) == VGGNeed(("conv5_4",), before_relu=True)
+    network = method("esrgan").network(gan.network, 4)
+    assert sum(p.numel() for p in network.parameters()) == 16_697_987
+
+
+def test_g_learns_before_d_which_sees_the_images_that_g_made_before() -> None:
+    config, step = small("ESRGAN-VGG34")
+    assert [update.module for update in step.updates] == ["generator", "discriminator"]
+    before = {name: copy.deepcopy(step.modules[name]) for name in ("generator", "discriminator")}
+    given = sample(config)
+    values = step(0, given)
+    with torch.no_grad():
+        sr = 2 * before["generator"](given.lr_01) - 1
+        d = before["discriminator"].train()
+        expected = relativistic_discriminator(d(given.hr_pm1), d(sr))
+    torch.testing.assert_close(values["discriminator"], expected)
+    assert values["pixel"] == pytest.approx(float((sr - given.hr_pm1).abs().mean()) / 2, rel=1e-5)
+
+
+def test_the_forms_of_the_gan_are_a_setting() -> None:
+    found = {}
+    for form in ("paper", "basicsr", "mmsr"):
+        config, step = small("ESRGAN-VGG34", relativistic=form)
+        found[form] = step(0, sample(config))["discriminator"]
+    torch.testing.assert_close(found["paper"], 2 * found["basicsr"])
+    torch.testing.assert_close(found["basicsr"], found["mmsr"])
+
+
+@pytest.mark.parametrize(
+    "setting", ["relativistic=mmsr", "discriminator_channels=32", "content_weight=2", "pixel_weight=0"]
+)
+def test_a_setting_without_effect_is_refused(setting: str) -> None:
+    with pytest.raises(UserError):
+        configure("RRDB-PSNR", "quick").with_settings([setting])
+
+
+def test_conv3_4_runs_under_a_name_of_its_own_and_conv5_4_asks_for_its_weights(tmp_path: Path) -> None:
+    assert method("esrgan").vgg(configure("ESRGAN-VGG34")) == VGGNeed(("conv3_4",), True, True)
+    weights = with_random_layers(None, ["conv3_4"], 0)
+    path = tmp_path / "vgg.safetensors"
+    save_file(weights.tensors, path)
+    assert vgg_layer_weights(("conv3_4",), VGGSource(path), 0).random_layers == ()
+    with pytest.raises(UserError, match=r"conv4_1 to conv5_4[^~]*torchvision"):
+        vgg_layer_weights(("conv5_4",), VGGSource(path), 0)
+
+
+@pytest.mark.parametrize("name", ["conv5_4", "conv5_4_rangenorm", "multi"])
+def test_the_perceptual_loss_and_its_gradient_are_basicsrs(name: str) -> None:
+    golden = case("perceptual", name)
+    layers = golden.facts["settings"]["layer_weights"]
+    weights = {}
+    for key, shape, kind in facts("perceptual")["vgg_state_dict"]:
+        caffe = next(caffe for caffe, at in CONVOLUTIONS.items() if key.startswith(f"features.{at}."))
+        values = torch.from_numpy(fill(key, tuple(shape), kind, 1.5))
+        weights[f"{caffe}.{key.rpartition('.')[2]}"] = values
+    network = VGGFeatures(VGGWeights(weights, "torchvision", "rule"), list(layers), before_relu=True).double()
+    # constants rounded to float32 would cost the digits that are compared
+    mean, std = torch.tensor(MEAN, dtype=torch.float64), torch.tensor(STD, dtype=torch.float64)
+    network.input_scale = (0.5 / std).view(1, 3, 1, 1)
+    network.input_shift = ((0.5 - mean) / std).view(1, 3, 1, 1)
+    x, gt = golden.given("x").requires_grad_(), golden.given("gt")
+    pm1 = (lambda t: t) if golden.facts["settings"].get("range_norm") else (lambda t: 2 * t - 1)
+    of_x, of_gt = network(pm1(x)), network(pm1(gt))
+    loss = sum((weight * l1(of_x[tap], of_gt[tap]) for tap, weight in layers.items()), torch.zeros(()))
+    assert relative_error(loss, golden.expected("l_percep")) < 1e-6
+    (gradient,) = torch.autograd.grad(loss, x)
+    assert relative_error(gradient, golden.expected("dloss_dx")) < 1e-6
+    if name == "conv5_4":
+        assert relative_error(of_x["conv5_4"][:, ::8], golden.expected("feat_conv5_4_x")) < 1e-6
+
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet, for torchvision's VGG-19."""
+
+
+def loaded(tensors: dict[str, Tensor], variant: str) -> Loaded:
+    found = recognise(tensors)
+    assert found is not None
+    network = RRDBNet(found.blocks, found.channels, found.growth, found.scale).eval()
+    network.load_state_dict(found.tensors)
+    return Loaded(method("esrgan"), network, found.scale, {"variant": variant})
+
+
+def rule_weights(prefix: str) -> dict[str, Tensor]:
+    """The interpolation case's network in layout B, filled by the prefixed keys."""
+    small = RRDBNet(2, 12, 6).state_dict()
+    shapes = {}
+    for _, b, c, _ in facts("esrgan_layouts")["keys_full_size_A_B_C_shape"]:
+        if c in small:
+            shapes[b] = tuple(small[c].shape)
+    return {
+        key: torch.from_numpy(fill(prefix + key, shape, "bias" if len(shape) == 1 else "weight"))
+        for key, shape in shapes.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["interp_00", "interp_02", "interp_08", "interp_10"])
+def test_interpolated_networks_give_the_authors_pictures(name: str) -> None:
+    golden = case("esrgan_layouts", name)
+    psnr, gan = loaded(rule_weights("psnr/"), "RRDB-PSNR"), loaded(rule_weights("gan/"), "ESRGAN")
+    mixed = interpolated(psnr, gan, golden.facts["alpha"])
+    with torch.no_grad():
+        y = mixed.network.double()(golden.given())
+    assert relative_error(y, golden.expected()) < 1e-6
+
+
+def test_the_ends_of_interpolation_are_the_two_networks_bit_for_bit() -> None:
+    psnr, gan = loaded(rule_weights("psnr/"), "RRDB-PSNR"), loaded(rule_weights("gan/"), "ESRGAN")
+    for alpha, end in ((0.0, psnr), (1.0, gan)):
+        state = interpolated(psnr, gan, alpha).network.state_dict()
+        assert all(torch.equal(state[name], value) for name, value in end.network.state_dict().items())
+    for alpha in (-0.1, 1.1, float("nan")):
+        with pytest.raises(UserError, match="alpha"):
+            interpolated(psnr, gan, alpha)
+    with pytest.raises(UserError, match="one architecture"):
+        interpolated(loaded(RRDBNet(1, 12, 6).state_dict(), "other"), gan, 0.5)
+
+
+def test_spandrel_reads_what_is_written(tmp_path: Path) -> None:
+    spandrel = pytest.importorskip("spandrel", reason="spandrel is not installed")
+    network = RRDBNet(2, 8, 32)
+    network.initialise(0, "generator")
+    save_pth(network, tmp_path / "out.pth")
+    theirs = spandrel.ModelLoader().load_from_file(tmp_path / "out.pth")
+    assert theirs.architecture.id == "ESRGAN"
+    x = torch.rand(1, 3, 6, 9)
+    with torch.no_grad():
+        assert torch.equal(theirs.model(x), network(x))

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from systems_golden import case, facts, fill, fill_module, relative_error
+from torch import Tensor
 
+from repro.core import tensorfile
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.data.packed import pack
+from repro.data.rank_pairs import LABELS, SPLITS, RankBatches, pairs, read_labels
+from repro.data.samples import Sample
+from repro.data.training import training_images
+from repro.inference.rank_data import Selection, activity, make_rank_data
+from repro.inference.upscaler import direct_upscaler
+from repro.methods import method
+from repro.methods.config import RunConfig
 from repro.methods.layouts import recognise
+from repro.methods.ranksrgan import RANKER, RANKER_CONFIG, RankerTraining
+from repro.methods.variants import configure
+from repro.metrics.niqe import niqe
 from repro.nn.discriminators import Ranker, VGGStyleDiscriminator
 from repro.nn.losses import adversarial, discriminator
 from repro.nn.losses_relative import (
@@ -17,6 +39,10 @@ from repro.nn.losses_relative import (
     relativistic_generator,
 )
 from repro.nn.plain_residual import RankSRGANGenerator
+from repro.train.execution import make_step
+from repro.train.finished import the_run
+from repro.train.ranker import train_ranker
+from repro.train.step import Step
 
 
 def official(key: str) -> str:
@@ -132,3 +158,164 @@ def test_the_older_layout_gives_the_authors_picture() -> None:
     with torch.no_grad():
         y = network.double()(golden.given())
     assert relative_error(y, golden.expected()) < 1e-6
+
+
+@pytest.fixture(scope="module")
+def rank_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rank data of four photographs as they are and by nearest neighbour."""
+    folder = tmp_path_factory.mktemp("rank")
+    images = [image for image in training_images(["sample"], None) if "retina" in image.key]
+    versions = {"HR": None, "nearest": direct_upscaler("nearest")}
+    count = make_rank_data(folder, images, versions, Selection(200, 100, least_activity=1.0))
+    assert count >= 4
+    return folder
+
+
+def test_rank_data_are_patches_labelled_by_niqe(rank_data: Path) -> None:
+    patches = read_labels(rank_data)
+    assert {patch.split for patch in patches} == set(SPLITS)
+    for patch in patches[:4]:
+        assert patch.niqe == pytest.approx(niqe(patch.load_u8(), 4), abs=1e-6)
+    held_out = {patch.place[0] for patch in patches if patch.split == "held out"}
+    assert held_out.isdisjoint(patch.place[0] for patch in patches if patch.split == "training")
+    assert all(patches[a].place == patches[b].place for a, b in pairs(patches))
+    manifest = json.loads((rank_data / "manifest.json").read_text())
+    assert manifest["config"]["versions"] == ["HR", "nearest"]
+
+
+def test_activity_is_the_local_deviation_summed_over_blocks() -> None:
+    assert activity(np.full((288, 288, 3), 90, np.uint8)) == pytest.approx(0, abs=1e-3)
+    noise = np.random.default_rng(0).integers(0, 256, (288, 288, 1), np.uint8).repeat(3, 2)
+    assert activity(noise) == pytest.approx(9 * 256 / 12**0.5, rel=0.03)  # nine blocks
+
+
+def copied(rank_data: Path, folder: Path, change: Callable[[str], str]) -> Path:
+    (folder / LABELS).write_text(change((rank_data / LABELS).read_text()))
+    (folder / "images").symlink_to(rank_data / "images")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda text: text.replace("niqe", "quality", 1), "no column niqe"),
+        (lambda text: text.replace("HR", "nearest"), "in one version"),
+        (lambda text: re.sub(r"\d\.\d{6}", "", text, count=1), "line 2"),
+        (lambda text: re.sub(r"\d\.\d{6}", "nan", text, count=1), "niqe nan"),
+        (lambda text: text.replace("training", "tested"), "split 'tested'"),
+        (lambda text: text.splitlines()[0] + "\n", "no patch"),
+    ],
+)
+def test_labels_of_another_form_are_refused(
+    change: Callable[[str], str], told: str, rank_data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=told):
+        read_labels(copied(rank_data, tmp_path, change))
+
+
+def test_rank_data_without_labels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no labels\.csv[^~]*ranksrgan data"):
+        read_labels(tmp_path)
+
+
+def config(updates: int = 4) -> RunConfig:
+    quick = RankerTraining().profile(RANKER_CONFIG.but(profile="quick"), "quick")
+    return quick.but(
+        schedule={"updates": updates}, data={"batch_size": 2, "crop_hr": 64}, network={"channels": 4}
+    )
+
+
+def test_pairs_are_a_function_of_seed_and_k(rank_data: Path, tmp_path: Path) -> None:
+    patches = [patch for patch in read_labels(rank_data) if patch.split == "training"]
+    packed = pack(patches, tmp_path, 64)
+    batches = RankBatches(packed, patches, config().data, 0, torch.device("cpu"))
+    first, again = batches.get(3), batches.get(3)
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    signs = torch.cat([batches.get(k).worse_first for k in range(40)])
+    assert set(signs.flatten().tolist()) == {-1.0, 1.0}
+    by_version = {patch.version: patch for patch in patches if patch.place == patches[0].place}
+    worse = by_version["nearest"].niqe > by_version["HR"].niqe
+    # nearest repeats pixels: where the first is, the label is that of nearest
+    for k in range(10):
+        batch = batches.get(k)
+        repeats = [(p[:, :, 1:] == p[:, :, :-1]).float().mean((1, 2)) > 0.6 for p in batch.first_pm1[:, :1]]
+        for repeat, sign in zip(repeats, batch.worse_first.flatten(), strict=True):
+            assert bool(repeat) == bool((sign > 0) == worse)
+
+
+def test_the_ranker_stops_and_goes_on_and_tells_its_accuracy(rank_data: Path, tmp_path: Path) -> None:
+    device = torch.device("cpu")
+    run, right = train_ranker(config(), rank_data, Results(tmp_path), device)
+    assert set(right) == {"all", "HR and nearest"}
+    assert 0 <= right["all"] <= 1
+    tensors, about = tensorfile.load(run / "generator.safetensors")
+    assert about["variant"] == RANKER
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["accuracy"] == right
+    assert manifest["held_out_pairs"] > 0
+    assert train_ranker(config(), rank_data, Results(tmp_path), device) == (run, right)  # kept
+    found = the_run(Results(tmp_path), RANKER, "quick", 0)
+    assert found.generator == run / "generator.safetensors"
+    network = Ranker(4)
+    tensorfile.restore_module("generator", network, tensors)
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_ranker_that_was_stopped_ends_with_the_same_weights(rank_data: Path, tmp_path: Path) -> None:
+    device = torch.device("cpu")
+    often = config().but(logging={"checkpoint_every": 1})
+    straight, _ = train_ranker(often, rank_data, Results(tmp_path / "a"), device)
+
+    def kill(done: int, values: dict[str, float]) -> None:
+        if done == 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train_ranker(often, rank_data, Results(tmp_path / "b"), device, kill)
+    stopped, _ = train_ranker(often, rank_data, Results(tmp_path / "b"), device)
+    one, other = (tensorfile.load(run / "generator.safetensors")[0] for run in (straight, stopped))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def rank_term(mode: str) -> tuple[Step, Tensor]:
+    how = method("ranksrgan")
+    chosen = configure("RankSRGAN-VGG34", "quick").but(
+        losses={"ranker_mode": mode, "ranker_channels": 4, "content": "none", "content_weight": 1.0},
+        data={"batch_size": 2, "crop_hr": 64},
+        network={"channels": 8},
+    )
+    modules = how.build(chosen)
+    modules["ranker"].initialise(0, "ranker")
+    step = make_step(chosen, how, modules, torch.device("cpu"), False).eager
+    lr = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    kept = copy.deepcopy(modules["generator"])
+    values = step(0, Sample(lr, torch.zeros(2, 3, 64, 64), 4))
+    with torch.no_grad():
+        scores = modules["ranker"](2 * kept(lr) - 1)
+    torch.testing.assert_close(values["rank"], rank_content(scores), rtol=1e-4, atol=1e-5)
+    return step, values["rank"]
+
+
+def test_the_rankers_mode_is_a_setting_and_it_never_learns() -> None:
+    evaluated, one = rank_term("evaluation")
+    trained, other = rank_term("training")
+    assert not evaluated.modules["ranker"].training
+    assert trained.modules["ranker"].training
+    assert float(one) != pytest.approx(float(other), rel=1e-3)
+    for step in (evaluated, trained):
+        assert all(not p.requires_grad and p.grad is None for p in step.modules["ranker"].parameters())
+
+
+def test_the_stages_are_the_papers() -> None:
+    chosen = configure("RankSRGAN", "paper")
+    assert method("ranksrgan").start_modules(chosen) == {"generator": "SRResNet-noBN", "ranker": RANKER}
+    assert (chosen.data.crop_hr, chosen.data.batch_size, chosen.schedule.updates) == (296, 8, 500_000)
+    assert [update.module for update in method("ranksrgan").updates(chosen)] == ["generator", "discriminator"]
+    terms = {term.name: term.weight for term in method("ranksrgan").updates(chosen)[0].terms}
+    assert terms == {"content": 1.0, "rank": 0.03, "adversarial": 5e-3}
+    assert method("ranksrgan").start_modules(configure("SRResNet-noBN", "paper")) == {}
+    with pytest.raises(UserError, match="rank_bias"):
+        configure("SRResNet-noBN", "quick").with_settings(["rank_bias=1"])

@@ -30,6 +30,9 @@ def export(
     licence: Annotated[
         str, typer.Option("--licence", help="Licence of the weights, for the file and its card.")
     ] = "",
+    pth: Annotated[
+        Path | None, typer.Option("--pth", help="Write a state dict as BasicSR does, for other programs.")
+    ] = None,
     half: Annotated[
         bool,
         typer.Option("--half", help="safetensors in half the bytes; refused where a mean PSNR would move."),
@@ -37,16 +40,16 @@ def export(
     data: common.DataOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
 ) -> None:
-    """Hand a trained network on: as ONNX with dynamic sizes, or as one safetensors file with a model card.
+    """Give a trained network to others: as ONNX, as one safetensors file with a model card, or as .pth.
 
     ONNX is compared with torch at several sizes before the file gets its name; RGB goes in and comes out in
     [0, 1].
 
     Example: python -m repro export results/runs/SRGAN-VGG54-cpu-s0-1234abcd --onnx srgan.onnx
     """
-    if onnx is None and safetensors is None:
-        raise UserError("no --onnx and no --safetensors", "one of them, or both", "--onnx FILE.onnx")
-    for path, suffix in ((onnx, ".onnx"), (safetensors, ".safetensors")):
+    if onnx is None and safetensors is None and pth is None:
+        raise UserError("no --onnx, --safetensors or --pth", "one of them, or several", "--onnx FILE.onnx")
+    for path, suffix in ((onnx, ".onnx"), (safetensors, ".safetensors"), (pth, ".pth")):
         if path is not None and path.suffix != suffix:
             raise UserError(f"{path}", f"a name that ends in {suffix}", "choose another name")
         if path is not None and path.exists() and not force:
@@ -63,7 +66,11 @@ def export(
     if onnx is not None:
         difference = export_onnx(trained, onnx)
         out.print(f"{onnx}: within {difference:.1e} of torch", markup=False)
-    common.finished(out, onnx or safetensors or "")
+    if pth is not None:
+        from repro.inference.interpolate import save_pth
+
+        save_pth(trained.network, pth)
+    common.finished(out, onnx or safetensors or pth or "")
 
 
 def half_of(trained: Trained, data: Path | None, out: Console) -> Halved:

@@ -13,7 +13,9 @@ from repro.cli import (
     evaluate,
     export,
     importing,
+    interpolate,
     publish,
+    ranksrgan,
     references,
     reproduce,
     score,
@@ -36,6 +38,8 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("upscale")(upscale.upscale)
+app.command("interpolate")(interpolate.interpolate)
+app.add_typer(ranksrgan.app, name="ranksrgan")
 app.command("import")(importing.import_)
 app.command("export")(export.export)
 app.command("downscale")(downscale.downscale)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from repro.cli import common
+from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.progress import updates_bar
 
@@ -44,6 +45,14 @@ def train(
         Path | None,
         typer.Option("--start", help="Generator that an SRGAN starts from (default: its SRResNet-MSE run)."),
     ] = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(
+            "--regions",
+            help="SROBB: label maps of the training images (COCO-Stuff or BSDS500's ground truth); without, "
+            "segments are computed from the images.",
+        ),
+    ] = None,
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", min=0.0, help="Stop with a checkpoint after this time.")
     ] = None,
@@ -78,6 +87,7 @@ def train(
         None if start is None else {"generator": start},
         max_minutes,
         reference_root=reference_root,
+        regions=regions,
     )
     common.finished(out, folder)
 
@@ -105,6 +115,7 @@ def train_variant(
     max_minutes: float | None = None,
     data: Any = None,
     reference_root: Path | None = None,
+    regions: Path | None = None,
 ) -> Path:
     """Trains one configuration to its end (or the time limit) and gives the run's folder."""
     from repro.core.device import resolve_device
@@ -123,8 +134,13 @@ def train_variant(
             barrier(world)  # process 0 packs the images, the others find them packed
         if data is None:
             side = max(config.data.crop_hr, CROP_HR)  # one packed dataset for all networks
+            asks = "regions" in method(config.method).asks(config)
+            if regions is not None and not asks:
+                raise UserError(f"--regions with {config.variant}", "SROBB", "leave it out")
             count = config.logging.validation_images
-            data = prepare_data(results, data_root, train_root, count, side, out, reference_root)
+            data = prepare_data(
+                results, data_root, train_root, count, side, out, reference_root, asks, regions
+            )
         files = dict(start or {})
         for network, variant in method(config.method).start_modules(config).items():
             if network not in files:

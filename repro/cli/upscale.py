@@ -52,6 +52,12 @@ def upscale(
     shipped: Annotated[
         bool, typer.Option("--shipped", help="The weights that come with the repository, not a run's.")
     ] = False,
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            "--alpha", help="Interpolate a GAN's network with its PSNR model's: 0 is the latter, 1 the GAN."
+        ),
+    ] = None,
     reference: Annotated[
         list[Path] | None,
         typer.Option(
@@ -121,8 +127,9 @@ def upscale(
     Your own files: PNG, JPEG, WebP, TIFF, BMP; rotation by EXIF, alpha, greyscale and colour profiles are
     kept, 16-bit PNGs stay so under bicubic and nearest. Nothing is overwritten without --force. A bad file
     does not stop the others; the exit code is then 1. --method: SRGAN (the default), SRResNet, bicubic,
-    nearest, SelfExSR (no weights, 0.4 s for 1000 pixels on a core), SRCNN, ESPCN, DRCN, ...; weights are
-    those of a finished run, else (or with --shipped) those that come with the repository, or --weights.
+    nearest, SelfExSR (no weights, 0.4 s for 1000 pixels on a core), SRCNN, ESPCN, DRCN, ESRGAN, ...; weights
+    are those of a finished run, else (or with --shipped) those that come with the repository, or --weights: a
+    file of this program, or of ESRGAN, Real-ESRGAN, MSRResNet or RankSRGAN as they circulate (.pth).
 
     Data sets go into `results/images/<dataset>/<method>/<image>.png`, where `evaluate` finds them.
 
@@ -136,7 +143,13 @@ def upscale(
     out = common.console()
     layout = common.results_layout(results)
     root = common.data_root(data)
-    wanted = Wanted(profile, seed, shipped)
+    wanted = Wanted(profile, seed, shipped, alpha)
+    if alpha is not None and weights is not None:
+        raise UserError(
+            "--alpha with --weights",
+            "one of them",
+            "python -m repro interpolate PSNR.pth GAN.pth --alpha 0.8",
+        )
     references = tuple(reference or ())
     if consistent and all_steps:
         raise UserError("--consistent with --all-steps", "one of them", "leave one out")

@@ -26,11 +26,13 @@ class Wanted:
     Attributes:
         profile, seed: of the run.
         shipped: those that come with the repository, whatever runs there are.
+        alpha: interpolate, from 0 (the model that the network started from) to 1 (the network itself).
     """
 
     profile: str | None = None
     seed: int | None = None
     shipped: bool = False
+    alpha: float | None = None
 
 
 def upscaler_names(
@@ -66,7 +68,8 @@ def named_upscaler(
     Raises:
         UserError: unknown, or no weights.
     """
-    if name in DIRECT:
+    wanted = wanted or Wanted()
+    if name in DIRECT and wanted.alpha is None:
         if options.references:
             raise UserError(f"--reference for {name}", "a method that takes one, e.g. SRNTT", "leave it out")
         if options.scale is not None or options.self_ensemble or options.chop:
@@ -76,11 +79,31 @@ def named_upscaler(
     from repro.inference.loading import srcnn_upscaler, trained_upscaler
     from repro.inference.weights import find_weights
 
-    if name == "SRCNN":
+    if name == "SRCNN" and wanted.alpha is None:
         return srcnn_upscaler(data_root, options), None
-    wanted = wanted or Wanted()
     found = find_weights(name, results, wanted.profile, wanted.seed, wanted.shipped)
-    return trained_upscaler(found.path, options), found
+    if wanted.alpha is None:
+        return trained_upscaler(found.path, options), found
+    return _between(name, found, wanted, results, options), found
+
+
+def _between(name: str, found: Weights, wanted: Wanted, results: Results, options: Options) -> Upscaler:
+    """The upscaler between a network and the one that it started from."""
+    from repro.imaging.io import sha256_file
+    from repro.inference.interpolate import interpolated
+    from repro.inference.loading import load_network, upscaler_of
+    from repro.inference.weights import find_weights
+    from repro.methods.variants import canonical_variant, trainable
+
+    start = trainable()[canonical_variant(name)].start
+    if not start:
+        raise UserError(f"--alpha with {name}", "a method that starts from another", "--method ESRGAN")
+    first = find_weights(start, results, wanted.profile, wanted.seed, wanted.shipped)
+    assert wanted.alpha is not None
+    mixed = interpolated(load_network(first.path), load_network(found.path), wanted.alpha)
+    inputs = {"weights": sha256_file(found.path), "weights at 0": sha256_file(first.path)}
+    inputs["alpha"] = f"{wanted.alpha:g}"
+    return upscaler_of(mixed, str(mixed.metadata["variant"]), inputs, options)
 
 
 def upscale_datasets(

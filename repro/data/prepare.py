@@ -14,6 +14,7 @@ from repro.data.benchmarks import TEST_DATASETS, EvaluationImage, available_data
 from repro.data.facts import default_cache
 from repro.data.packed import PackedDataset, pack
 from repro.data.pairs import SMALLEST, folder_pairs
+from repro.data.regions import region_maps
 from repro.data.training import (
     TRAINING_SOURCES,
     TrainingImage,
@@ -34,12 +35,14 @@ class TrainingData:
         training, validation: disjoint; neither holds a test image.
         description: where they are from, for the manifest.
         references: of the images, each under its image's key, where they come with them.
+        regions: of the training images, in their order, where the method asks for them.
     """
 
     training: PackedDataset
     validation: PackedDataset
     description: str
     references: PackedDataset | None = None
+    regions: PackedDataset | None = None
 
 
 def _describe(images: list[TrainingImage], source: Path | None) -> str:
@@ -68,6 +71,8 @@ def prepare_data(
     smallest_side: int,
     console: Console,
     reference_root: Path | None = None,
+    regions: bool = False,
+    labels: Path | None = None,
 ) -> TrainingData:
     """Finds the training images, checks them against the test images, splits and packs them.
 
@@ -79,9 +84,12 @@ def prepare_data(
         smallest_side: images below it cannot be cropped from.
         console: for progress bars.
         reference_root: a folder with a reference of the same name for each image of ``train_root``.
+        regions: pack the training images' regions too.
+        labels: the folder of label maps that they come from; None computes segments from the images.
 
     Raises:
-        UserError: no image, a test image among them or their references, or an image without its reference.
+        UserError: no image, a test image among them or their references, an image without its reference or
+            its label map, or a label map of another size.
     """
     cache = default_cache()
     images = training_images(train_root, data_root, cache=cache, console=console)
@@ -95,9 +103,34 @@ def prepare_data(
     training, validation = held_out_split(images, min(validation_images, len(images) // 4), HOLD_OUT_SEED)
     with bar(console, "packing images", len(images)) as advance:
         folder = results.root / "bank"
-        return TrainingData(
-            pack(training, folder, smallest_side, progress=advance),
-            pack(validation, folder, smallest_side, progress=advance),
-            _describe(images, train_root),
-            pack(references, folder, SMALLEST) if references else None,
+        packed = pack(training, folder, smallest_side, progress=advance)
+        held_out = pack(validation, folder, smallest_side, progress=advance)
+        beside = pack(references, folder, SMALLEST) if references else None
+    found = pack_regions(packed, training, labels, folder, smallest_side, console) if regions else None
+    return TrainingData(packed, held_out, _describe(images, train_root), beside, found)
+
+
+def pack_regions(
+    packed: PackedDataset,
+    images: list[TrainingImage],
+    labels: Path | None,
+    folder: Path,
+    smallest_side: int,
+    console: Console,
+) -> PackedDataset:
+    """The regions of packed images, packed in the same order.
+
+    Raises:
+        UserError: an image without a label map, or one that is unreadable or of another size.
+    """
+    by_key = {image.key: image for image in images}
+    maps = region_maps([by_key[key] for key in packed.keys], labels)
+    with bar(console, "packing regions", len(maps)) as advance:
+        regions = pack(maps, folder, smallest_side, progress=advance)
+    if len(regions) != len(packed):
+        raise UserError(
+            f"{len(regions.skipped)} label maps do not fit, the first: {regions.skipped[0]}",
+            "a label map of every training image, of its size",
+            "give the label maps of these images, not resized",
         )
+    return regions

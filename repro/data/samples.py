@@ -76,6 +76,29 @@ class References(Protocol):
         ...
 
 
+def _aligned(regions: PackedDataset | None, images: PackedDataset) -> PackedDataset | None:
+    """The maps of regions, one for each image and of its size.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if regions is not None and not (
+        np.array_equal(regions.heights, images.heights) and np.array_equal(regions.widths, images.widths)
+    ):
+        raise ValueError("maps of regions that are not those of the images")
+    return regions
+
+
+def _on_device(dataset: PackedDataset, device: torch.device) -> Tensor:
+    """All pixels of a packed dataset, flat, in the device's memory."""
+    pixels = torch.empty(dataset.nbytes, dtype=torch.uint8, device=device)
+    start = 0
+    for chunk in dataset.chunks():  # one after another: never twice the dataset in the device's memory
+        pixels[start : start + len(chunk)] = torch.from_numpy(np.array(chunk))
+        start += len(chunk)
+    return pixels
+
+
 class Batches(Protocol):
     """Where a loop gets batch k from."""
 
@@ -96,6 +119,7 @@ class HostBatches:
         share: (first, last) row of the global batch that this process trains on.
         references: where reference images come from, for a method that needs them.
         ahead: how many batches wait at most.
+        regions: the maps of regions of the same images, in their order, where the method asks for them.
     """
 
     def __init__(
@@ -108,8 +132,10 @@ class HostBatches:
         share: tuple[int, int] | None = None,
         references: References | None = None,
         ahead: int = 4,
+        regions: PackedDataset | None = None,
     ) -> None:
         self.images = images
+        self.regions = _aligned(regions, images)
         self.data = data
         self.seed = seed
         self.updates = updates
@@ -126,6 +152,10 @@ class HostBatches:
         mine = Plan(*(values[self.share] for values in plan))
         windows = self._placed(windows_u8(self.images, mine, self.data))
         sample = sample_from_windows(windows, self.data.scale)
+        if self.regions is not None:
+            around = margin(self.data.scale)
+            labels = windows_u8(self.regions, mine, self.data)[:, around:-around, around:-around, :1]
+            sample = sample._replace(regions=self._placed(labels)[:, 0])
         if self.references is None:
             return sample
         cut = self._placed(self.references.cut(k, plan)[self.share])
@@ -187,17 +217,16 @@ class DeviceBatches:
         seed: int,
         device: torch.device,
         share: tuple[int, int] | None = None,
+        regions: PackedDataset | None = None,
     ) -> None:
         self.data = data
         self.seed = seed
         self.device = device
         self.share = slice(*(share or (0, data.batch_size)))
         self._heights, self._widths = images.heights, images.widths
-        self._pixels = torch.empty(images.nbytes, dtype=torch.uint8, device=device)
-        start = 0
-        for chunk in images.chunks():  # one after another: never twice the dataset in the device's memory
-            self._pixels[start : start + len(chunk)] = torch.from_numpy(np.array(chunk))
-            start += len(chunk)
+        self._pixels = _on_device(images, device)
+        aligned = _aligned(regions, images)
+        self._regions = None if aligned is None else _on_device(aligned, device)
         self._geometry = torch.from_numpy(np.stack([images.flat_offsets(), images.heights, images.widths]))
 
     def plan_tensor(self, k: int) -> Tensor:
@@ -221,7 +250,11 @@ class DeviceBatches:
         x = torch.minimum((left - around + column).clamp_min(0), width - 1)
         first = offset + 3 * (y * width + x)
         windows = self._pixels[first[:, None] + torch.arange(3, device=self.device).view(1, 3, 1, 1)]
-        return sample_from_windows(windows, self.data.scale)
+        sample = sample_from_windows(windows, self.data.scale)
+        if self._regions is None:
+            return sample
+        # maps of the images' sizes in their order: the same positions
+        return sample._replace(regions=self._regions[first[:, around:-around, around:-around]])
 
     def get(self, k: int) -> Sample:
         plan = self.plan_tensor(k)

@@ -115,14 +115,22 @@ def trained_upscaler(path: Path, options: Options | None = None, name: str = "")
         UserError: the file cannot be used.
     """
     loaded = load_network(path)
+    name = name or str(loaded.metadata.get("variant", path.stem))
+    return upscaler_of(loaded, name, {"weights": sha256_file(path)}, options)
+
+
+def upscaler_of(
+    loaded: Loaded, name: str, inputs: Mapping[str, str], options: Options | None = None
+) -> NetworkUpscaler:
+    """The upscaler of a network that was loaded; ``inputs`` are the hashes of its weights."""
     about = loaded.metadata
     return NetworkUpscaler(
-        name or str(about.get("variant", path.stem)),
+        name,
         loaded.method,
         loaded.network,
         loaded.scale,
         options,
-        inputs={"weights": sha256_file(path)},
+        inputs=inputs,
         notes=tuple(str(note) for note in about.get("notes", [])),
         run=str(about.get("run", "")),
     )

@@ -200,6 +200,10 @@ class Method(ABC):
             raise UserError(got, f"one of {scales}", f"--set scale={self.scales[-1]}")
         self.check(config)
 
+    def asks(self, config: RunConfig) -> frozenset[str]:
+        """Which of its ``needs`` a configuration has."""
+        return self.needs
+
     def start_modules(self, config: RunConfig) -> Mapping[str, str]:
         """Network -> variant whose finished run gives its first (or, where frozen, its only) weights."""
         return {"generator": config.start} if config.start else {}

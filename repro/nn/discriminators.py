@@ -77,10 +77,16 @@ class Ranker(VGGStyleTrunk):
 
     13,734,281 parameters. Features are averaged over a square of the features' height, as the authors' code
     does; what a wider image has beyond it is not looked at.
+
+    Args:
+        width: channels of the first stage.
+        batch_statistics: normalise by the batch even where the network is frozen, as the authors' code does
+            when the generator is trained; running statistics then drift.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, batch_statistics: bool = False) -> None:
         super().__init__(5, width, biases=True)
+        self.batch_statistics = batch_statistics
         self.classifier = nn.Sequential(
             nn.Linear(self.channels, 100), nn.LeakyReLU(_SLOPE), nn.Linear(100, 1)
         )
@@ -88,3 +94,6 @@ class Ranker(VGGStyleTrunk):
     def forward(self, image_pm1: Tensor) -> Tensor:
         x = self.features(image_pm1)
         return self.classifier(x[..., : x.shape[2]].mean((2, 3)))
+
+    def train(self, mode: bool = True) -> Ranker:
+        return super().train(mode or self.batch_statistics)

@@ -32,16 +32,17 @@ class _PlainResidualNet(nn.Module):
         self.conv_first = nn.Conv2d(3, channels, 3, padding=1)
         self.body = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.upconv1 = nn.Conv2d(channels, channels * self.step**2, 3, padding=1)
+        self.shuffle1 = nn.PixelShuffle(self.step)
         if scale == 4:
             self.upconv2 = nn.Conv2d(channels, channels * self.step**2, 3, padding=1)
+            self.shuffle2 = nn.PixelShuffle(self.step)
         self.conv_hr = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv_last = nn.Conv2d(channels, 3, 3, padding=1)
 
     def _enlarged(self, x: Tensor, slope: float) -> Tensor:
         """Features (N, C, h, w) at the resolution of the result, by sub-pixel convolutions."""
-        for conv in [self.upconv1, *([self.upconv2] if self.scale == 4 else [])]:
-            x = F.leaky_relu(F.pixel_shuffle(conv(x), self.step), slope)
-        return x
+        x = F.leaky_relu(self.shuffle1(self.upconv1(x)), slope)
+        return F.leaky_relu(self.shuffle2(self.upconv2(x)), slope) if self.scale == 4 else x
 
     @property
     def radius(self) -> int:

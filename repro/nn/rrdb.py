@@ -48,8 +48,8 @@ class RRDB(nn.Module):
 class RRDBNet(nn.Module):
     """(N, 3, h, w) RGB in [0, 1] to (N, 3, s h, s w) in [0, 1], not clipped; 16,697,987 parameters at x4.
 
-    At x2 and x1 it is the x4 network behind a pixel-unshuffle by 2 or 4 (Real-ESRGAN), so that sides must be
-    multiples of 2 or 4.
+    At x2 and x1 it is the x4 network behind a pixel-unshuffle by 2 or 4 (Real-ESRGAN); sides that are no
+    multiples of 2 or 4 are continued by reflection, and the result is cut back.
 
     Args:
         blocks: RRDBs; the paper's is 23.
@@ -72,11 +72,19 @@ class RRDBNet(nn.Module):
         self.conv_last = nn.Conv2d(channels, 3, 3, padding=1)
 
     def forward(self, lr_01: Tensor) -> Tensor:
-        first = self.conv_first(F.pixel_unshuffle(lr_01, self.unshuffle) if self.unshuffle > 1 else lr_01)
+        height, width = lr_01.shape[-2:]
+        if self.unshuffle > 1:
+            more = -width % self.unshuffle, -height % self.unshuffle
+            if any(more):
+                mode = "reflect" if min(height, width) > max(more) else "replicate"
+                lr_01 = F.pad(lr_01, (0, more[0], 0, more[1]), mode)
+            lr_01 = F.pixel_unshuffle(lr_01, self.unshuffle)
+        first = self.conv_first(lr_01)
         x = first + self.conv_body(self.body(first))
         for conv in (self.conv_up1, self.conv_up2):
             x = F.leaky_relu(conv(F.interpolate(x, scale_factor=2, mode="nearest")), _SLOPE)
-        return self.conv_last(F.leaky_relu(self.conv_hr(x), _SLOPE))
+        scale = 4 // self.unshuffle
+        return self.conv_last(F.leaky_relu(self.conv_hr(x), _SLOPE))[..., : scale * height, : scale * width]
 
     @property
     def radius(self) -> int:

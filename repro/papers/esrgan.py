@@ -47,3 +47,14 @@ PAPER = Paper(
         ),
     ),
 )
+
+BLOCKS, CHANNELS, GROWTH = 23, 64, 32
+CROP_HR, BATCH_SIZE = 128, 16
+
+PSNR_UPDATES, PSNR_RATE, PSNR_MILESTONES = 1_000_000, 2e-4, "200000/400000/600000/800000"
+"""Section 4.1: the rate is halved every 2 x 10^5 updates."""
+GAN_UPDATES, GAN_RATE, GAN_MILESTONES = 400_000, 1e-4, "50000/100000/200000/300000"
+"""Section 4.1; the number of updates is the released code's (open in the paper)."""
+
+ADVERSARIAL_WEIGHT, PIXEL_WEIGHT = 5e-3, 1e-2
+"""lambda and eta of equation 3; the perceptual loss has weight 1."""

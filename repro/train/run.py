@@ -175,6 +175,8 @@ def prepare(
     if "reference" in how.needs and data.references is not None:
         inputs["references"] = data.references.digest
     notes = deviations(config)
+    if data.regions is not None:
+        inputs["regions"] = data.regions.digest
     facts: dict[str, Any] = {
         "initialisation": how.declared,
         "training data": data.description,
@@ -263,12 +265,15 @@ def train(
     references: References | None = None
     if "reference" in how.needs:
         references = reference_source(images, prepared.data.references, config.data, config.seed)
+    regions = prepared.data.regions
     room = 0.5 * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
-    if references is None and images.nbytes < room:
-        batches = DeviceBatches(images, config.data, config.seed, device, share)
+    if references is None and images.nbytes + (regions.nbytes if regions else 0) < room:
+        batches = DeviceBatches(images, config.data, config.seed, device, share, regions)
     else:
-        updates = config.schedule.updates
-        batches = HostBatches(images, config.data, config.seed, updates, device, share, references)
+        batches = HostBatches(
+            images, config.data, config.seed, config.schedule.updates, device, share, references,
+            regions=regions,
+        )  # fmt: skip
     validation = Validation(prepared.data, device, config.data.scale) if world.primary else None
     files = LoopFiles(prepared.folder, world.primary)
     loop = Loop(config, step, batches, files, validation, prepared.identity, world)

@@ -6,18 +6,24 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from systems_golden import Case, case, facts, fill, fill_module, relative_error
 from torch import Tensor, nn
+from typer.testing import CliRunner, Result
 
+from repro.cli.main import app
+from repro.core import tensorfile
+from repro.core.atomic import write_json
 from repro.core.errors import UserError
 from repro.core.torchfile import read_state_dict
 from repro.data.samples import Sample
+from repro.imaging.io import read_rgb_u8, sha256_file, write_png
 from repro.inference.interpolate import interpolated, save_pth
-from repro.inference.loading import Loaded
+from repro.inference.loading import Loaded, load_network
 from repro.methods import method
 from repro.methods.base import VGGNeed
 from repro.methods.config import RunConfig
@@ -439,3 +445,132 @@ def test_spandrel_reads_what_is_written(tmp_path: Path) -> None:
     x = torch.rand(1, 3, 6, 9)
     with torch.no_grad():
         assert torch.equal(theirs.model(x), network(x))
+
+
+def picture(folder: Path, height: int = 10, width: int = 14) -> tuple[Path, np.ndarray]:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    path = folder / "in.png"
+    write_png(path, pixels)
+    return path, pixels
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def in_layout(layout: str, state: dict[str, Tensor]) -> dict[str, Any]:
+    """A state dict of ours in another program's names or wrapping."""
+    rows = facts("esrgan_layouts")["keys_full_size_A_B_C_shape"]
+    blocks = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("body."))
+    names = {c: (a.replace("sub.23.", f"sub.{blocks}."), b) for a, b, c, _ in rows}
+    if layout in "AB":
+        return {names[name]["AB".index(layout)]: value for name, value in state.items()}
+    others = {name: torch.zeros_like(value) for name, value in state.items()}
+    wrapped: dict[str, dict[str, Any]] = {
+        "C": state,
+        "params": {"params": state},
+        "ema": {"params": others, "params_ema": state},
+        "module": {f"module.{name}": value for name, value in state.items()},
+    }
+    return wrapped[layout]
+
+
+@pytest.mark.parametrize(
+    ("layout", "scale"),
+    [("A", 4), ("B", 4), ("C", 4), ("params", 2), ("ema", 4), ("module", 1), ("C", 2)],
+)
+def test_upscale_with_weights_in_every_layout_gives_the_authors_picture(
+    layout: str, scale: int, tmp_path: Path
+) -> None:
+    network = RRDBNet(2, 12, 6, scale).eval()
+    fill_module(network)
+    weights = tmp_path / "weights.pth"
+    torch.save(in_layout(layout, network.state_dict()), weights, _use_new_zipfile_serialization=layout != "B")
+    path, pixels = picture(tmp_path, 12, 16)
+    result = command("upscale", path, "--weights", weights, "--out", tmp_path / "out", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    found = read_rgb_u8(next((tmp_path / "out").iterdir())).astype(int)
+    with torch.no_grad():
+        y = network.double()(torch.from_numpy(pixels).permute(2, 0, 1)[None].double() / 255)
+    expected = (255 * y.clamp(0, 1)).round()[0].permute(1, 2, 0).numpy().astype(int)
+    assert np.abs(found - expected).max() <= 1
+    assert 20 < expected.mean() < 235  # neither black nor white
+
+
+def test_interpolation_as_commands(tmp_path: Path) -> None:
+    ends = {}
+    for seed, name in ((0, "psnr"), (1, "gan")):
+        network = RRDBNet(1, 6, 4)
+        network.initialise(seed, "generator")
+        ends[name] = tmp_path / f"{name}.pth"
+        torch.save(network.state_dict(), ends[name])
+    path, _ = picture(tmp_path)
+    for alpha, name in ((0, "psnr"), (1, "gan")):
+        for suffix in (".pth", ".safetensors"):
+            target = tmp_path / f"{alpha}{suffix}"
+            result = command("interpolate", ends["psnr"], ends["gan"], "--alpha", alpha, "--out", target)
+            assert result.exit_code == 0, result.output
+            state = load_network(target).network.state_dict()
+            end = load_network(ends[name]).network.state_dict()
+            assert all(torch.equal(state[key], end[key]) for key in end)
+    strip = tmp_path / "strip.png"
+    assert command("interpolate", ends["psnr"], ends["gan"], "--strip", path, "--out", strip).exit_code == 0
+    assert read_rgb_u8(strip).shape == (40 + 22, 6 * 56 + 5 * 4, 3)
+    for arguments in (
+        ["--alpha", 2, "--out", tmp_path / "x.pth"],
+        ["--out", tmp_path / "x.txt"],
+        ["--out", strip],
+    ):
+        result = command("interpolate", ends["psnr"], ends["gan"], *arguments)
+        assert isinstance(result.exception, UserError)
+
+
+def finished(results: Path, variant: str, seed: int) -> None:
+    """A finished quick run with a small network's initial weights."""
+    config = configure(variant, "quick").but(network={"channels": 4, "growth": 4})
+    network = method("esrgan").network(config.network, 4)
+    method("esrgan").initialise(network, config.but(seed=seed))
+    folder = results / "runs" / f"{variant}-quick-s0-0"
+    names = {"variant": variant, "profile": "quick", "seed": 0}
+    about = names | method("esrgan").described(config)
+    tensorfile.save(folder / "generator.safetensors", tensorfile.module_state("generator", network), about)
+    outputs = {"generator.safetensors": sha256_file(folder / "generator.safetensors")}
+    write_json(folder / "manifest.json", {"config": names, "outputs": outputs})
+
+
+def test_alpha_at_inference(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    finished(results, "RRDB-PSNR", 0)
+    finished(results, "ESRGAN", 1)
+    path, _ = picture(tmp_path)
+    images = {}
+    for name, arguments in {
+        "psnr": ["--method", "RRDB-PSNR"],
+        "gan": ["--method", "ESRGAN"],
+        "0": ["--method", "ESRGAN", "--alpha", 0],
+        "0.8": ["--method", "ESRGAN", "--alpha", 0.8],
+        "1": ["--method", "ESRGAN", "--alpha", 1],
+    }.items():
+        out = tmp_path / name
+        result = command("upscale", path, "--results", results, "--out", out, "--device", "cpu", *arguments)
+        assert result.exit_code == 0, (result.output, result.exception)
+        images[name] = read_rgb_u8(next(out.iterdir()))
+    assert np.array_equal(images["0"], images["psnr"])
+    assert np.array_equal(images["1"], images["gan"])
+    assert not np.array_equal(images["0.8"], images["gan"])
+    for method_name in ("RRDB-PSNR", "bicubic"):
+        result = command(
+            "upscale", path, "--results", results, "--out", tmp_path / "no", "--method", method_name,
+            "--alpha", 0.5,
+        )  # fmt: skip
+        assert isinstance(result.exception, UserError)
+        assert "alpha" in str(result.exception) or "unknown variant" in str(result.exception)
+
+
+def test_a_file_of_an_unknown_network_is_told_by_its_tensors(tmp_path: Path) -> None:
+    torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "vgg.pth")
+    path, _ = picture(tmp_path)
+    result = command("upscale", path, "--weights", tmp_path / "vgg.pth", "--out", tmp_path / "out")
+    assert isinstance(result.exception, UserError)
+    assert "features.0.weight" in str(result.exception)
+    assert "ESRGAN" in str(result.exception)

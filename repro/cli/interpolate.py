@@ -60,7 +60,7 @@ def interpolate(
     out, layout = common.console(), common.results_layout(results)
     first, last = (_loaded(name, layout, profile) for name in (psnr, gan))
     if strip is not None:
-        image = read_rgb_u8(strip)
+        image = read_rgb_u8(strip).copy()
         mixes = [
             upscaler_of(interpolated(first, last, a), f"{a:g}", {}, Options(device)) for a in STRIP_ALPHAS
         ]

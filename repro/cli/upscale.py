@@ -127,9 +127,9 @@ def upscale(
     Your own files: PNG, JPEG, WebP, TIFF, BMP; rotation by EXIF, alpha, greyscale and colour profiles are
     kept, 16-bit PNGs stay so under bicubic and nearest. Nothing is overwritten without --force. A bad file
     does not stop the others; the exit code is then 1. --method: SRGAN (the default), SRResNet, bicubic,
-    nearest, SelfExSR (no weights, 0.4 s for 1000 pixels on a core), SRCNN, ESPCN, DRCN, ESRGAN, ...; weights
-    are those of a finished run, else (or with --shipped) those that come with the repository, or --weights: a
-    file of this program, or of ESRGAN, Real-ESRGAN, MSRResNet or RankSRGAN as they circulate (.pth).
+    nearest, SelfExSR (no weights, 0.4 s for 1000 pixels on a core), SRCNN, ESPCN, DRCN, ESRGAN, ...;
+    weights are those of a finished run, else (or with --shipped) those that come with the repository, or
+    --weights: a file of this program, or of ESRGAN, Real-ESRGAN, MSRResNet or RankSRGAN as they circulate.
 
     Data sets go into `results/images/<dataset>/<method>/<image>.png`, where `evaluate` finds them.
 

@@ -179,6 +179,6 @@ def _versions_of(
     lr = imresize_u8(hr, Fraction(1, SCALE))
     found = {}
     for version, upscaler in versions.items():
-        found[version] = hr if upscaler is None else upscaler([lr])[0]
+        found[version] = hr if upscaler is None else next(iter(upscaler([lr])))
         write_png(folder / "images" / version / f"{name}.png", found[version])
     return found

@@ -87,7 +87,8 @@ def test_every_field_is_a_deviation_or_no_part_of_what_is_computed(path: str) ->
     """By construction: a field that changes the result is declared, whatever it is."""
     changed: dict[str, Any] = {
         "start": "SRGAN-MSE", "network.residual_blocks": 3, "network.long_skip": False,
-        "network.prelu": "channel", "network.initial": "interpolating", "losses.content": "vgg22", "losses.adversarial_weight": 0.5,
+        "network.prelu": "channel", "network.initial": "interpolating",
+        "losses.content": "vgg22", "losses.adversarial_weight": 0.5,
         "losses.tv_weight": 0.5, "optimiser.optimiser": "sgd", "optimiser.adam_beta1": 0.5,
         "optimiser.adam_beta2": 0.5, "optimiser.weight_decay": 0.5, "optimiser.gradient_clip": 0.5,
         "optimiser.skip_above": 0.5,

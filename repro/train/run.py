@@ -142,7 +142,8 @@ def vgg_features(
             sample_from_windows(torch.from_numpy(windows_u8(images, plan, data)).permute(0, 3, 1, 2)).hr_pm1
             for plan in plans
         )
-        means = vgg.mean_activations(weights, need.taps, need.before_relu, batches)
+        # of the activations, after their ReLU, also where the features are taken before it
+        means = vgg.mean_activations(weights, need.taps, False, batches)
         tensorfile.save(path, means, {"taps": list(need.taps), "origin": weights.origin})
     return vgg.VGGFeatures(weights, need.taps, need.before_relu, means), digest
 

@@ -185,16 +185,16 @@ def prepare(
         "images left out": len(data.training.skipped),
     }
     states = {}
-    for network, variant in how.start_modules(config).items():
-        if network not in start:
+    for part, variant in how.start_modules(config).items():
+        if part not in start:
             raise UserError(
                 f"{config.variant} starts from {variant}, and there is none",
                 f"a finished {variant} of this profile and seed",
                 f"python -m repro train {variant} --profile {config.profile} --seed {config.seed}",
             )
-        tensors, metadata = tensorfile.load(start[network])
-        states[network] = {name.removeprefix("generator."): tensor for name, tensor in tensors.items()}
-        inputs["start" if network == "generator" else network] = sha256_file(start[network])
+        tensors, metadata = tensorfile.load(start[part])
+        states[part] = {name.removeprefix("generator."): tensor for name, tensor in tensors.items()}
+        inputs["start" if part == "generator" else part] = sha256_file(start[part])
         notes += [f"started from {variant}: {note}" for note in metadata.get("notes", [])]
     features, need = None, how.vgg(config)
     if need is not None:

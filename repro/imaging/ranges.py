@@ -40,7 +40,7 @@ def pm1_to_01(image_pm1: Tensor) -> Tensor:
 
 def hwc_to_nchw(image_u8: NDArray[np.uint8]) -> Tensor:
     """(1, 3, H, W) uint8 tensor from an (H, W, 3) array; the memory stays as it was (channels last)."""
-    return torch.from_numpy(np.ascontiguousarray(image_u8)).permute(2, 0, 1)[None]
+    return torch.from_numpy(np.require(image_u8, requirements=["C", "W"])).permute(2, 0, 1)[None]
 
 
 def nchw_to_hwc(image_u8: Tensor) -> list[NDArray[np.uint8]]:

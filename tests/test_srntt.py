@@ -172,20 +172,21 @@ print(used(int(sys.argv[1])) - start)
 def test_memory_of_swapping_grows_no_faster_than_the_images() -> None:
     """All pairs of patches would take 16 times the memory at twice the side; pixels are 4 times as many.
 
-    The bound lies half-way between the two: the allocator's arenas move the measured peak by some tens of MB.
+    The C library is told to give every freed block back: by default its arenas move the peak by 100 MB.
     """
+    plain = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
     used = [
         int(
             subprocess.run(
                 [sys.executable, "-c", _MEMORY, side],
                 capture_output=True,
                 check=True,
-                env={**os.environ, "MALLOC_ARENA_MAX": "1"},
+                env={**os.environ, **plain},
             ).stdout
         )
         for side in ("48", "96")
     ]
-    assert used[1] < 8 * used[0], used
+    assert used[1] < 4.5 * used[0], used
     assert used[1] < 400 * 1024, used  # the products of all pairs of positions alone are 340 MB
 
 

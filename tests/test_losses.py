@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from repro.imaging.resize_torch import lr_from_windows
 from repro.nn import losses
 
 
@@ -54,3 +55,21 @@ def test_signs() -> None:
     bad = losses.discriminator(torch.tensor([[-3.0]]), torch.tensor([[3.0]]))
     assert good < bad
     assert losses.adversarial(torch.tensor([[3.0]])) < losses.adversarial(torch.tensor([[-3.0]]))
+
+
+def test_consistency_sees_colour_and_not_detail() -> None:
+    torch.manual_seed(0)
+    windows = torch.randint(0, 256, (2, 3, 64 + 16, 64 + 16)).float()
+    lr_01 = lr_from_windows(windows) / 255
+    sr_pm1 = (windows[:, :, 8:-8, 8:-8] / 127.5 - 1).requires_grad_()
+    exact = losses.lr_consistency(sr_pm1, lr_01, 4)
+    assert exact.item() < 1e-5  # LR is rounded after each axis
+    shifted = losses.lr_consistency(sr_pm1 + 0.1, lr_01, 4)
+    assert shifted.item() == pytest.approx(0.01, rel=0.05)
+    sign = torch.tensor([1.0, -1.0]).repeat(32)
+    board = sign[:, None] * sign
+    finest = losses.lr_consistency(sr_pm1 + 0.1 * board, lr_01, 4)
+    assert finest.item() < 1e-4  # a board of single pixels is gone at a quarter of the size
+    (gradient,) = torch.autograd.grad(shifted, sr_pm1)
+    assert torch.isfinite(gradient).all()
+    assert gradient.sum() > 0

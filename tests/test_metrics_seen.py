@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from repro.imaging.resize import imresize_float, imresize_u8, nearest_u8
 from repro.metrics.consistency import lr_rms
 from repro.metrics.measure import measure_files
 from repro.metrics.niqe import PARAMETERS, asymmetric_gaussian, block_features, niqe, undistorted
+from repro.metrics.phase import phase_pattern_rms
 from repro.metrics.spectrum import OCTAVES, octave_db
 
 
@@ -145,3 +147,18 @@ def test_all_measures_of_a_pair(tmp_path: Path) -> None:
     ]
     small = measure_files(files[2], files[2], 4)
     assert set(values) - set(small) == {("niqe-1", "niqe")}, "too small for NIQE, and for nothing else"
+
+
+def test_a_grid_is_told_from_texture() -> None:
+    luma = photograph().astype(np.float64).mean(axis=2)
+    assert phase_pattern_rms(luma, 4) < 0.3
+    cell = np.zeros((4, 4))
+    cell[1, 2], cell[3, 0] = 8, -8  # rms sqrt(8)
+    grid = np.tile(cell, (60, 64))
+    assert phase_pattern_rms(luma + grid, 4) == pytest.approx(math.sqrt(8), abs=0.3)
+    noise = np.random.default_rng(0).normal(0, math.sqrt(8), luma.shape)  # as strong, but of no period
+    assert phase_pattern_rms(luma + noise, 4) < 0.4
+    y, x = np.mgrid[:240, :256]
+    assert phase_pattern_rms(0.5 * x + 0.3 * y, 4) < 1e-9  # a ramp has no cells
+    third = np.tile(np.diag([6.0, 0, -6]), (80, 80))
+    assert phase_pattern_rms(third, 3) == pytest.approx(math.sqrt(8))

@@ -10,16 +10,18 @@ from torch import nn
 from train_helpers import tiny_config, tiny_step
 
 from repro.data.samples import Sample
+from repro.methods import method
 from repro.methods.base import Update
 from repro.methods.srgan import Generator
 from repro.papers.srgan import VARIANTS
 from repro.train.ema import update_average
 from repro.train.schedule import learning_rate
+from repro.train.statistics import with_statistics
 from repro.train.step import NonFiniteLossError, Step, Values, gradient_norm
 
 
-def _sample() -> Sample:
-    torch.manual_seed(0)
+def _sample(seed: int = 0) -> Sample:
+    torch.manual_seed(seed)
     return Sample(torch.rand(2, 3, 24, 24), torch.rand(2, 3, 96, 96) * 2 - 1)
 
 
@@ -119,10 +121,7 @@ def test_batch_norm_modes() -> None:
     assert step.modules["discriminator"].training
     assert step.average is not None
     assert not step.average.training
-    final = step.final_generator(1)
-    assert not final.training
-    for ours, theirs in zip(final.parameters(), step.modules["generator"].parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)  # the average of one is that one
+    assert step.final_generator() is step.average
 
 
 @pytest.mark.parametrize("variant", ["SRResNet-MSE", "SRGAN-MSE"])
@@ -145,29 +144,44 @@ def _head(module: nn.Module | None) -> torch.Tensor:
 
 
 def test_average_moves_towards_the_generator() -> None:
-    step = _step("SRResNet-MSE", ema_decay=0.5)
+    step = _step("SRResNet-MSE", ema_decay=0.15)
     generator = step.modules["generator"]
-    start = _head(step.average).clone()
-    step(0, _sample())
-    torch.testing.assert_close(_head(step.average), (start + _head(generator)) / 2)
+    average = _head(step.average).clone()
+    for k, decay in enumerate((0.1, 0.15, 0.15)):  # (1 + k) / (10 + k), then the setting
+        step(k, _sample())
+        average = decay * average + (1 - decay) * _head(generator)
+        torch.testing.assert_close(_head(step.average), average)
     assert step.average is not None
     update_average(step.average, generator, 0.0)
     assert torch.equal(_head(step.average), _head(generator))
-
-
-def test_the_start_has_no_share_in_the_final_generator() -> None:
-    step = _step("SRResNet-MSE", ema_decay=0.8)
-    weights, values = [], []
-    for k in range(4):
-        step(k, _sample())
-        values.append(_head(step.modules["generator"]).double().clone())
-        weights.append(0.8 ** (3 - k))
-    expected = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
-    final = step.final_generator(4)
-    torch.testing.assert_close(_head(final).double(), expected, atol=1e-6, rtol=1e-5)
-    assert not torch.allclose(_head(step.average), _head(final), atol=1e-6)
-    assert all(bool((m.running_var >= 0).all()) for m in final.modules() if isinstance(m, nn.BatchNorm2d))
     assert _step("SRResNet-MSE", ema_decay=0.0).average is None
+
+
+def test_statistics_are_those_of_the_network() -> None:
+    step = _step("SRResNet-MSE")
+    step(0, _sample())
+    generator = step.modules["generator"]
+    samples = [_sample(n) for n in range(3)]
+    final = with_statistics(generator, step.method, samples, step.autocast)
+    assert not final.training
+    means = []
+    hooked = generator.get_submodule("blocks.0.bn1")
+    hook = hooked.register_forward_pre_hook(lambda _, x: means.append(x[0].mean((0, 2, 3))))
+    for sample in samples:
+        generator(sample.lr_01)
+    hook.remove()
+    found = final.get_submodule("blocks.0.bn1").running_mean
+    torch.testing.assert_close(found, torch.stack(means).mean(0).detach(), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(found, hooked.running_mean, atol=1e-3)
+
+
+def test_the_adversarial_weight_is_ramped() -> None:
+    config = tiny_config("SRGAN-MSE", updates=10, adversarial_from=2, adversarial_ramp=4)
+    terms = {t.name: t for update in method("srgan").updates(config) for t in update.terms}
+    weight = terms["adversarial"].weight
+    assert callable(weight)
+    at = [weight(k / 10) / 1e-3 for k in range(10)]
+    assert at == pytest.approx([0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 1, 1])
 
 
 def test_schedules() -> None:

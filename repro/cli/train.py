@@ -45,6 +45,14 @@ def train(
         Path | None,
         typer.Option("--start", help="Generator that an SRGAN starts from (default: its SRResNet-MSE run)."),
     ] = None,
+    shorter: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Folder of a shorter run with decay=hold: go on from where its decay began.",
+            file_okay=False,
+        ),
+    ] = None,
     regions: Annotated[
         Path | None,
         typer.Option(
@@ -88,6 +96,7 @@ def train(
         max_minutes,
         reference_root=reference_root,
         regions=regions,
+        shorter=shorter,
     )
     common.finished(out, folder)
 
@@ -116,6 +125,7 @@ def train_variant(
     data: Any = None,
     reference_root: Path | None = None,
     regions: Path | None = None,
+    shorter: Path | None = None,
 ) -> Path:
     """Trains one configuration to its end (or the time limit) and gives the run's folder."""
     from repro.core.device import resolve_device
@@ -124,6 +134,7 @@ def train_variant(
     from repro.papers.srgan import CROP_HR
     from repro.train.distributed import barrier, joined_world
     from repro.train.finished import the_run
+    from repro.train.lengthen import begin_from
     from repro.train.run import VGGSource, prepare
     from repro.train.run import train as run_training
 
@@ -153,6 +164,13 @@ def train_variant(
         if prepared.is_done():
             out.print(f"{config.variant}: already trained")
             return prepared.folder
+        if (
+            shorter is not None
+            and world.primary
+            and not (prepared.folder / "checkpoint.safetensors").is_file()
+        ):
+            out.print(f"goes on from {shorter} after {begin_from(prepared, shorter):,} updates")
+        barrier(world)
         with updates_bar(out, config.variant, config.schedule.updates) as progress:
             complete = run_training(prepared, progress, max_minutes, world)
     if not complete:

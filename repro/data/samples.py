@@ -100,9 +100,11 @@ def _on_device(dataset: PackedDataset, device: torch.device) -> Tensor:
 
 
 class Batches(Protocol):
-    """Where a loop gets batch k from."""
+    """Where a loop gets batch k from: by ``get`` in order, by ``make`` any."""
 
     def get(self, k: int) -> Sample: ...
+
+    def make(self, k: int) -> Sample: ...
 
     def close(self) -> None: ...
 
@@ -256,11 +258,14 @@ class DeviceBatches:
         # maps of the images' sizes in their order: the same positions
         return sample._replace(regions=self._regions[first[:, around:-around, around:-around]])
 
-    def get(self, k: int) -> Sample:
+    def make(self, k: int) -> Sample:
+        """Batch ``k``."""
         plan = self.plan_tensor(k)
         if self.device.type == "cuda":
             plan = plan.pin_memory().to(self.device, non_blocking=True)
         return self.gather(plan)
+
+    get = make
 
     def close(self) -> None:
         """Nothing to end."""

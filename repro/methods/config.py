@@ -72,7 +72,9 @@ class ScheduleSettings(Settings):
         learning_rate_late: of the second phase; where ``geometric`` and ``staircase`` end.
         hold_share: ``hold``: the share of the updates before the decay to zero begins.
         milestones: ``halving``: after how many updates the rate is halved, joined by ``/``.
-        ema_decay: of the averaged copy of the generator; 0 is none.
+        ema_decay: of the averaged copy of the generator (:func:`repro.train.ema.decay_at`); 0 is none.
+        statistics_batches: training batches over which the final generator's batch norm statistics are
+            estimated again, since those of averaged weights are not averages of statistics; 0 keeps these.
     """
 
     updates: int = setting(1_000_000, 1, 100_000_000)
@@ -84,6 +86,7 @@ class ScheduleSettings(Settings):
     hold_share: float = setting(0.75, 0, 1, high_open=True)
     milestones: str = ""
     ema_decay: float = setting(0.0, 0, 1, high_open=True)
+    statistics_batches: int = setting(0, 0, 10_000)
 
     def check(self) -> None:
         self.only_where(self.decay == "two-phase", "--set decay=two-phase", "late_from")

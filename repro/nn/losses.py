@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from repro.imaging.resize_torch import inner_lr
+
 
 def content_mse(sr_pm1: Tensor, hr_pm1: Tensor) -> Tensor:
     """Equation 4: the pixel-wise mean squared error."""
@@ -32,6 +34,16 @@ def adversarial(logits_sr: Tensor) -> Tensor:
 def discriminator(logits_hr: Tensor, logits_sr: Tensor) -> Tensor:
     """Equation 2 for D, to be minimised: -log D(y) - log(1 - D(G(x))), a mean over the batch."""
     return F.softplus(-logits_hr.float()).mean() + F.softplus(logits_sr.float()).mean()
+
+
+def lr_consistency(sr_pm1: Tensor, lr_01: Tensor, scale: int) -> Tensor:
+    """The mean squared error of down(SR) against the LR image, in the units of :func:`content_mse`.
+
+    Of no paper's SRGAN: VGG features hardly see colour and contrast, and an adversary rewards more detail for
+    less contrast; this holds the low frequencies in place. Two LR pixels a side are left out.
+    """
+    lr = lr_01[:, :, 2:-2, 2:-2].float() * 2 - 1
+    return (inner_lr(sr_pm1.float(), scale) - lr).square().mean()
 
 
 def total_variation(sr_pm1: Tensor) -> Tensor:

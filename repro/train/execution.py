@@ -70,8 +70,7 @@ def make_step(
         forwards = {name: torch.compile(module) for name, module in placed.items()}
     average = None
     if config.schedule.ema_decay > 0:
-        copied = copy.deepcopy(placed["generator"]).requires_grad_(False).eval()
-        average = (copied, copy.deepcopy(copied))
+        average = copy.deepcopy(placed["generator"]).requires_grad_(False).eval()
     step = Step(config, method, placed, device, bfloat16, average, forwards, world.size > 1)
     constant = all(isinstance(t.weight, int | float) for u in step.updates for t in u.terms)
     if device.type == "cuda" and world.size == 1 and graphs and constant and method.recordable(config):

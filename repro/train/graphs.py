@@ -57,7 +57,7 @@ class GraphedStep:
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(_WARM_UPS):
-                self.eager(k, self._sample)
+                self.eager.descend(k, self._sample)
         torch.cuda.current_stream().wait_stream(side)
         self._restore(before)
         for optimisers in self.eager.optimisers.values():
@@ -65,7 +65,7 @@ class GraphedStep:
         self._graph = torch.cuda.CUDAGraph()
         # the batch thread may allocate pinned memory meanwhile: only this thread's calls are recorded
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._values = self.eager(k, self._sample)
+            self._values = self.eager.descend(k, self._sample)
 
     def __call__(self, k: int, sample: Sample) -> Values:
         """Update ``k``; the values are overwritten by the next one."""
@@ -77,4 +77,5 @@ class GraphedStep:
             if isinstance(held, Tensor) and isinstance(value, Tensor):
                 held.copy_(value)
         self._graph.replay()
+        self.eager.follow(k)  # its decay grows with k; two kernels
         return self._values

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from torch import nn
 
 from repro.core import tensorfile
 from repro.core.errors import UserError
@@ -20,7 +21,8 @@ from repro.train.distributed import World, decided_by_primary, mean_over
 from repro.train.graphs import GraphedStep
 from repro.train.log import RunLog
 from repro.train.memory import peak_resident_mib
-from repro.train.schedule import learning_rate
+from repro.train.schedule import held_updates, learning_rate
+from repro.train.statistics import has_statistics, with_statistics
 from repro.train.step import NonFiniteLossError, Step, Values, gradient_norm
 from repro.train.validation import Validation
 
@@ -37,6 +39,11 @@ class LoopFiles:
     @property
     def checkpoint(self) -> Path:
         return self.folder / "checkpoint.safetensors"
+
+    @property
+    def held(self) -> Path:
+        """The checkpoint from which a longer schedule can go on (:mod:`repro.train.lengthen`)."""
+        return self.folder / "held.safetensors"
 
     def samples(self, step: int) -> Path:
         return self.folder / "samples" / f"step_{step:07d}"
@@ -79,11 +86,12 @@ class Loop:
         self.validation_psnr_db = float("nan")
         self._sums: Values = {}
         self._summed = 0
+        self._statistics: list[Sample] | None = None
 
     # --- state ---
 
-    def save(self) -> None:
-        """Writes the checkpoint, whole or not at all.
+    def save(self, path: Path | None = None) -> None:
+        """Writes the checkpoint (or another file like it), whole or not at all.
 
         Raises:
             UserError: the state is not finite; the checkpoint before it stays.
@@ -101,7 +109,7 @@ class Loop:
             "summed": self._summed,
             "validation_psnr_db": None if math.isnan(self.validation_psnr_db) else self.validation_psnr_db,
         }
-        tensorfile.save(self.files.checkpoint, tensors, metadata)
+        tensorfile.save(path or self.files.checkpoint, tensors, metadata)
 
     def resume(self) -> None:
         """Takes up the run's checkpoint where there is one.
@@ -134,6 +142,19 @@ class Loop:
         names = {"variant": config.variant, "profile": config.profile, "seed": config.seed}
         return names | {"updates": config.schedule.updates} | self.step.eager.method.described(config)
 
+    def final_generator(self) -> nn.Module:
+        """The generator that the run would end with now."""
+        step = self.step.eager
+        generator = step.final_generator()
+        count = self.config.schedule.statistics_batches
+        if count == 0 or not has_statistics(generator):
+            return generator
+        if self._statistics is None:
+            self._statistics = [
+                step.method.prepare(self.config, self.batches.make(k), k) for k in range(count)
+            ]
+        return with_statistics(generator, step.method, self._statistics, step.autocast)
+
     # --- running ---
 
     def run(self, progress: Progress = lambda done, values: None, deadline: float | None = None) -> bool:
@@ -152,6 +173,7 @@ class Loop:
         config = self.config
         log = RunLog(self.files.folder, self.done) if self.files.primary else None
         waited, began, since = 0.0, time.perf_counter(), self.done
+        held = held_updates(config.schedule) if config.schedule.decay == "hold" else -1
         try:
             while self.done < config.schedule.updates:
                 asked = time.perf_counter()
@@ -175,6 +197,8 @@ class Loop:
                 if log and (self.done % config.logging.checkpoint_every == 0 or last or late):
                     log.sync()
                     self.save()
+                if log and self.done == held:
+                    self.save(self.files.held)
                 progress(self.done, values)
                 if late and not last:
                     return False
@@ -238,7 +262,7 @@ class Loop:
         sample = self.done % config.logging.sample_every == 0 or last
         if not (due or sample):
             return {}
-        generator = self.step.eager.final_generator(self.done)
+        generator = self.final_generator()
         images = self.validation.upscale(self.step.eager.method, generator)
         if sample:
             self.validation.write_samples(self.files.samples(self.done), images)
@@ -248,9 +272,10 @@ class Loop:
             )
         if not due:
             return {}
-        self.validation_psnr_db = self.validation.psnr_db(images)
-        log.write(self.done, {"val_psnr_db": self.validation_psnr_db})
-        return {"val_psnr_db": self.validation_psnr_db}
+        measured = self.validation.measure(images)
+        self.validation_psnr_db = measured["val_psnr_db"]
+        log.write(self.done, measured)
+        return measured
 
     def _stop(self, term: str, detail: str) -> NoReturn:
         kept = self.files.checkpoint if self.files.checkpoint.is_file() else None

@@ -73,7 +73,7 @@ def train_ranker(
     loop.resume()
     progress(loop.done, {})
     loop.run(progress)
-    ranker = loop.step.eager.final_generator(loop.done)
+    ranker = loop.step.eager.final_generator()
     right = accuracy(ranker, by_split["held out"], device)
     tensorfile.save(run / GENERATOR_FILE, tensorfile.module_state("generator", ranker), loop.description())
     manifest = make_manifest(

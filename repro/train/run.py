@@ -205,8 +205,9 @@ def prepare(
         facts["vgg"] = {"origin": weights.origin, "convention": weights.convention, "layers": list(need.taps)}
         if weights.random_layers:
             notes.append(f"random features, not {config.variant} (VGG-19: {weights.origin})")
-    identity, folder = _named(config, bfloat16, inputs, results)
-    _, other = _named(config, not bfloat16, inputs, results)
+    identity = run_identity(config, bfloat16, inputs)
+    folder = _folder(config, identity, results)
+    other = _folder(config, run_identity(config, not bfloat16, inputs), results)
     if (other / "checkpoint.safetensors").is_file() and not (is_finished(other) or folder.is_dir()):
         began, here = ("float32", "bfloat16") if bfloat16 else ("bfloat16", "float32")
         raise UserError(
@@ -217,14 +218,15 @@ def prepare(
     return Prepared(config, folder, identity, data, device, bfloat16, features, states, inputs, notes, facts)
 
 
-def _named(
-    config: RunConfig, bfloat16: bool, inputs: Mapping[str, str], results: Results
-) -> tuple[str, Path]:
-    """A run's identity, with its arithmetic resolved, and its folder."""
+def run_identity(config: RunConfig, bfloat16: bool, inputs: Mapping[str, str]) -> str:
+    """The hash of all that changes a run's result, its arithmetic resolved."""
     resolved = config.but(arithmetic={"precision": "bfloat16" if bfloat16 else "float32"})
     text = json.dumps([resolved.identity(), inputs], sort_keys=True)
-    identity = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return identity, results.runs / f"{config.variant}-{config.profile}-s{config.seed}-{identity[:8]}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _folder(config: RunConfig, identity: str, results: Results) -> Path:
+    return results.runs / f"{config.variant}-{config.profile}-s{config.seed}-{identity[:8]}"
 
 
 def train(
@@ -293,7 +295,7 @@ def _finish(prepared: Prepared, loop: Loop) -> None:
     """Writes the generator, then the manifest that says that the run is complete."""
     config = prepared.config
     metadata = loop.description() | {"notes": prepared.notes, "run": prepared.folder.name}
-    generator = loop.step.eager.final_generator(loop.done)
+    generator = loop.final_generator()
     tensorfile.save(prepared.generator, tensorfile.module_state("generator", generator), metadata)
     arithmetic = "bfloat16 autocast" if prepared.bfloat16 else "float32"
     manifest = make_manifest(

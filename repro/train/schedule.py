@@ -27,7 +27,7 @@ def learning_rate(schedule: ScheduleSettings, k: int) -> float:
         case "halving":
             return rate * 0.5 ** sum(k >= int(m) for m in schedule.milestones.split("/") if m)
         case "hold":
-            held = schedule.hold_share * schedule.updates
+            held = held_updates(schedule)
             return rate * min(1.0, (schedule.updates - k) / (schedule.updates - held))
         case "geometric":
             return rate * (late / rate) ** done
@@ -35,3 +35,8 @@ def learning_rate(schedule: ScheduleSettings, k: int) -> float:
             decades = math.log10(rate / late)
             return rate * 10 ** -math.floor((round(decades) + 1) * done)
     return rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def held_updates(schedule: ScheduleSettings) -> int:
+    """How many updates of a ``hold`` schedule come before its decay: they are those of any longer one too."""
+    return round(schedule.hold_share * schedule.updates)

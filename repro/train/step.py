@@ -13,7 +13,7 @@ from repro.data.samples import Sample
 from repro.methods.base import Method, Outputs, Term, Update
 from repro.methods.config import RunConfig
 from repro.methods.context import Context
-from repro.train.ema import unbiased_average, update_average
+from repro.train.ema import decay_at, update_average
 from repro.train.optim import Optimisers, make_optimisers
 
 Values = dict[str, Tensor]
@@ -37,7 +37,7 @@ class Step:
         modules: networks by name, on ``device``, ``generator`` among them; those without update are frozen.
         device: CPU or GPU.
         bfloat16: run the networks under autocast; weights, losses and optimisers stay in float32.
-        average: the generator's moving average, and what it was before the first update.
+        average: the generator's moving average: a copy of the generator before the first update.
         forwards: compiled or distributed stand-ins for the modules. A distributed one is used while its own
             network learns; while another does, the module itself.
 
@@ -52,7 +52,7 @@ class Step:
         modules: Mapping[str, nn.Module],
         device: torch.device,
         bfloat16: bool = False,
-        average: tuple[nn.Module, nn.Module] | None = None,
+        average: nn.Module | None = None,
         forwards: Mapping[str, Forward] | None = None,
         distributed: bool = False,
     ) -> None:
@@ -61,8 +61,7 @@ class Step:
         self.modules = dict(modules)
         self.device = device
         self.bfloat16 = bfloat16
-        self.average = average[0] if average else None
-        self._average_start = average[1] if average else None
+        self.average = average
         self.updates: tuple[Update, ...] = method.updates(config)
         self.optimisers: dict[str, Optimisers] = {
             name: make_optimisers(
@@ -90,7 +89,8 @@ class Step:
         """The step itself: what a recorded one wraps."""
         return self
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """The context manager under which the networks run."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def set_learning_rate(self, rate: float) -> None:
@@ -107,25 +107,34 @@ class Step:
                 each step would stall the device).
         """
         if self.device.type != "cpu":
-            return self._step(k, sample)
+            values = self.descend(k, sample)
+            self.follow(k)
+            return values
         for kept, statistic in zip(self._kept, self._statistics, strict=True):
             kept.copy_(statistic)
         try:
-            return self._step(k, sample)
+            values = self.descend(k, sample)
         except NonFiniteLossError:
             for kept, statistic in zip(self._kept, self._statistics, strict=True):
                 statistic.copy_(kept)
             raise
+        self.follow(k)
+        return values
 
-    def _step(self, k: int, sample: Sample) -> Values:
-        with self._autocast():
+    def descend(self, k: int, sample: Sample) -> Values:
+        """The descents of update ``k``, without the average: what a CUDA graph records."""
+        with self.autocast():
             outputs = self.method.forward(self._forwards, sample)
         values: Values = {}
         for update in self.updates:
             values |= self._descend(k, sample, outputs, update)
-        if self.average is not None:
-            update_average(self.average, self.modules["generator"], self.config.schedule.ema_decay)
         return values
+
+    def follow(self, k: int) -> None:
+        """Moves the average after update ``k``."""
+        if self.average is not None:
+            decay = decay_at(self.config.schedule.ema_decay, k)
+            update_average(self.average, self.modules["generator"], decay)
 
     def _descend(self, k: int, sample: Sample, outputs: Outputs, update: Update) -> Values:
         others = [name for name in self.optimisers if name not in {update.module, "generator"}]
@@ -134,7 +143,7 @@ class Step:
             name: self.modules[name] if self._distributed and name in others else forward
             for name, forward in self._forwards.items()
         }
-        context = Context(seen, sample, networks, self._autocast, k, self.config.schedule.updates)
+        context = Context(seen, sample, networks, self.autocast, k, self.config.schedule.updates)
         for name in others:
             self.modules[name].requires_grad_(False)
         terms = {term.name: (term, term.of(context)) for term in update.terms}
@@ -182,11 +191,9 @@ class Step:
         else:
             self.optimisers[update.module].skip_where((~torch.isfinite(loss.detach())).float())
 
-    def final_generator(self, updates: int) -> nn.Module:
-        """The generator that a run ends with after ``updates``: the averaged one where there is one."""
-        if self.average is None or self._average_start is None:
-            return self.modules["generator"]
-        return unbiased_average(self.average, self._average_start, self.config.schedule.ema_decay, updates)
+    def final_generator(self) -> nn.Module:
+        """The generator that a run ends with: the averaged one where there is one."""
+        return self.modules["generator"] if self.average is None else self.average
 
     def state_modules(self) -> dict[str, nn.Module]:
         """Every network whose state a checkpoint needs: those that learn, and the average."""

@@ -1,0 +1,59 @@
+"""A run that goes on from a shorter one ends with the bytes that it would have ended with alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from train_helpers import small_data, tiny_config
+
+from repro.core.errors import UserError
+from repro.core.paths import Results
+from repro.data.prepare import TrainingData
+from repro.methods.config import RunConfig
+from repro.train.lengthen import begin_from
+from repro.train.log import read_lines
+from repro.train.run import Prepared, VGGSource, prepare, train
+
+
+def _config(updates: int, **changes: object) -> RunConfig:
+    settings = {"optimiser": "muon", "ema_decay": 0.9, "statistics_batches": 2, "decay": "hold"}
+    return tiny_config(updates=updates, **{**settings, "hold_share": 0.5, "warmup_updates": 1, "validate_every": 2, **changes})
+
+
+def _prepared(folder: Path, config: RunConfig, data: TrainingData) -> Prepared:
+    return prepare(config, Results(folder), data, VGGSource(), {}, torch.device("cpu"))
+
+
+def test_a_lengthened_run_is_the_whole_run(tmp_path: Path) -> None:
+    data = small_data(tmp_path / "bank")
+    short = _prepared(tmp_path / "a", _config(4), data)
+    train(short)
+    alone = _prepared(tmp_path / "b", _config(8), data)
+    train(alone)
+    longer = _prepared(tmp_path / "a", _config(8), data)
+    assert begin_from(longer, short.folder) == 2
+    train(longer)
+    assert longer.generator.read_bytes() == alone.generator.read_bytes()
+    assert longer.generator.read_bytes() != short.generator.read_bytes()
+    lines = [read_lines(run.folder / "log.jsonl") for run in (longer, alone)]
+    assert lines[0] == lines[1]
+    assert lines[0][0]["step"] == 2
+
+
+def test_another_beginning_is_refused(tmp_path: Path) -> None:
+    data = small_data(tmp_path / "bank")
+    short = _prepared(tmp_path, _config(4), data)
+    with pytest.raises(UserError, match="not there"):
+        begin_from(_prepared(tmp_path, _config(8), data), short.folder)
+    train(short)
+    for wrong, words in (
+        ({"learning_rate": 1e-5}, "learning_rate"),
+        ({"seed": 1}, "seed"),
+        ({"hold_share": 0.0}, "another learning rate"),
+    ):
+        with pytest.raises(UserError, match=words):
+            begin_from(_prepared(tmp_path, _config(8, **wrong), data), short.folder)
+    with pytest.raises(UserError, match="1 to 1"):
+        begin_from(_prepared(tmp_path, _config(1, hold_share=0.9), data), short.folder)

@@ -89,20 +89,22 @@ def test_every_field_is_a_deviation_or_no_part_of_what_is_computed(path: str) ->
         "start": "SRGAN-MSE", "network.residual_blocks": 3, "network.long_skip": False,
         "network.prelu": "channel", "network.initial": "interpolating",
         "losses.content": "vgg22", "losses.adversarial_weight": 0.5,
-        "losses.tv_weight": 0.5, "optimiser.optimiser": "sgd", "optimiser.adam_beta1": 0.5,
-        "optimiser.adam_beta2": 0.5, "optimiser.weight_decay": 0.5, "optimiser.gradient_clip": 0.5,
+        "losses.tv_weight": 0.5, "losses.consistency_weight": 0.5,
+        "optimiser.optimiser": "sgd", "optimiser.adam_beta1": 0.5, "optimiser.adam_beta2": 0.5, "optimiser.weight_decay": 0.5, "optimiser.gradient_clip": 0.5,
         "optimiser.skip_above": 0.5,
         "schedule.updates": 2_000_000, "schedule.learning_rate": 0.5, "schedule.warmup_updates": 5,
-        "schedule.decay": "cosine", "schedule.ema_decay": 0.5, "data.scale": 2, "data.batch_size": 3,
+        "schedule.decay": "cosine", "schedule.ema_decay": 0.5,
+        "schedule.statistics_batches": 2, "data.scale": 2, "data.batch_size": 3,
         "data.crop_hr": 64, "data.augmentation": "none",
     }  # fmt: skip
     group, _, name = path.rpartition(".")
     if path in {"variant", "method", "profile", "seed"} or group in {"arithmetic", "logging"}:
         assert path not in changed
         return
+    whole = {"late_from", "milestones", "adversarial_from", "adversarial_ramp"}
     if path not in changed:  # counts only beside another setting, which is declared
         with pytest.raises(UserError, match="no effect"):
-            PAPER.with_settings([f"{path}={5 if name in {'late_from', 'milestones'} else 0.5}"])
+            PAPER.with_settings([f"{path}={5 if name in whole else 0.5}"])
         return
     config = PAPER.with_settings([f"{path}={changed[path]}"])
     (sentence,) = deviations(config)

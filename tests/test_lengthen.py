@@ -19,7 +19,10 @@ from repro.train.run import Prepared, VGGSource, prepare, train
 
 def _config(updates: int, **changes: object) -> RunConfig:
     settings = {"optimiser": "muon", "ema_decay": 0.9, "statistics_batches": 2, "decay": "hold"}
-    return tiny_config(updates=updates, **{**settings, "hold_share": 0.5, "warmup_updates": 1, "validate_every": 2, **changes})
+    return tiny_config(
+        updates=updates,
+        **{**settings, "hold_share": 0.5, "warmup_updates": 1, "validate_every": 2, **changes},
+    )
 
 
 def _prepared(folder: Path, config: RunConfig, data: TrainingData) -> Prepared:

@@ -1,13 +1,12 @@
-"""How far a training budget gets: PSNR against updates, and where that line would go."""
+"""How far a training budget gets: PSNR against updates."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from analysis.figures.drawing import BLUE, GREY, PAGE_INCHES, VERMILION, Drawing, Missing, finish, style
+from analysis.figures.drawing import BLUE, GREY, PAGE_INCHES, Drawing, Missing, finish, style
 from analysis.io.training_runs import TRIALS_COMMAND
 from repro.papers.srgan import DATASETS, SRRESNET_UPDATES, TABLE2
 
@@ -16,35 +15,16 @@ _METHOD = "SRResNet-MSE"
 
 
 def budget_figure(trials: pd.DataFrame | None) -> Drawing | Missing:
-    """Scores of whole schedules of growing length, of one run under way, and their extrapolation."""
+    """Scores of whole schedules of growing length, and of one run under way, beside the paper's point."""
     with style():
         return _draw(trials)
-
-
-def extrapolated(
-    updates: NDArray[np.float64], psnr_db: NDArray[np.float64], to: float
-) -> tuple[float, float]:
-    """Lower and upper guess of the PSNR of a schedule of ``to`` updates, from the two longest measured.
-
-    The upper guess goes on in a straight line over the logarithm of the updates; the lower one halves the
-    gain with each further factor that lay between the two, as a geometric series does. Neither is a
-    measurement.
-
-    Args:
-        updates, psnr_db: of at least two schedules, in order of length.
-        to: a longer schedule.
-    """
-    (first, last), (low, high) = np.log(updates[-2:]), psnr_db[-2:]
-    factors = (np.log(to) - last) / (last - first)
-    gain = float(high - low)
-    return float(high) + gain * (1 - 0.5**factors), float(high) + gain * float(factors)
 
 
 def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
     if trials is None:
         return Missing(KEY, TITLE, f"no results/trials.csv: {TRIALS_COMMAND}")
     scored = trials[trials["psnr_db"].notna()]
-    whole = scored[scored["kind"] == "budget"].drop_duplicates("updates").sort_values("updates")
+    whole = scored[scored["kind"] == "budget"].sort_values("updates")
     if whole.empty:
         return Missing(KEY, TITLE, f"no budgets in results/trials.csv: {TRIALS_COMMAND}")
     dataset = str(whole["dataset"].iloc[-1])
@@ -52,8 +32,13 @@ def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
     figure = Figure(figsize=(PAGE_INCHES, 3.3))
     axes = figure.add_axes((0.09, 0.14, 0.63, 0.82))
     axes.set_xscale("log")
-    updates, psnr_db = whole["updates"].to_numpy(float), whole["psnr_db"].to_numpy(float)
-    axes.plot(updates, psnr_db, color=BLUE, marker="o", markersize=5, label="whole schedules")
+    axes.plot(
+        whole["updates"], whole["psnr_db"], color=BLUE, marker="o", markersize=5, linestyle="none",
+        label="whole schedules",
+    )  # fmt: skip
+    means = whole.groupby("updates")["psnr_db"].mean()  # over seeds
+    updates, psnr_db = means.index.to_numpy(float), means.to_numpy(float)
+    axes.plot(updates, psnr_db, color=BLUE, linewidth=0.9)
     if not progress.empty:
         axes.plot(
             progress["updates"], progress["psnr_db"], color=GREY, marker=".", linewidth=0.9,
@@ -68,22 +53,13 @@ def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
             f"measured after {updates[-1]:,.0f} updates: {ours:.2f} dB, {ours - srcnn:+.2f} dB from SRCNN "
             f"and {ours - paper:+.2f} dB from the paper's SRResNet ({SRRESNET_UPDATES:,} updates)"
         )
-    if len(whole) > 1 and updates[-1] < SRRESNET_UPDATES:
-        # one step further, no more: the paper's own point shows how the line bends afterwards
-        furthest = min(float(SRRESNET_UPDATES), updates[-1] ** 2 / updates[-2])
-        ahead = np.geomspace(updates[-1], furthest, 40)
-        lower, upper = np.transpose([extrapolated(updates, psnr_db, to) for to in ahead])
-        axes.fill_between(
-            ahead, lower, upper, facecolor=VERMILION, alpha=0.15, hatch="///", edgecolor=VERMILION,
-            linewidth=0.0,
-        )  # fmt: skip
-        axes.plot(ahead, lower, color=VERMILION, linestyle="--", linewidth=0.9, label="extrapolation")
-        axes.plot(ahead, upper, color=VERMILION, linestyle="--", linewidth=0.9)
-        notes.append(
-            f"extrapolation, not a measurement: {lower[-1]:.1f} to {upper[-1]:.1f} dB at "
-            f"{furthest:,.0f} updates, from the two longest schedules (the gain of each "
-            f"factor {updates[-1] / updates[-2]:.3g} of updates halves, or stays)"
+    if len(updates) > 1:
+        gains = np.diff(psnr_db) / np.diff(np.log10(updates))
+        steps = "; ".join(
+            f"{gain:.2f} dB from {first:,.0f} to {last:,.0f} updates"
+            for gain, first, last in zip(gains, updates[:-1], updates[1:], strict=True)
         )
+        notes.append(f"gain for ten times as many updates: {steps}")
     axes.set_xlabel("updates (batch 16)")
     axes.set_ylabel(f"PSNR on {dataset} [dB]")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

@@ -14,8 +14,10 @@ from repro.cli.importing import import_references
 from repro.cli.train import describe, train_variant
 from repro.cli.upscalers import score_store, upscale_datasets
 from repro.core.errors import UserError
+from repro.core.paths import Results
 from repro.inference.upscaler import Options, Upscaler, direct_upscaler
 from repro.methods import INTERPOLATIONS
+from repro.methods.config import RunConfig
 from repro.papers.srgan import VARIANTS
 
 BASELINES = ("SRCNN-scratch", "ESPCN", "DRCN")
@@ -46,8 +48,10 @@ def reproduce(
     Missing test and training images are downloaded (153 MB). Without a network the command goes on with
     what is there; where no benchmark is, crops of scikit-image's photographs are trained on and scored.
     """
+    from repro.core.device import resolve_device
     from repro.data.benchmarks import CALIBRATION, SAMPLE, available_datasets
     from repro.data.prepare import prepare_data
+    from repro.experiments.cost import cost_lines
     from repro.inference.loading import has_srcnn, srcnn_upscaler, trained_upscaler
     from repro.methods.variants import configure
 
@@ -69,6 +73,8 @@ def reproduce(
             describe(out, config)
         return
 
+    for line in cost_lines([c for c in configs if not _is_done(layout, c)], resolve_device(device)):
+        out.print(line)
     first = configs[0]
     packed = prepare_data(layout, root, train_root, first.logging.validation_images, first.data.crop_hr, out)
     out.print(f"training on {packed.description}; {len(packed.validation)} held out for validation")
@@ -83,7 +89,7 @@ def reproduce(
             device,
             vgg_weights,
             vgg_convention,
-            {"generator": generators[config.start]} if config.start in generators else None,
+            {"generator": _start(config, generators)} if config.start else None,
             data=packed,
         )
         generators[config.variant] = folder / "generator.safetensors"
@@ -98,7 +104,51 @@ def reproduce(
     if benchmarks:
         import_references(out, layout, root)
     score_store(out, layout)
+    _tell(out, layout, profile, [upscaler.name for upscaler in upscalers])
     common.finished(out, layout.metrics_csv)
+
+
+def _is_done(layout: Results, config: RunConfig) -> bool:
+    from repro.train.finished import finished_runs
+
+    names = (config.variant, config.profile, config.seed)
+    return any((run.variant, run.profile, run.seed) == names for run in finished_runs(layout))
+
+
+def _start(config: RunConfig, generators: dict[str, Path]) -> Path:
+    """Where a run starts from: in `quick` the published generator, if it is as deep, else one's own."""
+    from repro.core import tensorfile
+    from repro.inference.weights import SHIPPED
+
+    published = SHIPPED / f"{config.start}.safetensors"
+    if config.profile == "quick" and published.is_file():
+        described = tensorfile.load(published)[1].get("network", {})
+        ours = config.network.as_dict()
+        if all(ours[name] == described.get(name, ours[name]) for name in ours if name != "initial"):
+            return published
+    return generators[config.start]
+
+
+def _tell(out: Console, layout: Results, profile: str, methods: list[str]) -> None:
+    """The scores beside the published ones and the paper's, a contact sheet, and what to run next."""
+    from rich.table import Table
+
+    from repro.evaluation.side_by_side import contact_sheet, side_by_side
+    from repro.inference.weights import SHIPPED
+
+    table = Table("data set", "method", profile, "published", "paper", title="PSNR [dB] / SSIM")
+    for row in side_by_side(layout, Results(SHIPPED.parent), methods):
+        cells = (row.ours, row.published, row.paper)
+        table.add_row(
+            row.dataset, row.method, *(f"{c.psnr_db:.2f} / {c.ssim:.4f}" if c else "" for c in cells)
+        )
+    out.print(table)
+    sheet = layout.root / "contact_sheet.png"
+    if contact_sheet(layout, sheet):
+        out.print(f"a picture of it: {sheet}")
+    longer = {"quick": "cpu", "cpu": "paper"}.get(profile)
+    if longer:
+        out.print(f"for more: make reproduce PROFILE={longer} (it says first how long that takes here)")
 
 
 def _fetch(out: Console, root: Path) -> None:

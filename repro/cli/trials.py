@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,95 +12,78 @@ from repro.cli import common
 from repro.cli.train import train_variant
 from repro.core.errors import UserError
 
-if TYPE_CHECKING:
-    from repro.methods.config import RunConfig
-
-PARTS = ("schedule", "budget", "all")
+WORDS = ("schedule", "gan", "budget", "all", "table")
 
 
 def trials(
-    part: Annotated[str, typer.Argument(help="schedule, budget or all.")] = "all",
+    part: Annotated[
+        str, typer.Argument(help="schedule, gan, budget, all, or table (trains nothing).")
+    ] = "table",
     dataset: Annotated[
-        str, typer.Option("--dataset", help="What the budgets are scored on; chooses nothing.")
+        str, typer.Option("--dataset", help="What whole schedules are scored on; chooses nothing.")
     ] = "Set5",
-    seed: common.SeedOption = 0,
     data: common.DataOption = None,
     train_root: common.TrainRootOption = None,
     results: common.ResultsOption = Path("results"),
     device: common.DeviceOption = "auto",
+    vgg_weights: common.VGGOption = None,
+    vgg_convention: common.ConventionOption = "auto",
+    updates: Annotated[int | None, typer.Option("--updates", min=1, help="Length of a trial.")] = None,
     settings: common.SettingsOption = None,
     dry_run: common.DryRunOption = False,
 ) -> None:
-    """Short runs behind profile `cpu`: which schedule, and what more updates bring.
+    """Short runs behind profile `cpu`: what its recipe was chosen from, and what more updates bring.
 
-    `schedule`: six runs of 600 updates, compared on the validation images. `budget`: whole schedules of
-    growing length, the finished run of profile `cpu` the longest, and that run's snapshots, scored on a test
-    set. Writes `results/trials.csv`; runs are kept in `results/trials/` and done once.
+    `schedule` and `gan`: one thing changed in each, two seeds, compared on the validation images. `budget`:
+    whole schedules of growing length. Then `results/trials.csv` is written from all finished runs in
+    `results/trials/`, the profile's own run in `results/runs/` and that run's snapshots; schedules of the
+    profile are scored on a test set. Every run is done once.
     """
-    from repro.core.device import resolve_device
     from repro.core.paths import Results
-    from repro.data.prepare import prepare_data
     from repro.experiments.ablation import measure
     from repro.experiments.trials import (
         Figure,
-        budget_configurations,
+        changed_settings,
+        configurations,
+        figure_of,
         run_config,
         snapshots,
-        trial_configurations,
-        validation_psnr_db,
         write_csv,
     )
-    from repro.methods.variants import configure
+    from repro.inference.weights import SHIPPED
     from repro.train.finished import finished_runs
 
-    if part not in PARTS:
-        raise UserError(f"trials {part!r}", f"one of {', '.join(PARTS)}", "python -m repro trials all")
+    if part not in WORDS:
+        raise UserError(f"trials {part!r}", f"one of {', '.join(WORDS)}", "python -m repro trials all")
     out = common.console()
     layout = common.results_layout(results)
     root = common.data_root(data)
-    profile = configure("SRResNet-MSE", "cpu", seed).with_settings(settings or [])
-    short = trial_configurations(profile) if part != "budget" else []
-    whole = budget_configurations(profile) if part != "schedule" else []
+    configs = configurations(part, updates, settings or [])
     if dry_run:
-        for config in dict.fromkeys([*short, *whole]):
-            schedule = config.schedule
-            out.print(
-                f"{schedule.updates:,} updates, learning rate {schedule.learning_rate:g}, warm-up "
-                f"{schedule.warmup_updates}, {schedule.decay}, averaging {schedule.ema_decay:g}"
-            )
+        for config in configs:
+            about = f"{config.variant}, {config.schedule.updates:,} updates, seed {config.seed}"
+            out.print(f"{about}: {changed_settings(config) or 'the profile'}")
         return
-    resolve_device(device)
     place = Results(layout.root / "trials")
-    held_out = profile.logging.validation_images
-    packed = prepare_data(layout, root, train_root, held_out, profile.data.crop_hr, out)
-    figures: list[Figure] = []
+    for config in configs:
+        start = {"generator": SHIPPED / f"{config.start}.safetensors"} if config.start else None
+        train_variant(out, config, place, root, train_root, device, vgg_weights, vgg_convention, start)
 
-    def trained(config: RunConfig) -> Path:
-        return train_variant(out, config, place, root, train_root, device, None, "auto", data=packed)
-
-    def scored(kind: str, config: RunConfig, run: Path, generator: Path, updates: int) -> None:
+    def scored(figure: Figure, generator: Path) -> Figure:
         score = measure(generator, dataset, root, device)
-        length = config.schedule.updates
-        known = validation_psnr_db(run) if updates == length else None
-        figures.append(Figure(kind, config, run.name, updates, known, dataset, score))
-        out.print(f"{kind}, {updates:,} of {length:,} updates: {score.psnr_db:.2f} dB on {dataset}")
+        length = f"{figure.updates:,} of {figure.config.schedule.updates:,} updates"
+        out.print(f"{figure.kind}, {length}: {score.psnr_db:.2f} dB on {dataset}")
+        return replace(figure, dataset=dataset, score=score)
 
-    for config in short:
-        run = trained(config)
-        figures.append(Figure("trial", config, run.name, config.schedule.updates, validation_psnr_db(run)))
-    for config in whole:
-        run = trained(config)
-        scored("budget", config, run, run / "generator.safetensors", config.schedule.updates)
-    if part != "schedule":
-        long = [
-            run
-            for run in finished_runs(layout)
-            if (run.variant, run.profile, run.seed) == ("SRResNet-MSE", "cpu", seed)
-        ]
-        for done in long:
-            config = run_config(done)
-            scored("budget", config, done.folder, done.generator, config.schedule.updates)
-            for updates, file in snapshots(done):
-                scored("progress", config, done.folder, file, updates)
+    figures: list[Figure] = []
+    for run in finished_runs(place):
+        figure = figure_of(run)
+        figures.append(scored(figure, run.generator) if figure.kind == "budget" else figure)
+    for run in finished_runs(layout):
+        if (run.variant, run.profile) == ("SRResNet-MSE", "cpu"):
+            figures.append(scored(figure_of(run), run.generator))
+            for done, file in snapshots(run):
+                figures.append(scored(Figure("progress", run_config(run), run.folder.name, done, {}), file))
+    figures.sort(key=lambda f: (f.kind, f.config.variant, f.config.schedule.updates, f.updates, f.run))
     write_csv(layout.root / "trials.csv", figures)
     common.finished(out, layout.root / "trials.csv")

@@ -1,9 +1,8 @@
-"""Short runs that chose profile ``cpu``'s schedule, and whole schedules of growing length.
+"""Short runs that chose profile ``cpu``'s recipe, and whole schedules of growing length.
 
-The paper's 1e6 updates at a constant 1e-4 are no schedule for a few thousand. The trials compare peak
-learning rate, warm-up, decay and averaging by PSNR on the held-out validation images, never on a test set.
-The budgets are whole schedules, each decayed to zero, of growing length: their scores on a test set show
-what more updates would bring.
+The papers' schedules are none for a few thousand updates. A trial changes one thing of the profile and is
+compared with it by PSNR on held-out photographs, never on a test set, with two seeds so that noise is known.
+Whole schedules of growing length are scored on a test set too: what more updates bring.
 """
 
 from __future__ import annotations
@@ -13,80 +12,112 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
+from repro.core.settings import leaves
 from repro.methods.config import RunConfig
-from repro.methods.variants import config_from_dict
+from repro.methods.variants import config_from_dict, configure
 from repro.metrics.score import Score
 from repro.train.finished import FinishedRun
+from repro.train.log import read_lines
 
 COLUMNS = (
     "kind",
+    "variant",
+    "seed",
+    "settings",
     "updates",
     "schedule",
-    "learning_rate",
-    "warmup_updates",
-    "decay",
-    "ema_decay",
     "val_psnr_db",
+    "val_lr_rms",
+    "val_phase",
     "dataset",
     "psnr_db",
     "ssim",
     "run",
 )
 TRIAL_UPDATES = 600
-BUDGETS = (150, 600, 2_400)
-"""Lengths of whole schedules; the finished run of profile ``cpu`` is the longest."""
+BUDGETS = (600, 2_400, 12_000)
+"""Lengths of whole schedules below the profile's own; the first two get two seeds."""
+SEEDS = (0, 1)
+
+
+class Trial(NamedTuple):
+    """One change of a variant's profile; none is the profile itself."""
+
+    variant: str
+    settings: tuple[str, ...] = ()
+
+
+SCHEDULE = tuple(
+    Trial("SRResNet-MSE", settings)
+    for settings in (
+        (),
+        ("optimiser=adam",),
+        ("initial=glorot",),
+        ("optimiser=adam", "initial=glorot", "decay=cosine"),
+        ("decay=cosine",),
+        ("decay=constant",),
+        ("hold_share=0.5",),
+        ("learning_rate=5e-4",),
+        ("learning_rate=2e-3",),
+        ("muon_rate=2",),
+        ("crop_hr=192", "batch_size=4"),
+        ("ema_decay=0",),
+        ("statistics_batches=0",),
+    )
+)
+GAN = tuple(
+    Trial("SRGAN-VGG22", settings)
+    for settings in (
+        (),
+        ("consistency_weight=0",),
+        ("consistency_weight=1",),
+        ("adversarial_from=0", "adversarial_ramp=0"),
+        ("optimiser=muon",),
+    )
+) + tuple(
+    Trial("SRResNet-VGG22", settings) for settings in ((), ("consistency_weight=0",), ("tv_weight=3e-7",))
+)
+PARTS = {"schedule": SCHEDULE, "gan": GAN}
 
 
 def scaled(config: RunConfig, updates: int) -> RunConfig:
-    """Profile ``cpu``'s schedule at another length: warm-up and averaging shrink with it."""
-    schedule = config.schedule
+    """A profile's schedule at another length: its warm-up shrinks with it, never grows."""
     return config.but(
-        schedule={
-            "updates": updates,
-            "warmup_updates": min(schedule.warmup_updates, updates // 20),
-            "ema_decay": round(schedule.ema_decay ** (schedule.updates / updates), 3),
-        },
-        logging={"log_every": 20, "validate_every": 100, "sample_every": updates, "checkpoint_every": 200},
+        schedule={"updates": updates, "warmup_updates": min(config.schedule.warmup_updates, updates // 20)},
+        logging={"validate_every": updates, "sample_every": updates},
     )
 
 
-def trial_configurations(config: RunConfig) -> list[RunConfig]:
-    """The trials, each one step away from the schedule that profile ``cpu`` has; that one is the first."""
-    base = scaled(config, TRIAL_UPDATES)
-    changes: tuple[dict[str, Any], ...] = (
-        {},
-        {"learning_rate": 5e-4},
-        {"learning_rate": 2e-3},
-        {"warmup_updates": 0},
-        {"ema_decay": 0.0},
-        {"decay": "constant"},
+def configured(trial: Trial, updates: int, seed: int, settings: list[str]) -> RunConfig:
+    """A trial's configuration; ``settings`` change the profile before the trial does."""
+    profile = configure(trial.variant, "cpu", seed).with_settings(settings)
+    return scaled(profile, updates).with_settings(list(trial.settings))
+
+
+def configurations(part: str, updates: int | None, settings: list[str]) -> list[RunConfig]:
+    """What a part of the trials trains: schedule, gan, budget or all; nothing for table."""
+    trials = [trial for name, some in PARTS.items() if part in {name, "all"} for trial in some]
+    configs = [configured(t, updates or TRIAL_UPDATES, seed, settings) for t in trials for seed in SEEDS]
+    if part in {"budget", "all"}:
+        profile = Trial("SRResNet-MSE")
+        configs += [configured(profile, n, seed, settings) for n in BUDGETS[:-1] for seed in SEEDS]
+        configs.append(configured(profile, BUDGETS[-1], SEEDS[0], settings))
+    return list(dict.fromkeys(configs))
+
+
+def changed_settings(config: RunConfig) -> str:
+    """What a run has otherwise than its profile scaled to its length: ``name=value`` joined by spaces."""
+    profile = configure(config.variant, config.profile, config.seed)
+    scale = dict(leaves(scaled(profile, config.schedule.updates)))
+    return " ".join(
+        f"{path.rpartition('.')[2]}={value}"
+        for path, value in leaves(config)
+        if scale.get(path) != value and not path.startswith("logging.")
     )
-    return [base.but(schedule=change) for change in changes]
-
-
-def budget_configurations(config: RunConfig) -> list[RunConfig]:
-    """Whole schedules of growing length, all shorter than the profile's own."""
-    return [scaled(config, updates) for updates in BUDGETS if updates < config.schedule.updates]
-
-
-def validation_psnr_db(run: Path) -> float:
-    """What a finished run measured last on its validation images.
-
-    Raises:
-        UserError: its manifest does not tell.
-    """
-    path = run / "manifest.json"
-    try:
-        value = json.loads(path.read_text())["validation_psnr_db"]
-    except (OSError, ValueError, KeyError):
-        value = None
-    if not isinstance(value, float):
-        raise UserError(f"{path}: no validation PSNR", "a finished run with validation images", "train again")
-    return value
 
 
 @dataclass(frozen=True)
@@ -94,11 +125,11 @@ class Figure:
     """One line of ``trials.csv``.
 
     Attributes:
-        kind: ``trial``, ``budget`` (a whole schedule) or ``progress`` (a snapshot within one).
+        kind: ``trial``, ``budget`` (a whole schedule of the profile) or ``progress`` (a snapshot within one).
         config: of the run.
         run: the run's folder.
         updates: made so far.
-        val_psnr_db: on the validation images; None where that was not measured.
+        validation: what the log measured then on the held-out photographs.
         dataset, score: on a test set, where it was looked at.
     """
 
@@ -106,27 +137,41 @@ class Figure:
     config: RunConfig
     run: str
     updates: int
-    val_psnr_db: float | None = None
+    validation: dict[str, float]
     dataset: str = ""
     score: Score | None = None
 
     def row(self) -> dict[str, object]:
         """The line's cells."""
-        schedule, score = self.config.schedule, self.score
+        score = self.score
+        seen = {name: self.validation.get(name) for name in ("val_psnr_db", "val_lr_rms", "val_phase")}
         return {
             "kind": self.kind,
+            "variant": self.config.variant,
+            "seed": self.config.seed,
+            "settings": changed_settings(self.config),
             "updates": self.updates,
-            "schedule": schedule.updates,
-            "learning_rate": f"{schedule.learning_rate:g}",
-            "warmup_updates": schedule.warmup_updates,
-            "decay": schedule.decay,
-            "ema_decay": f"{schedule.ema_decay:g}",
-            "val_psnr_db": "" if self.val_psnr_db is None else f"{self.val_psnr_db:.6g}",
+            "schedule": self.config.schedule.updates,
+            **{name: "" if value is None else f"{value:.6g}" for name, value in seen.items()},
             "dataset": self.dataset,
             "psnr_db": f"{score.psnr_db:.6g}" if score else "",
             "ssim": f"{score.ssim:.6g}" if score else "",
             "run": self.run,
         }
+
+
+def figure_of(run: FinishedRun) -> Figure:
+    """A finished run as a line: a budget where it is its profile at some length, else a trial.
+
+    Raises:
+        UserError: its log has no validation.
+    """
+    config = run_config(run)
+    measured = [line for line in read_lines(run.folder / "log.jsonl") if "val_psnr_db" in line]
+    if not measured:
+        raise UserError(f"{run.folder}: no validation PSNR", "a run with validation images", "train again")
+    kind = "trial" if changed_settings(config) else "budget"
+    return Figure(kind, config, run.folder.name, config.schedule.updates, measured[-1])
 
 
 def write_csv(path: Path, figures: list[Figure]) -> None:

@@ -43,6 +43,7 @@ from repro.train.execution import make_step
 from repro.train.finished import GENERATOR_FILE, is_finished
 from repro.train.loop import Loop, LoopFiles, Progress
 from repro.train.memory import keep_freed_memory
+from repro.train.statistics import has_statistics
 from repro.train.validation import Validation
 
 STATISTICS_BATCHES = 8
@@ -258,6 +259,10 @@ def train(
     # nothing is drawn from torch's own generator; seeded, its state in the checkpoint is the run's own too
     torch.manual_seed(stream_key(config.seed, "torch") & (2**63 - 1))
     modules = how.build(config)
+    if config.schedule.statistics_batches and not has_statistics(modules["generator"]):
+        raise UserError(
+            f"statistics_batches with {config.variant}", "a generator with batch norm", "leave it out"
+        )
     for name, state in prepared.start.items():
         modules[name].load_state_dict(state)
     if prepared.vgg is not None:

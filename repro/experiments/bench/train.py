@@ -59,6 +59,14 @@ def _modes(device: torch.device) -> dict[str, dict[str, Any]]:
     return modes
 
 
+def engine_mode(device: torch.device) -> dict[str, Any]:
+    """How `train` executes an update on a device."""
+    modes = _modes(device)
+    if device.type == "cuda":
+        return modes["graph of compiled bfloat16"]
+    return modes[ENGINE if ENGINE in modes else ENGINE_FLOAT32]
+
+
 def timed(variant: str) -> RunConfig:
     """What is timed of a variant: the paper's update of SRGAN's; of others profile ``cpu``'s, of its size."""
     config = configure(variant, "paper")

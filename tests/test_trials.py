@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from repro.cli.main import app
 from repro.core.errors import UserError
 from repro.experiments import trials
-from repro.experiments.trials import GAN, PARTS, SCHEDULE, changed_settings, configurations, scaled
-from repro.methods.variants import configure
+from repro.experiments.trials import GAN, PARTS, SCHEDULE, changed_settings, configurations
 
 
 def test_trials_say_what_they_change() -> None:
@@ -42,7 +41,6 @@ def _full(settings: tuple[str, ...]) -> list[str]:
 
 
 def test_budgets_are_the_profile_in_small() -> None:
-    profile = configure("SRResNet-MSE", "cpu")
     budgets = configurations("budget", None, [])
     assert [(c.schedule.updates, c.seed) for c in budgets] == [
         (600, 0),
@@ -52,8 +50,6 @@ def test_budgets_are_the_profile_in_small() -> None:
         (12000, 0),
     ]
     assert not any(changed_settings(config) for config in budgets)
-    assert scaled(profile, 600).schedule.warmup_updates == 30
-    assert scaled(profile, 12_000).schedule.warmup_updates == profile.schedule.warmup_updates
 
 
 def test_the_command_writes_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,8 @@ SCHEDULE = tuple(
         ("hold_share=0.5",),
         ("learning_rate=5e-4",),
         ("learning_rate=2e-3",),
-        ("muon_rate=2",),
+        ("muon_rate=1",),
+        ("muon_rate=4",),
         ("crop_hr=192", "batch_size=4"),
         ("ema_decay=0",),
         ("statistics_batches=0",),
@@ -85,9 +86,9 @@ PARTS = {"schedule": SCHEDULE, "gan": GAN}
 
 
 def scaled(config: RunConfig, updates: int) -> RunConfig:
-    """A profile's schedule at another length: its warm-up shrinks with it, never grows."""
+    """A profile's schedule at another length."""
     return config.but(
-        schedule={"updates": updates, "warmup_updates": min(config.schedule.warmup_updates, updates // 20)},
+        schedule={"updates": updates},
         logging={"validate_every": updates, "sample_every": updates},
     )
 

@@ -389,11 +389,11 @@ def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, ob
         if first
         else {"consistency_weight": CONSISTENCY}
         | ({"adversarial_from": min(tenth, 200), "adversarial_ramp": tenth} if adversarial else {}),
-        optimiser={} if adversarial else {"optimiser": "muon"},
+        optimiser={} if adversarial else {"optimiser": "muon", "muon_rate": 2.0},
         schedule={
             "updates": updates,
             "learning_rate": rate,
-            "warmup_updates": min(100, updates // 20),
+            "warmup_updates": 30,
             "decay": "hold",
             "late_from": 0,
             "learning_rate_late": ScheduleSettings.learning_rate_late,

@@ -64,7 +64,7 @@ def test_settings_of_an_optimiser_go_together(optimiser: str) -> None:
     config = PAPER.with_settings([f"optimiser={optimiser}", "gradient_clip=1", "weight_decay=1e-4"])
     assert config.optimiser.optimiser == optimiser
     with pytest.raises(UserError, match="no effect"):
-        config.with_settings(["muon_rate=2" if optimiser == "sgd" else "late_from=3"])
+        config.with_settings(["muon_rate=3" if optimiser == "sgd" else "late_from=3"])
 
 
 def test_a_discriminator_fixes_the_crop() -> None:

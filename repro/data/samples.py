@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -99,10 +100,22 @@ def _on_device(dataset: PackedDataset, device: torch.device) -> Tensor:
     return pixels
 
 
+class Planned(NamedTuple):
+    """A batch that is not gathered yet, so that a CUDA graph can hold the gathering too.
+
+    Attributes:
+        plan: (6, B) int64 on the device (:meth:`DeviceBatches.plan_tensor`).
+        gather: makes the sample of it, without asking the host anything.
+    """
+
+    plan: Tensor
+    gather: Callable[[Tensor], Sample]
+
+
 class Batches(Protocol):
     """Where a loop gets batch k from: by ``get`` in order, by ``make`` any."""
 
-    def get(self, k: int) -> Sample: ...
+    def get(self, k: int) -> Sample | Planned: ...
 
     def make(self, k: int) -> Sample: ...
 
@@ -210,6 +223,9 @@ class DeviceBatches:
 
     The host only sends where the crops lie (a few hundred numbers a batch). Pixels come out the same as
     from :class:`HostBatches`, whose arguments these are.
+
+    Args:
+        planned: give batches that the step gathers itself.
     """
 
     def __init__(
@@ -220,10 +236,12 @@ class DeviceBatches:
         device: torch.device,
         share: tuple[int, int] | None = None,
         regions: PackedDataset | None = None,
+        planned: bool = False,
     ) -> None:
         self.data = data
         self.seed = seed
         self.device = device
+        self.planned = planned
         self.share = slice(*(share or (0, data.batch_size)))
         self._heights, self._widths = images.heights, images.widths
         self._pixels = _on_device(images, device)
@@ -260,12 +278,15 @@ class DeviceBatches:
 
     def make(self, k: int) -> Sample:
         """Batch ``k``."""
-        plan = self.plan_tensor(k)
-        if self.device.type == "cuda":
-            plan = plan.pin_memory().to(self.device, non_blocking=True)
-        return self.gather(plan)
+        return self.gather(self._sent(k))
 
-    get = make
+    def get(self, k: int) -> Sample | Planned:
+        """Batch ``k``, or its plan."""
+        return Planned(self._sent(k), self.gather) if self.planned else self.make(k)
+
+    def _sent(self, k: int) -> Tensor:
+        plan = self.plan_tensor(k)
+        return plan.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else plan
 
     def close(self) -> None:
         """Nothing to end."""

@@ -51,7 +51,7 @@ class OptimiserSettings(Settings):
     weight_decay: float = setting(0.0, 0, 1)
     gradient_clip: float = setting(0.0, 0, 1e6)
     skip_above: float = setting(0.0, 0, 1e6)
-    muon_rate: float = setting(1.0, 0, 1000, low_open=True)
+    muon_rate: float = setting(2.0, 0, 1000, low_open=True)
     muon_momentum: float = setting(0.95, 0, 1, high_open=True)
 
     def check(self) -> None:

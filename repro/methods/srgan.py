@@ -389,7 +389,7 @@ def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, ob
         if first
         else {"consistency_weight": CONSISTENCY}
         | ({"adversarial_from": min(tenth, 200), "adversarial_ramp": tenth} if adversarial else {}),
-        optimiser={} if adversarial else {"optimiser": "muon", "muon_rate": 2.0},
+        optimiser={} if adversarial else {"optimiser": "muon"},
         schedule={
             "updates": updates,
             "learning_rate": rate,

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -23,6 +24,8 @@ from repro.core.errors import UserError
 
 TIMEOUT = timedelta(minutes=5)
 """A process that hears nothing from the others for so long ends with an error instead of waiting on."""
+PATIENCE = timedelta(hours=12)
+"""Of a barrier: one process may pack hundreds of thousands of images first."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class World:
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    patient: Any = None  # a group of processes that waits for PATIENCE
 
     @property
     def primary(self) -> bool:
@@ -67,7 +71,7 @@ def joined_world(device_type: str) -> Iterator[World]:
         torch.cuda.set_device(world.local_rank)
     dist.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
-        yield world
+        yield replace(world, patient=dist.new_group(timeout=PATIENCE, backend="gloo"))
     finally:
         dist.destroy_process_group()
 
@@ -75,7 +79,7 @@ def joined_world(device_type: str) -> Iterator[World]:
 def barrier(world: World) -> None:
     """Waits until every process is here; nothing in a world of one."""
     if world.size > 1:
-        dist.barrier()
+        dist.barrier(world.patient)
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):

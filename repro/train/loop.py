@@ -14,7 +14,8 @@ from torch import nn
 
 from repro.core import tensorfile
 from repro.core.errors import UserError
-from repro.data.samples import Batches, Sample
+from repro.core.parts import joined, split
+from repro.data.samples import Batches, Planned, Sample
 from repro.methods.config import RunConfig
 from repro.train.checkpoint import restore_step, step_state
 from repro.train.distributed import World, decided_by_primary, mean_over
@@ -118,7 +119,7 @@ class Loop:
             UserError: it is damaged, or of another run.
         """
         path = self.files.checkpoint
-        if not path.is_file():
+        if not joined(path):
             return
         tensors, metadata = tensorfile.load(path)
         if metadata["identity"] != self.identity:
@@ -177,9 +178,11 @@ class Loop:
         try:
             while self.done < config.schedule.updates:
                 asked = time.perf_counter()
-                sample = self.step.eager.method.prepare(config, self.batches.get(self.done), self.done)
+                batch = self.batches.get(self.done)
+                if isinstance(batch, Sample):
+                    batch = self.step.eager.method.prepare(config, batch, self.done)
                 waited += time.perf_counter() - asked
-                self._update(sample)
+                self._update(batch)
                 values: dict[str, float] = {}
                 if self.done % config.logging.log_every == 0 or self.done == config.schedule.updates:
                     values = self._means()
@@ -201,6 +204,8 @@ class Loop:
                     self.save(self.files.held)
                 progress(self.done, values)
                 if late and not last:
+                    if log:
+                        split(self.files.checkpoint)  # so that it can travel to where it goes on
                     return False
         finally:
             if log:
@@ -217,10 +222,10 @@ class Loop:
             return False
         return decided_by_primary(time.monotonic() >= deadline, self.step.eager.device)
 
-    def _update(self, sample: Sample) -> None:
+    def _update(self, batch: Sample | Planned) -> None:
         self.step.eager.set_learning_rate(learning_rate(self.config.schedule, self.done))
         try:
-            values = self.step(self.done, sample)
+            values = self.step(self.done, batch)
         except NonFiniteLossError as error:
             self._stop(error.term, str(error))
         for name, value in values.items():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from repro.data.samples import Sample
+from repro.data.samples import Planned, Sample
 from repro.methods.base import Method, Outputs, Term, Update
 from repro.methods.config import RunConfig
 from repro.methods.context import Context
@@ -98,7 +98,7 @@ class Step:
         for optimiser in self.optimisers.values():
             optimiser.set_learning_rate(rate)
 
-    def __call__(self, k: int, sample: Sample) -> Values:
+    def __call__(self, k: int, batch: Sample | Planned) -> Values:
         """Update ``k``; the values of all terms, detached.
 
         Raises:
@@ -106,6 +106,7 @@ class Step:
                 the update is skipped on the device and the loop's next look at the values finds it (asking
                 each step would stall the device).
         """
+        sample = batch if isinstance(batch, Sample) else batch.gather(batch.plan)
         if self.device.type != "cpu":
             values = self.descend(k, sample)
             self.follow(k)
@@ -190,6 +191,12 @@ class Step:
                     raise NonFiniteLossError(name, float(value.detach()))
         else:
             self.optimisers[update.module].skip_where((~torch.isfinite(loss.detach())).float())
+
+    def uncompile(self) -> bool:
+        """Puts the modules themselves in the place of compiled ones; False where there are none."""
+        compiled = any(self._forwards[name] is not module for name, module in self.modules.items())
+        self._forwards = dict(self.modules)
+        return compiled
 
     def final_generator(self) -> nn.Module:
         """The generator that a run ends with: the averaged one where there is one."""

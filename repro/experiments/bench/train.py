@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from repro.core.device import device_name, resolve_device, use_bfloat16
-from repro.data.samples import Sample
+from repro.core.streams import stream
+from repro.data.packed import pack
+from repro.data.samples import DeviceBatches, Sample
 from repro.experiments.harness import record
 from repro.methods import method
 from repro.methods.config import RunConfig
 from repro.methods.variants import configure
 from repro.nn import vgg
 from repro.train.execution import make_step
+from repro.train.graphs import GraphedStep
 from repro.train.memory import keep_freed_memory, peak_resident_mib
 
 VARIANTS = ("SRResNet-MSE", "SRGAN-VGG22", "SRGAN-VGG54", "SRFBN-S", "SAN", "Meta-SR")
 ENGINE = "the engine on a CPU: bfloat16, channels last, its layers, memory kept"
 ENGINE_FLOAT32 = "the engine on a CPU: float32, channels last, its layers, memory kept"
+
+ENGINE_GPU = "the engine on a GPU: graph of compiled bfloat16, batch gathered in it"
 
 CEILING_LAYERS = ((64, 24), (256, 48))
 """Output channels and side of the generator's two commonest layers, whose rate is the machine's own."""
@@ -56,6 +66,7 @@ def _modes(device: torch.device) -> dict[str, dict[str, Any]]:
         eager = modes["eager bfloat16, channels last"]
         modes["graph of eager bfloat16"] = eager | {"graphs": True}
         modes["graph of compiled bfloat16"] = eager | {"graphs": True, "compile": "on"}
+        modes[ENGINE_GPU] = eager | {"graphs": True, "compile": "on", "gather": True}
     return modes
 
 
@@ -63,7 +74,7 @@ def engine_mode(device: torch.device) -> dict[str, Any]:
     """How `train` executes an update on a device."""
     modes = _modes(device)
     if device.type == "cuda":
-        return modes["graph of compiled bfloat16"]
+        return modes[ENGINE_GPU]
     return modes[ENGINE if ENGINE in modes else ENGINE_FLOAT32]
 
 
@@ -73,10 +84,29 @@ def timed(variant: str) -> RunConfig:
     return config if config.method == "srgan" else configure(variant, "cpu")
 
 
+@dataclass(frozen=True)
+class _Noise:
+    """A made-up photograph."""
+
+    number: int
+
+    @property
+    def key(self) -> str:
+        return f"noise_{self.number}"
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.key.encode()).hexdigest()
+
+    def load_u8(self) -> NDArray[np.uint8]:
+        return stream(self.number, "noise").integers(0, 256, (321, 481, 3), np.uint8)
+
+
 def make_update(config: RunConfig, device: torch.device, mode: dict[str, Any]) -> Callable[[], object]:
     """One update of ``config`` on a fixed made-up batch, executed as ``mode`` says.
 
-    VGG-19 has random weights: it is as fast as the trained one.
+    VGG-19 has random weights: it is as fast as the trained one. On a GPU the batch is gathered in each
+    update, as in training.
     """
     layout = {"channels_last": mode["channels_last"], "compile": mode["compile"]}
     config = config.but(arithmetic=layout)
@@ -94,6 +124,11 @@ def make_update(config: RunConfig, device: torch.device, mode: dict[str, Any]) -
     lr = torch.rand(data.batch_size, 3, data.crop_lr, data.crop_lr, generator=generator)
     hr = torch.rand(data.batch_size, 3, data.crop_hr, data.crop_hr, generator=generator) * 2 - 1
     lr, hr = (images.to(device).to(memory_format=memory) for images in (lr, hr))
+    if mode.get("gather"):
+        with tempfile.TemporaryDirectory() as folder:  # gone once its pixels are on the device
+            images = pack([_Noise(n) for n in range(4)], Path(folder), data.crop_hr, workers=1)
+            batches = DeviceBatches(images, data, 0, device, planned=isinstance(step, GraphedStep))
+        return lambda: step(0, batches.get(0))
     sample = how.prepare(config, Sample(lr, hr, data.scale), 0)
     return lambda: step(0, sample)
 
@@ -164,9 +199,7 @@ def _time_mode(
 def _time_alone(
     config: RunConfig, device: torch.device, mode: dict[str, Any], updates: int
 ) -> tuple[list[float], float]:
-    """Like :func:`_time_mode`; on a CPU in a process of its own, so that no mode profits from another's."""
-    if device.type == "cuda":
-        return _time_mode(config, device, mode, updates)
+    """Like :func:`_time_mode` in a process of its own: no mode profits, or fails, by another's."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(_time_mode, config, device, mode, updates).result()
@@ -204,7 +237,7 @@ def run(
         for label, mode in _modes(device).items():
             try:
                 times, peak = _time_alone(config, device, mode, updates)
-            except (RuntimeError, torch.cuda.OutOfMemoryError) as error:
+            except (RuntimeError, BrokenExecutor) as error:
                 rows[label] = {"failed": str(error).splitlines()[0][:200]}
                 report(f"{name}: {label}: failed ({rows[label]['failed']})")
                 continue

@@ -15,7 +15,9 @@ from repro.train.schedule import learning_rate
 
 
 def begin_from(prepared: Prepared, shorter: Path) -> int:
-    """Gives a run that has no checkpoint the one that a shorter ``hold`` schedule left before its decay.
+    """Gives a run that has no checkpoint that of another schedule, from before the two differ.
+
+    It is the one that a finished ``hold`` schedule left where its decay began, or that of a run under way.
 
     The longer run then ends with the bytes that it would have ended with alone.
 
@@ -29,7 +31,8 @@ def begin_from(prepared: Prepared, shorter: Path) -> int:
     Raises:
         UserError: the other run has no such checkpoint, or is not the beginning of this one.
     """
-    source, mine = LoopFiles(shorter).held, LoopFiles(prepared.folder).checkpoint
+    held, mine = LoopFiles(shorter).held, LoopFiles(prepared.folder).checkpoint
+    source = held if held.is_file() else LoopFiles(shorter).checkpoint
     if not source.is_file():
         raise UserError(
             f"{source} is not there", "a run with decay=hold that came to its decay", "train it on"

@@ -28,7 +28,7 @@ def learning_rate(schedule: ScheduleSettings, k: int) -> float:
             return rate * 0.5 ** sum(k >= int(m) for m in schedule.milestones.split("/") if m)
         case "hold":
             held = held_updates(schedule)
-            return rate * min(1.0, (schedule.updates - k) / (schedule.updates - held))
+            return rate * min(1.0, (schedule.updates - k) / max(schedule.updates - held, 1))
         case "geometric":
             return rate * (late / rate) ** done
         case "staircase":

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from repro.core.errors import UserError
 from repro.core.settings import setting
+from repro.core.streams import stream
 from repro.data.samples import Sample
 from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update, VGGNeed
 from repro.methods.config import LossSettings, NetworkSettings, RunConfig, ScheduleSettings
@@ -56,6 +57,9 @@ class SRGANLosses(LossSettings):
         adversarial_ramp: updates after these over which it rises to its value.
         tv_weight: of total variation.
         consistency_weight: of down(SR) against LR, beside the content; of no paper.
+        shift: VGG-19 and discriminator see images rolled by fewer than so many pixels, drawn for each
+            update; of no paper. Crops lie on multiples of the scale, so poolings and strides always meet the
+            same pixels of a cell, and reward a grid.
     """
 
     content: Content = "mse"
@@ -64,8 +68,13 @@ class SRGANLosses(LossSettings):
     adversarial_ramp: int = setting(0, 0, 100_000_000)
     tv_weight: float = setting(0.0, 0, 1e6)
     consistency_weight: float = setting(0.0, 0, 1e6)
+    shift: int = setting(1, 1, 64)
 
     def check(self) -> None:
+        self.only_where(
+            self.adversarial_weight > 0 or self.content != "mse",
+            "--set content=vgg22 or adversarial_weight=1e-3", "shift",
+        )  # fmt: skip
         self.only_where(
             self.adversarial_weight > 0,
             "--set adversarial_weight=1e-3",
@@ -279,6 +288,17 @@ class SRGAN(Method):
             networks["discriminator"] = Discriminator(config.data.crop_hr)
             initialise(networks["discriminator"], config.seed, "discriminator")
         return networks
+
+    def shift(self, config: RunConfig, k: int) -> tuple[int, int]:
+        below = _losses(config).shift
+        if below == 1:
+            return (0, 0)
+        rows, columns = stream(config.seed, "shift", k).integers(0, below, 2).tolist()
+        return rows, columns
+
+    def recordable(self, config: RunConfig) -> bool:
+        """Not where images are rolled otherwise in each update."""
+        return _losses(config).shift == 1
 
     def vgg(self, config: RunConfig) -> VGGNeed | None:
         content = _losses(config).content

@@ -89,7 +89,7 @@ def test_every_field_is_a_deviation_or_no_part_of_what_is_computed(path: str) ->
         "start": "SRGAN-MSE", "network.residual_blocks": 3, "network.long_skip": False,
         "network.prelu": "channel", "network.initial": "interpolating",
         "losses.content": "vgg22", "losses.adversarial_weight": 0.5,
-        "losses.tv_weight": 0.5, "losses.consistency_weight": 0.5,
+        "losses.tv_weight": 0.5, "losses.consistency_weight": 0.5, "losses.grid_weight": 0.5,
         "optimiser.optimiser": "sgd", "optimiser.adam_beta1": 0.5, "optimiser.adam_beta2": 0.5,
         "optimiser.weight_decay": 0.5, "optimiser.gradient_clip": 0.5,
         "optimiser.skip_above": 0.5,
@@ -102,7 +102,7 @@ def test_every_field_is_a_deviation_or_no_part_of_what_is_computed(path: str) ->
     if path in {"variant", "method", "profile", "seed"} or group in {"arithmetic", "logging"}:
         assert path not in changed
         return
-    whole = {"late_from", "milestones", "adversarial_from", "adversarial_ramp"}
+    whole = {"late_from", "milestones", "adversarial_from", "adversarial_ramp", "shift"}
     if path not in changed:  # counts only beside another setting, which is declared
         with pytest.raises(UserError, match="no effect"):
             PAPER.with_settings([f"{path}={5 if name in whole else 0.5}"])

@@ -73,3 +73,15 @@ def test_consistency_sees_colour_and_not_detail() -> None:
     (gradient,) = torch.autograd.grad(shifted, sr_pm1)
     assert torch.isfinite(gradient).all()
     assert gradient.sum() > 0
+
+
+def test_a_grid_costs_and_texture_does_not() -> None:
+    torch.manual_seed(0)
+    hr = torch.rand(2, 3, 96, 96) * 2 - 1
+    cell = torch.zeros(4, 4)
+    cell[1, 2], cell[3, 0] = 0.1, -0.1
+    pattern = cell.repeat(24, 24)
+    assert losses.grid(hr + pattern, hr, 4).item() == pytest.approx(0.01 / 8)
+    assert losses.grid(hr + 0.3, hr, 4).item() == pytest.approx(0, abs=1e-9)
+    texture = pattern.flatten()[torch.randperm(96 * 96)].view(96, 96)
+    assert losses.grid(hr + texture, hr, 4).item() < 0.02 * 0.01 / 8

@@ -31,7 +31,15 @@ def _full(settings: tuple[str, ...]) -> list[str]:
     """In the order of the configuration's fields, numbers as the configuration writes them."""
     named = dict(s.split("=") for s in settings)
     order = (
-        *("initial", "consistency_weight", "adversarial_from", "adversarial_ramp", "tv_weight", "optimiser"),
+        *(
+            "initial",
+            "consistency_weight",
+            "adversarial_from",
+            "adversarial_ramp",
+            "tv_weight",
+            "shift",
+            "optimiser",
+        ),
         *("muon_rate", "learning_rate", "decay", "hold_share", "ema_decay", "statistics_batches"),
         *("batch_size", "crop_hr"),
     )

@@ -81,7 +81,13 @@ def tiny_config(variant: str = "SRResNet-MSE", **changes: object) -> RunConfig:
     config = configure(variant, "quick")
     if config.method == "srgan":  # the plain algorithm; the tests of what short schedules add ask for it
         plain = {"decay": "cosine", "ema_decay": 0, "statistics_batches": 0, "optimiser": "adam"}
-        plain |= {"consistency_weight": 0, "adversarial_from": 0, "adversarial_ramp": 0}
+        plain |= {
+            "consistency_weight": 0,
+            "grid_weight": 0,
+            "shift": 1,
+            "adversarial_from": 0,
+            "adversarial_ramp": 0,
+        }
         plain |= {"start": config.start if "SRGAN" in variant else "", "initial": "glorot"}
         settings |= plain | changes
     else:

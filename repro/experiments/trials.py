@@ -70,17 +70,19 @@ SCHEDULE = tuple(
         ("statistics_batches=0",),
     )
 )
-GAN = tuple(
-    Trial("SRGAN-VGG22", settings)
-    for settings in (
-        (),
-        ("consistency_weight=0",),
-        ("consistency_weight=1",),
-        ("adversarial_from=0", "adversarial_ramp=0"),
-        ("optimiser=muon",),
-    )
-) + tuple(
-    Trial("SRResNet-VGG22", settings) for settings in ((), ("consistency_weight=0",), ("tv_weight=3e-7",))
+GAN = (
+    *(
+        Trial("SRGAN-VGG22", settings)
+        for settings in (
+            (),
+            ("consistency_weight=0",),
+            ("consistency_weight=0.1",),
+            ("shift=1",),
+            ("adversarial_from=0", "adversarial_ramp=0"),
+            ("optimiser=muon",),
+        )
+    ),
+    *(Trial("SRResNet-VGG22", settings) for settings in ((), ("shift=1",), ("tv_weight=3e-7",))),
 )
 PARTS = {"schedule": SCHEDULE, "gan": GAN}
 

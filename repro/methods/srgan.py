@@ -57,6 +57,7 @@ class SRGANLosses(LossSettings):
         adversarial_ramp: updates after these over which it rises to its value.
         tv_weight: of total variation.
         consistency_weight: of down(SR) against LR, beside the content; of no paper.
+        grid_weight: of the mean error by place in a cell; of no paper.
         shift: VGG-19 and discriminator see images rolled by fewer than so many pixels, drawn for each
             update; of no paper. Crops lie on multiples of the scale, so poolings and strides always meet the
             same pixels of a cell, and reward a grid.
@@ -68,6 +69,7 @@ class SRGANLosses(LossSettings):
     adversarial_ramp: int = setting(0, 0, 100_000_000)
     tv_weight: float = setting(0.0, 0, 1e6)
     consistency_weight: float = setting(0.0, 0, 1e6)
+    grid_weight: float = setting(0.0, 0, 1e6)
     shift: int = setting(1, 1, 64)
 
     def check(self) -> None:
@@ -324,6 +326,9 @@ class SRGAN(Method):
                     settings.consistency_weight,
                 )
             )
+        if settings.grid_weight > 0:
+            cell = config.data.scale
+            terms.append(Term("grid", lambda c: losses.grid(c.sr, c.hr, cell), settings.grid_weight))
         generator = Update("generator", tuple(terms))
         if settings.adversarial_weight == 0:
             return (generator,)
@@ -407,7 +412,7 @@ def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, ob
         network={"initial": "interpolating"} if first else {},
         losses={}
         if first
-        else {"consistency_weight": CONSISTENCY}
+        else {"consistency_weight": CONSISTENCY, "shift": config.data.scale}
         | ({"adversarial_from": min(tenth, 200), "adversarial_ramp": tenth} if adversarial else {}),
         optimiser={} if adversarial else {"optimiser": "muon"},
         schedule={
@@ -426,7 +431,7 @@ def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, ob
     )
 
 
-CONSISTENCY = 0.1
+CONSISTENCY = 1.0
 """Weight of the LR-consistency term of short schedules."""
 
 

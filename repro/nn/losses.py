@@ -46,6 +46,19 @@ def lr_consistency(sr_pm1: Tensor, lr_01: Tensor, scale: int) -> Tensor:
     return (inner_lr(sr_pm1.float(), scale) - lr).square().mean()
 
 
+def grid(sr_pm1: Tensor, hr_pm1: Tensor, scale: int) -> Tensor:
+    """The square of the mean error at each place of a scale x scale cell, the mean over all places aside.
+
+    Of no paper's SRGAN: the same few pixels in every cell are the cheapest detail that a network with pixel
+    shuffling can make, and VGG features and adversary take it for detail at first. Texture has no mean there.
+    A mean over images, channels and places, in the units of :func:`content_mse`.
+    """
+    error = sr_pm1.float() - hr_pm1.float()
+    count, channels, height, width = error.shape
+    cells = error.reshape(count, channels, height // scale, scale, width // scale, scale).mean((2, 4))
+    return (cells - cells.mean((2, 3), keepdim=True)).square().mean()
+
+
 def total_variation(sr_pm1: Tensor) -> Tensor:
     """The regulariser of SRResNet-VGG22: the sum over positions of the length of the image gradient.
 

@@ -102,7 +102,7 @@ def test_every_field_is_a_deviation_or_no_part_of_what_is_computed(path: str) ->
     if path in {"variant", "method", "profile", "seed"} or group in {"arithmetic", "logging"}:
         assert path not in changed
         return
-    whole = {"late_from", "milestones", "adversarial_from", "adversarial_ramp", "shift"}
+    whole = {"late_from", "milestones", "adversarial_from", "adversarial_ramp"}
     if path not in changed:  # counts only beside another setting, which is declared
         with pytest.raises(UserError, match="no effect"):
             PAPER.with_settings([f"{path}={5 if name in whole else 0.5}"])

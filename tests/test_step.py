@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from train_helpers import tiny_config, tiny_step
 
-from repro.core.errors import UserError
 from repro.data.samples import Sample
 from repro.methods import method
 from repro.methods.base import Update
@@ -183,29 +182,6 @@ def test_the_adversarial_weight_is_ramped() -> None:
     assert callable(weight)
     at = [weight(k / 10) / 1e-3 for k in range(10)]
     assert at == pytest.approx([0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 1, 1])
-
-
-def test_the_losses_networks_see_images_rolled() -> None:
-    config = tiny_config("SRGAN-VGG22", shift=4)
-    how = method("srgan")
-    shifts = {how.shift(config, k) for k in range(60)}
-    assert shifts == set(itertools.product(range(4), repeat=2))
-    assert how.shift(config, 7) == how.shift(config, 7)
-    assert not how.recordable(config)
-    assert how.shift(tiny_config("SRGAN-VGG22"), 7) == (0, 0)
-    seen: dict[str, list[torch.Tensor]] = {"vgg": [], "discriminator": []}
-    step = tiny_step(config)
-    for name, images in seen.items():
-        step.modules[name].register_forward_pre_hook(lambda _, x, images=images: images.append(x[0].detach()))
-    sample = _sample()
-    k = next(k for k in range(60) if how.shift(config, k) == (1, 3))
-    step(k, sample)
-    rolled = sample.hr_pm1.roll((1, 3), (2, 3))
-    assert torch.equal(seen["vgg"][0], rolled)
-    assert torch.equal(seen["discriminator"][0], rolled)
-    assert torch.equal(seen["vgg"][1], seen["discriminator"][1])  # SR, rolled alike
-    with pytest.raises(UserError, match="no effect"):
-        tiny_config("SRResNet-MSE", shift=4)
 
 
 def test_schedules() -> None:

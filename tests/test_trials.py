@@ -43,7 +43,15 @@ def _full(settings: tuple[str, ...]) -> list[str]:
         *("muon_rate", "learning_rate", "decay", "hold_share", "ema_decay", "statistics_batches"),
         *("batch_size", "crop_hr"),
     )
-    floats = {"consistency_weight", "tv_weight", "muon_rate", "learning_rate", "hold_share", "ema_decay"}
+    floats = {
+        "consistency_weight",
+        "grid_weight",
+        "tv_weight",
+        "muon_rate",
+        "learning_rate",
+        "hold_share",
+        "ema_decay",
+    }
     assert set(named) <= set(order)
     return [f"{n}={float(named[n]) if n in floats else named[n]}" for n in order if n in named]
 

@@ -77,12 +77,12 @@ GAN = (
             (),
             ("consistency_weight=0",),
             ("consistency_weight=0.1",),
-            ("shift=1",),
+            ("grid_weight=0",),
             ("adversarial_from=0", "adversarial_ramp=0"),
             ("optimiser=muon",),
         )
     ),
-    *(Trial("SRResNet-VGG22", settings) for settings in ((), ("shift=1",), ("tv_weight=3e-7",))),
+    *(Trial("SRResNet-VGG22", settings) for settings in ((), ("grid_weight=0",), ("tv_weight=3e-7",))),
 )
 PARTS = {"schedule": SCHEDULE, "gan": GAN}
 

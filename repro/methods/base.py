@@ -240,10 +240,6 @@ class Method(ABC):
         """What training makes of batch ``k`` before the step: another degradation, a scale of its own."""
         return sample
 
-    def shift(self, config: RunConfig, k: int) -> tuple[int, int]:
-        """Rows and columns by which VGG-19 and discriminator see the images of update ``k`` rolled."""
-        return (0, 0)
-
     def recordable(self, config: RunConfig) -> bool:
         """Whether every update is the same kernels on the same shapes, so that a CUDA graph can hold it."""
         return True

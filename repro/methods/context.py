@@ -23,7 +23,6 @@ class Context:
         autocast: makes the context manager under which networks run; terms themselves compute outside it.
         k: number of the update, from 0.
         updates: of the whole schedule.
-        shift: rows and columns by which the networks of the loss see images rolled.
     """
 
     def __init__(
@@ -34,7 +33,6 @@ class Context:
         autocast: Callable[[], Any],
         k: int,
         updates: int,
-        shift: tuple[int, int] = (0, 0),
     ) -> None:
         self.outputs = outputs
         self.sample = sample
@@ -42,7 +40,6 @@ class Context:
         self.autocast = autocast
         self.k = k
         self.updates = updates
-        self.shift = shift
         self._phi: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
 
     @property
@@ -65,18 +62,15 @@ class Context:
         if self._phi is None:
             with self.autocast():
                 with torch.no_grad():
-                    of_hr = self.networks["vgg"](self._rolled(self.hr))
-                self._phi = (self.networks["vgg"](self._rolled(self.sr)), of_hr)
+                    of_hr = self.networks["vgg"](self.hr)
+                self._phi = (self.networks["vgg"](self.sr), of_hr)
         return self._phi[0][tap], self._phi[1][tap]
 
     def discriminate(self, image_pm1: Tensor) -> Tensor:
         """A forward pass of the discriminator: logits (N, 1)."""
         with self.autocast():
-            logits: Tensor = self.networks["discriminator"](self._rolled(image_pm1))
+            logits: Tensor = self.networks["discriminator"](image_pm1)
         return logits
-
-    def _rolled(self, image_pm1: Tensor) -> Tensor:
-        return image_pm1 if self.shift == (0, 0) else image_pm1.roll(self.shift, (2, 3))
 
     @cached_property
     def logits_hr(self) -> Tensor:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from repro.core.errors import UserError
 from repro.core.settings import setting
-from repro.core.streams import stream
 from repro.data.samples import Sample
 from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update, VGGNeed
 from repro.methods.config import LossSettings, NetworkSettings, RunConfig, ScheduleSettings
@@ -58,9 +57,6 @@ class SRGANLosses(LossSettings):
         tv_weight: of total variation.
         consistency_weight: of down(SR) against LR, beside the content; of no paper.
         grid_weight: of the mean error by place in a cell; of no paper.
-        shift: VGG-19 and discriminator see images rolled by fewer than so many pixels, drawn for each
-            update; of no paper. Crops lie on multiples of the scale, so poolings and strides always meet the
-            same pixels of a cell, and reward a grid.
     """
 
     content: Content = "mse"
@@ -70,13 +66,8 @@ class SRGANLosses(LossSettings):
     tv_weight: float = setting(0.0, 0, 1e6)
     consistency_weight: float = setting(0.0, 0, 1e6)
     grid_weight: float = setting(0.0, 0, 1e6)
-    shift: int = setting(1, 1, 64)
 
     def check(self) -> None:
-        self.only_where(
-            self.adversarial_weight > 0 or self.content != "mse",
-            "--set content=vgg22 or adversarial_weight=1e-3", "shift",
-        )  # fmt: skip
         self.only_where(
             self.adversarial_weight > 0,
             "--set adversarial_weight=1e-3",
@@ -291,17 +282,6 @@ class SRGAN(Method):
             initialise(networks["discriminator"], config.seed, "discriminator")
         return networks
 
-    def shift(self, config: RunConfig, k: int) -> tuple[int, int]:
-        below = _losses(config).shift
-        if below == 1:
-            return (0, 0)
-        rows, columns = stream(config.seed, "shift", k).integers(0, below, 2).tolist()
-        return rows, columns
-
-    def recordable(self, config: RunConfig) -> bool:
-        """Not where images are rolled otherwise in each update."""
-        return _losses(config).shift == 1
-
     def vgg(self, config: RunConfig) -> VGGNeed | None:
         content = _losses(config).content
         return None if content == "mse" else VGGNeed((TAPS[content],), normalised=True)
@@ -404,7 +384,6 @@ def _is_first(config: RunConfig) -> bool:
 def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, object]) -> RunConfig:
     """What `python -m repro trials` found to make few updates count; each a declared deviation."""
     first, adversarial = _is_first(config), _losses(config).adversarial_weight > 0
-    tenth = updates // 10
     return config.but(
         # SRResNet-VGG22 too: from scratch, a few thousand updates of a loss that sees features of half the
         # resolution leave a checkerboard of single pixels
@@ -412,8 +391,12 @@ def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, ob
         network={"initial": "interpolating"} if first else {},
         losses={}
         if first
-        else {"consistency_weight": CONSISTENCY, "shift": config.data.scale}
-        | ({"adversarial_from": min(tenth, 200), "adversarial_ramp": tenth} if adversarial else {}),
+        else {"consistency_weight": CONSISTENCY, "grid_weight": GRID}
+        | (
+            {"adversarial_from": min(updates // 10, 100), "adversarial_ramp": min(updates // 5, 200)}
+            if adversarial
+            else {}
+        ),
         optimiser={} if adversarial else {"optimiser": "muon"},
         schedule={
             "updates": updates,
@@ -432,7 +415,8 @@ def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, ob
 
 
 CONSISTENCY = 1.0
-"""Weight of the LR-consistency term of short schedules."""
+GRID = 10.0
+"""Weights of the terms that hold low frequencies in place and keep a grid out, in short schedules."""
 
 
 def _paper(config: RunConfig) -> RunConfig:

@@ -120,6 +120,15 @@ def test_identity_is_what_changes_the_result() -> None:
         assert PAPER.with_settings([setting]).identity() != PAPER.identity()
 
 
+@pytest.mark.parametrize("variant", list(trainable()))
+def test_a_setting_that_is_off_names_no_run(variant: str) -> None:
+    """A later version's settings leave the names of runs alone that were begun without them."""
+    identity = configure(variant, "cpu").identity()
+    assert identity["variant"] == variant
+    assert "optimiser.gradient_clip" not in identity or identity["optimiser.gradient_clip"] != 0
+    assert configure(variant, "cpu", seed=3).identity() == identity | {"seed": 3}
+
+
 def test_flat_configurations_of_earlier_versions_are_read() -> None:
     flat = {
         "variant": "SRGAN-VGG22", "profile": "cpu", "seed": 0, "residual_blocks": 16, "long_skip": True,

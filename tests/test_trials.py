@@ -37,6 +37,7 @@ def _full(settings: tuple[str, ...]) -> list[str]:
             "adversarial_from",
             "adversarial_ramp",
             "tv_weight",
+            "grid_weight",
             "shift",
             "optimiser",
         ),

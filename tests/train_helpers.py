@@ -84,7 +84,6 @@ def tiny_config(variant: str = "SRResNet-MSE", **changes: object) -> RunConfig:
         plain |= {
             "consistency_weight": 0,
             "grid_weight": 0,
-            "shift": 1,
             "adversarial_from": 0,
             "adversarial_ramp": 0,
         }

@@ -185,11 +185,16 @@ class RunConfig(Settings):
         return config
 
     def identity(self) -> dict[str, Any]:
-        """What a run is named after: every field that changes its result."""
-        values = self.as_dict()
-        del values["logging"]
-        del values["arithmetic"]["compile"]
-        return values
+        """What a run is named after: every field that changes its result and has not its default value.
+
+        So a setting that a later version adds, off by default, renames no run that was begun before it.
+        """
+        defaults = dict(leaves(RunConfig(network=type(self.network)(), losses=type(self.losses)())))
+        return {
+            path: value
+            for path, value in leaves(self)
+            if value != defaults[path] and not path.startswith("logging.") and path != "arithmetic.compile"
+        }
 
 
 _NAMES = ("variant", "method", "profile")

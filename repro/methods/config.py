@@ -6,7 +6,7 @@ the choice. Every field either changes what a run computes, or is refused where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from repro.core.errors import UserError
@@ -189,7 +189,12 @@ class RunConfig(Settings):
 
         So a setting that a later version adds, off by default, renames no run that was begun before it.
         """
-        defaults = dict(leaves(RunConfig(network=type(self.network)(), losses=type(self.losses)())))
+        groups: dict[str, Any] = {
+            item.name: type(value)()
+            for item in fields(self)
+            if isinstance(value := getattr(self, item.name), Settings)
+        }
+        defaults = dict(leaves(RunConfig(**groups)))
         return {
             path: value
             for path, value in leaves(self)

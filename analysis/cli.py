@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -13,15 +14,18 @@ from rich.status import Status
 
 from analysis.figures.drawing import Drawing
 from analysis.figures.every import all_figures, figure_files
+from analysis.io.metrics import read_json
 from analysis.io.outputs import write_folder
 from analysis.io.ratings import read_ratings
 from analysis.judge.claims import Result, retested_claims
+from analysis.judge.error_rates import STUDIES, key_of, rate, settings
 from analysis.judge.values import Judge
 from analysis.judge.verdict import verdict
 from analysis.report.page import report_html
 from analysis.stats.defaults import Spread
 from analysis.stats.power import plan, spread_of
 from analysis.study.inputs import Inputs, read_inputs
+from analysis.tables.error_rates import KEY, error_table, read_rates
 from analysis.tables.every import all_tables, rendered
 from analysis.tables.grid import to_markdown
 from analysis.tables.power import power_table
@@ -195,6 +199,39 @@ def power(
     typer.echo(to_markdown(power_table(plans, spread, simulations)))
     for planned in plans:
         typer.echo(planned.sentence)
+
+
+@app.command()
+def errors(
+    out: Annotated[Path, typer.Option(help="Rows are added to error_rates/ in this folder.")] = Path(
+        "results"
+    ),
+    studies: Annotated[int, typer.Option(min=10, max=100_000, help="Simulated studies a row.")] = STUDIES,
+    minutes: Annotated[float, typer.Option(min=0, help="Stop after the row that ends later.")] = 60.0,
+    seed: SeedOption = 0,
+) -> None:
+    """Simulate how often verdicts and claims are wrong, and how often right; goes on where it was stopped."""
+    folder = out / KEY
+    record = read_json(folder / "manifest.json")
+    wanted = {"studies": studies}
+    if record and (record.get("seed"), record.get("config")) != (seed, wanted):
+        raise UserError(
+            f"{folder} was made with seed {record.get('seed')} and {record.get('config')}",
+            f"seed {seed} and {wanted}",
+            "use the same options, or another --out",
+        )
+    rates = read_rates(folder / f"{KEY}.csv")
+    done = {found.key for found in rates}
+    left = [setting for setting in settings() if key_of(*setting) not in done]
+    end = time.monotonic() + 60 * minutes
+    for number, setting in enumerate(left, start=1):
+        rates.append(rate(*setting, studies, seed))
+        made = rendered([error_table(rates)])
+        write_folder(folder, made, kind="error rates", inputs={}, seed=seed, notes=[], config=wanted)
+        typer.echo(f"{number} of {len(left)}: {', '.join(rates[-1].key)}")
+        if time.monotonic() > end:
+            break
+    typer.echo(to_markdown(error_table(rates)))
 
 
 def judged(inputs: Inputs) -> tuple[Judge, list[Result]]:

@@ -1,8 +1,8 @@
-"""The paper's claims as data, and what ours say of each.
+"""What our data say of each of the paper's claims (:mod:`analysis.stats.claims`).
 
-A claim names its data sets, methods, family, margin and test. It *holds* where the test shows it, *does not
-hold* where the test shows the opposite, and is *undecided* otherwise: not significant is not refuted. Where a
-method or data set that it needs is missing it is *not judged*.
+A claim *holds* where the test shows it, *does not hold* where the test shows the opposite, and is *undecided*
+otherwise: not significant is not refuted. Where a method or data set that it needs is missing it is *not
+judged*.
 
 "Better than all others" and "every pair differs" are intersection-union tests (Berger 1982): the claim is
 false if one comparison is, so each comparison is tested at 5 %, two-sided, and the claim as a whole has that
@@ -11,163 +11,29 @@ level without any correction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import combinations
 from typing import Protocol
 
 from analysis.io.methods import base_and_origin
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import signed
+from analysis.stats.claims import CLAIMS, Claim, Decision, Shape
 from analysis.stats.comparison import Comparison
 from analysis.stats.defaults import EQUIVALENCE_MARGIN
 from analysis.study.results import Study
-from repro.papers.srgan import (
-    DATASETS,
-    SIGNIFICANCE_LEVEL,
-    TABLE2,
-    TABLE2_METHODS,
-    VARIANTS,
-    VERSIONS_BSD100,
-)
-
-
-class Decision(StrEnum):
-    """What our data say of a claim."""
-
-    HOLDS = "holds"
-    FAILS = "does not hold"
-    UNDECIDED = "undecided"
-    NOT_JUDGED = "not judged"
-
-
-class Shape(StrEnum):
-    """What kind of statement a claim is."""
-
-    FIRST_SCORES = "highest mean of scores"
-    SUPERIOR = "better than each"
-    NONE_BEST = "none better than each other"
-    ALL_DIFFER = "every pair differs but one"
-    REPEATABLE = "two showings equivalent"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim of the paper.
-
-    Attributes:
-        key: short name, for preregistration.
-        text: in our words, with its place.
-        shape: which statement it is.
-        datasets: all of them are needed.
-        methods: all of them are needed on every data set; the first is the one that is claimed to be better.
-        family: how many comparisons, and how they are combined.
-        margin: in MOS, for what has to be shown equivalent; None where nothing has.
-        test: of one comparison.
-        exception: the pair that is not to differ.
-    """
-
-    key: str
-    text: str
-    shape: Shape
-    datasets: tuple[str, ...]
-    methods: tuple[str, ...]
-    family: str
-    margin: float | None
-    test: str
-    exception: tuple[str, str] | None = None
-
-    @property
-    def plan(self) -> str:
-        """Family, margin and test in one line."""
-        margin = f"; margin {self.margin:g} MOS" if self.margin is not None else ""
-        return f"{self.family}; {self.test}{margin}"
-
-
-_ROBUST = "signed ranks per image and per rater, and t over both (t and the ordinal model on under 6 images)"
-_NOT_HR = tuple(method for method in TABLE2_METHODS if method != "HR")
-_NOT_SRGAN = tuple(method for method in _NOT_HR if method != "SRGAN-VGG54")
-
-
-def _superior(key: str, text: str, datasets: tuple[str, ...], method: str, others: Iterable[str]) -> Claim:
-    methods = (method, *(other for other in others if other != method))
-    count = len(datasets) * (len(methods) - 1)
-    family = f"{count} comparisons, all must hold (intersection-union)" if count > 1 else "1 comparison"
-    return Claim(key, text, Shape.SUPERIOR, datasets, methods, family, None, _ROBUST)
-
-
-CLAIMS = (
-    Claim(
-        "scores",
-        "SRResNet has the highest PSNR and SSIM of Table 2 on Set5, Set14 and BSD100 (Section 3.6)",
-        Shape.FIRST_SCORES,
-        DATASETS,
-        ("SRResNet-MSE", *(method for method in _NOT_HR if method != "SRResNet-MSE")),
-        "6 rankings, all must hold",
-        None,
-        "highest mean over the data set",
-    ),
-    Claim(
-        "set5",
-        "No loss is significantly best on Set5 (Table 1)",
-        Shape.NONE_BEST,
-        ("Set5",),
-        VARIANTS,
-        "5 losses, each against the other 4 (intersection-union)",
-        EQUIVALENCE_MARGIN,
-        _ROBUST,
-    ),
-    _superior(
-        "vgg54",
-        "SRGAN-VGG54 is significantly better than all other variants on Set14 (Table 1)",
-        ("Set14",),
-        "SRGAN-VGG54",
-        VARIANTS,
-    ),
-    _superior(
-        "vgg22",
-        "SRResNet-VGG22 is significantly better than SRResNet-MSE on Set14 (star of Table 1)",
-        ("Set14",),
-        "SRResNet-VGG22",
-        ("SRResNet-MSE",),
-    ),
-    _superior(
-        "srgan",
-        "SRGAN has the highest MOS of Table 2 (HR aside) on Set5, Set14 and BSD100, significantly "
-        "(Section 3.6)",
-        DATASETS,
-        "SRGAN-VGG54",
-        _NOT_SRGAN,
-    ),
-    Claim(
-        "pairs",
-        "On BSD100 every pair of methods differs significantly except SRCNN and SelfExSR (Section 3.6)",
-        Shape.ALL_DIFFER,
-        ("BSD100",),
-        VERSIONS_BSD100,
-        "35 pairs must differ (intersection-union; against: printed difference excluded), 1 be equivalent",
-        EQUIVALENCE_MARGIN,
-        _ROBUST,
-        ("SRCNN", "SelfExSR"),
-    ),
-    Claim(
-        "pilot",
-        "Raters do not differ significantly between two ratings of identical images (Section 3.3, pilot)",
-        Shape.REPEATABLE,
-        (),
-        (),
-        "1 comparison",
-        EQUIVALENCE_MARGIN,
-        "two one-sided t tests over raters' means",
-    ),
-)
+from repro.papers.srgan import SIGNIFICANCE_LEVEL, TABLE2
 
 
 class View(Protocol):
     """Votes as a rater model sees them."""
 
     def methods(self, dataset: str) -> set[str]: ...
+
+    def unable(self, dataset: str) -> str:
+        """Why it cannot compare on a data set; "" where it can."""
+        ...
 
     def compare(self, dataset: str, first: str, second: str) -> Comparison: ...
 
@@ -241,6 +107,34 @@ def retested(claim: Claim, metrics: Metrics, study: Study | None, pilot: Study |
     return Result(claim, decision, paper_mode, sentence)
 
 
+@dataclass(frozen=True)
+class Sensitivity:
+    """A claim under every model of the raters: name -> (decision, sentence)."""
+
+    claim: Claim
+    decisions: Mapping[str, tuple[Decision, str]]
+
+    def unfitted(self, name: str) -> bool:
+        """Whether this model could not judge what the plain votes could."""
+        plain, *_ = self.decisions.values()
+        judged = plain[0] is not Decision.NOT_JUDGED
+        return judged and self.decisions[name][0] is Decision.NOT_JUDGED
+
+    @property
+    def agree(self) -> bool:
+        """Whether all models that judge say the same."""
+        return len({decision for decision, _ in self.decisions.values()} - {Decision.NOT_JUDGED}) < 2
+
+
+def sensitivities(study: Study) -> list[Sensitivity]:
+    """Every claim on opinions under every view of the study's votes."""
+    return [
+        Sensitivity(claim, {name: decide(claim, view) for name, view in study.views.items()})
+        for claim in CLAIMS
+        if claim.shape in _SHAPES
+    ]
+
+
 def decide(claim: Claim, view: View | None) -> tuple[Decision, str]:
     """What a view of the votes says of a claim on opinions, and a sentence."""
     missing = _missing(claim, lambda dataset: set() if view is None else view.methods(dataset))
@@ -248,6 +142,8 @@ def decide(claim: Claim, view: View | None) -> tuple[Decision, str]:
         return Decision.NOT_JUDGED, "No ratings."
     if missing:
         return Decision.NOT_JUDGED, f"Not rated: {_few(missing)}."
+    if refused := [reason for dataset in claim.datasets if (reason := view.unable(dataset))]:
+        return Decision.NOT_JUDGED, _sentence(refused)
     found = _Found()
     for dataset in claim.datasets:
         names = {method: stand_in(view.methods(dataset), method) or method for method in claim.methods}
@@ -269,7 +165,8 @@ def _superior_to_each(claim: Claim, view: View, dataset: str, names: dict[str, s
 
 def _every_pair_differs(claim: Claim, view: View, dataset: str, names: dict[str, str], found: _Found) -> None:
     margin = claim.margin or 0.0
-    for one, other in combinations(claim.methods, 2):
+    every = list(combinations(claim.methods, 2))
+    for one, other in every:
         compared = view.compare(dataset, names[one], names[other])
         words = f"{names[one]} and {names[other]}"
         if {one, other} == set(claim.exception or ()):
@@ -277,8 +174,9 @@ def _every_pair_differs(claim: Claim, view: View, dataset: str, names: dict[str,
             same = compared.equivalent(margin)
             (found.shown if same else found.refuted if beyond else found.left).append(words)
         else:
-            # what was printed can be excluded; that there is no difference at all cannot
-            excluded = compared.equivalent(_printed_difference(dataset, one, other))
+            # what was printed can be excluded; that there is no difference at all cannot. One excluded pair
+            # refutes the claim, so each is tested at its share of 5 %
+            excluded = compared.excludes(_printed_difference(dataset, one, other), tests=len(every) - 1)
             (found.shown if compared.differs else found.refuted if excluded else found.left).append(words)
     if found.left:
         _note_power(view, dataset, found)

@@ -17,7 +17,7 @@ from analysis.io.methods import base_and_origin, paper_cell
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import DECIMALS, printed_difference
 from analysis.stats.defaults import EQUIVALENCE_MARGIN
-from analysis.stats.equivalence import Equivalence, equivalence, needed
+from analysis.stats.equivalence import Equivalence, equivalence, needed, replication
 from analysis.study.opinions import Opinions
 from repro.core.paths import Results
 from repro.papers.srgan import TABLE1, TABLE2, TOLERANCE_IMPORTED, TOLERANCES, VARIANTS, Tolerance
@@ -212,8 +212,7 @@ class Judge:
         elif opinion.raters < 2:
             outcome, why = Outcome.UNDECIDED, "a single rater: two are the least"
         else:
-            error = opinion.deviation / math.sqrt(opinion.raters)
-            shown = equivalence(opinion.mos - paper, error, opinion.raters - 1, margin)
+            shown = replication(opinion.mos, opinion.deviation, opinion.raters, paper, margin)
             outcome, bounds = _outcome(shown), (paper + shown.low, paper + shown.high)
             why = _would_decide(shown, needed(shown.difference, opinion.deviation, margin), "raters")
         return Judgement(

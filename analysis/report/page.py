@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from analysis.report.viewer import ViewerImage, viewer_images, webp_base64
 from analysis.study.inputs import Inputs
 from analysis.study.results import Study
 from analysis.tables.grid import Cell, Column, Grid, Table, to_html
+from analysis.tables.outliers import viewer_link
 from repro.core.paths import Results
 
 _FOLDED = ("judgements", "pairs", "raters", "blocks", "reliability", "scores")
@@ -37,9 +39,9 @@ def report_html(
         figures: drawn or missing.
         verdict: what it all comes to.
     """
-    shown = [table for table in tables if "html" in table.formats]
-    by_key = {table.key: table for table in shown}
     images = viewer_images(inputs.metrics, inputs.study, inputs.layout)
+    shown = [_linked(table, images) for table in tables if "html" in table.formats]
+    by_key = {table.key: table for table in shown}
     folder = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined,
@@ -115,6 +117,21 @@ def manifests(layout: Results) -> list[tuple[str, str]]:
     ]
 
 
+def _linked(table: Table, images: list[ViewerImage]) -> Table:
+    """The table without links to images that the viewer does not have."""
+    there = {
+        viewer_link(image.dataset, image.image, version.method)
+        for image in images
+        for version in image.versions
+    }
+
+    def cell(found: Cell) -> Cell:
+        return found if found.link in there else replace(found, link="")
+
+    grids = (replace(grid, rows=tuple(tuple(map(cell, row)) for row in grid.rows)) for grid in table.grids)
+    return replace(table, grids=tuple(grids))
+
+
 def _is_more(table: Table) -> bool:
     return table.key not in {"table1", "table2", "claims", "deviations"}
 
@@ -139,6 +156,7 @@ def _index(images: list[ViewerImage]) -> list[dict[str, Any]]:
         {
             "dataset": image.dataset,
             "name": image.name if image.name == image.image else f"{image.name} ({image.image})",
+            "image": image.image,
             "cut": image.cut,
             "versions": [{"method": version.method, "words": version.words} for version in image.versions],
         }

@@ -108,9 +108,26 @@
     draw();
   }
 
+  // #view=dataset/image/method: a table's link
+  function follow() {
+    const parts = location.hash.startsWith("#view=") ? location.hash.slice(6).split("/").map(decodeURIComponent) : [];
+    const place = index.findIndex((image) => image.dataset === parts[0] && image.image === parts[1]);
+    if (place < 0) return;
+    state.image = place;
+    $("v-image").value = place;
+    fillMethods();
+    const methods = index[place].versions.map((version) => version.method);
+    const sides = { left: methods.indexOf("HR"), right: methods.indexOf(parts[2]) };
+    for (const side of ["left", "right"]) if (sides[side] >= 0) chosen[side].value = sides[side];
+    load();
+    $("viewer").scrollIntoView();
+  }
+
   fillImages();
   fillMethods();
   load();
+  follow();
+  window.addEventListener("hashchange", follow);
 
   $("v-image").addEventListener("change", () => {
     state.image = Number($("v-image").value);

@@ -23,6 +23,7 @@ SIDE = 224
 """Larger images are cut to this many pixels a side around their centre, so that the page stays mailable."""
 MOST_IMAGES = {"Set5": 5, "Set14": 14, "BSD100": 4}
 MOST_OTHERS = 8
+MOST_STRIKING = 3
 BUDGET = 6_000_000
 """Characters of all images together; the page has at most 10 MB."""
 
@@ -49,8 +50,9 @@ class ViewerImage:
 
 def viewer_images(metrics: Metrics, study: Study | None, results: Results) -> list[ViewerImage]:
     """Images that the store has in at least two versions: the first of each data set, then the second, and
-    so on, as far as the budget goes.
+    so on, as far as the budget goes; before them those that suit or spoil a method most.
     """
+    striking = {} if study is None else study.outliers
     waiting: dict[str, list[tuple[str, list[str]]]] = {}
     for dataset in ordered_datasets(metrics.datasets()):
         folder = results.images / checked_name(dataset, "data set")
@@ -61,7 +63,9 @@ def viewer_images(metrics: Metrics, study: Study | None, results: Results) -> li
         )
         methods = [method for method in methods if method in metrics.methods(dataset) or method == "HR"]
         names = sorted({path.stem for method in methods for path in (folder / method).glob("*.png")})
-        waiting[dataset] = [(name, methods) for name in names[: MOST_IMAGES.get(dataset, MOST_OTHERS)]]
+        named = [cell.image for cell in striking.get(dataset, ()) if cell.named and cell.image in names]
+        first = list(dict.fromkeys([*named[:MOST_STRIKING], *names]))
+        waiting[dataset] = [(name, methods) for name in first[: MOST_IMAGES.get(dataset, MOST_OTHERS)]]
     chosen: dict[str, list[ViewerImage]] = {dataset: [] for dataset in waiting}
     left = BUDGET
     for turn in zip_longest(*waiting.values()):

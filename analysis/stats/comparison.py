@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from analysis.stats.design import smallest_p
 from analysis.stats.equivalence import equivalence
@@ -24,12 +25,15 @@ class Comparison:
         difference: in MOS.
         low, high: one-sided bounds at 5 % each, images and raters both drawn.
         p: two-sided, of the test that decides whether there is a difference.
+        error, degrees: standard error of the difference and its degrees of freedom.
     """
 
     difference: float
     low: float
     high: float
     p: float
+    error: float
+    degrees: float
 
     @property
     def differs(self) -> bool:
@@ -38,6 +42,13 @@ class Comparison:
     def equivalent(self, margin: float) -> bool:
         """Shown to be smaller than the margin."""
         return -margin < self.low and self.high < margin
+
+    def excludes(self, size: float, *, tests: int = 1) -> bool:
+        """Shown to be smaller than ``size``, as one of so many ``tests`` of which one is enough."""
+        return (
+            abs(self.difference) + self.error * stats.t.ppf(1 - SIGNIFICANCE_LEVEL / tests, self.degrees)
+            < size
+        )
 
     def beyond(self, margin: float) -> bool:
         """Shown to be larger than the margin."""
@@ -54,9 +65,10 @@ def compare(differences_ir: NDArray[np.float64], *, also: float = 0.0) -> Compar
     images, raters = differences_ir.shape
     mean = float(np.nanmean(differences_ir))
     if images < 2 or raters < 2:
-        return Comparison(mean, -math.inf, math.inf, 1.0)
+        return Comparison(mean, -math.inf, math.inf, 1.0, math.inf, 1.0)
     variance, degrees = variance_of_mean(differences_ir)
-    bounds = equivalence(mean, math.sqrt(max(variance, 0.0)), degrees, math.inf)
+    error = math.sqrt(max(variance, 0.0))
+    bounds = equivalence(mean, error, degrees, math.inf)
     p = two_way_p(differences_ir)
     if smallest_p(images, raters) < SIGNIFICANCE_LEVEL:
         image, rater = (signed_rank(unit_sums(differences_ir, axis=axis)) for axis in (1, 0))
@@ -64,4 +76,4 @@ def compare(differences_ir: NDArray[np.float64], *, also: float = 0.0) -> Compar
         p = max(p, image.p, rater.p) if same_side else 1.0
     else:
         p = max(p, also)
-    return Comparison(mean, bounds.low, bounds.high, p)
+    return Comparison(mean, bounds.low, bounds.high, p, error, degrees)

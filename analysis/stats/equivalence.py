@@ -47,6 +47,19 @@ def equivalence(difference: float, error: float, degrees: float, margin: float) 
     return Equivalence(difference, difference - half, difference + half, margin)
 
 
+def replication(mos: float, deviation: float, raters: int, target: float, margin: float) -> Equivalence:
+    """A mean opinion on the same images beside the one that is to be replicated: raters vary, images do not.
+
+    Args:
+        mos: on these images.
+        deviation: standard deviation of raters' means (:func:`rater_means`).
+        raters: at least two.
+        target: the value to replicate, taken as exact.
+        margin: of equivalence.
+    """
+    return equivalence(mos - target, deviation / math.sqrt(raters), raters - 1, margin)
+
+
 def rater_means(votes_ir: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each rater's mean on the same images: (rater,), without raters who gave no vote.
 

@@ -20,6 +20,7 @@ from repro.core.errors import UserError
 from repro.core.streams import stream
 from repro.papers.srgan import SIGNIFICANCE_LEVEL
 
+_EDGES = np.array([1.5, 2.5, 3.5, 4.5])
 DIFFERENCES = (0.0, 0.05, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 
 
@@ -154,23 +155,43 @@ def simulated_votes(
     rng: np.random.Generator, images: int, raters: int, means: Sequence[float], spread: Spread
 ) -> NDArray[np.float64]:
     """Votes 1..5 (image, rater, version) whose expectations are ``means``."""
-    versions = len(means)
+    return votes_on(rng, image_qualities(rng, images, means, spread), raters, spread)
+
+
+def image_qualities(
+    rng: np.random.Generator, images: int, means: Sequence[float], spread: Spread
+) -> NDArray[np.float64]:
+    """Latent quality of each image's versions: (image, version)."""
     latent = np.array([latent_quality(mean, spread.total) for mean in means])
-    x = latent[None, None, :] + rng.normal(0, spread.image, (images, 1, 1))
-    x = x + rng.normal(0, spread.rater, (1, raters, 1))
-    x = x + rng.normal(0, spread.image_method, (images, 1, versions))
+    x = latent[None, :] + rng.normal(0, spread.image, (images, 1))
+    found: NDArray[np.float64] = x + rng.normal(0, spread.image_method, (images, len(means)))
+    return found
+
+
+def votes_on(
+    rng: np.random.Generator, quality_iv: NDArray[np.float64], raters: int, spread: Spread
+) -> NDArray[np.float64]:
+    """Votes 1..5 (image, rater, version) by raters drawn for these images."""
+    images, versions = quality_iv.shape
+    x = quality_iv[:, None, :] + rng.normal(0, spread.rater, (1, raters, 1))
     x = x + rng.normal(0, spread.rater_method, (1, raters, versions))
     return np.clip(np.rint(x + rng.normal(0, spread.noise, (images, raters, versions))), 1, 5)
+
+
+def expected_votes(quality_iv: NDArray[np.float64], spread: Spread) -> NDArray[np.float64]:
+    """What :func:`votes_on` gives on average over all raters: (image, version)."""
+    deviation = max(math.hypot(spread.rater, spread.rater_method, spread.noise), 1e-6)
+    found: NDArray[np.float64] = 1 + special.ndtr((quality_iv[..., None] - _EDGES) / deviation).sum(axis=-1)
+    return found
 
 
 def latent_quality(mean: float, deviation: float) -> float:
     """The quality whose votes, normal around it and then rounded and clipped to 1..5, have the given mean."""
     low, high = -5.0, 11.0
-    edges = np.array([1.5, 2.5, 3.5, 4.5])
     deviation = max(deviation, 1e-6)
     for _ in range(60):
         middle = (low + high) / 2
-        if 1 + float(special.ndtr((middle - edges) / deviation).sum()) < mean:
+        if 1 + float(special.ndtr((middle - _EDGES) / deviation).sum()) < mean:
             low = middle
         else:
             high = middle

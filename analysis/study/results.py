@@ -18,6 +18,7 @@ from analysis.io.ratings import Ratings, unscored_images
 from analysis.stats.design import smallest_p
 from analysis.stats.equivalence import rater_means
 from analysis.stats.intervals import DRAWS, Interval, TwoWayDraws, interval, two_way_draws
+from analysis.stats.outliers import Outlier, outliers
 from analysis.stats.rater_models import MODELS, RaterModel
 from analysis.stats.rater_quality import (
     BlockRow,
@@ -112,6 +113,11 @@ class Study:
         for name, model in self.models.items():
             found[name] = VoteView(cleaned(self.ratings.by_dataset, self.ratings.raters, model))
         return found | {"ordinal": OrdinalView(self.view)}
+
+    @cached_property
+    def outliers(self) -> dict[str, list[Outlier]]:
+        """Residuals of image x method by data set, the most striking first."""
+        return {name: outliers(data) for name, data in self.ratings.by_dataset.items()}
 
     @property
     def banner(self) -> tuple[str, ...]:

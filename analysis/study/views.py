@@ -32,6 +32,11 @@ class VoteView:
     def methods(self, dataset: str) -> set[str]:
         return set(self.ratings[dataset].methods) if dataset in self.ratings else set()
 
+    def unable(self, dataset: str) -> str:
+        """Never: any votes can be compared."""
+        del dataset
+        return ""
+
     def compare(self, dataset: str, first: str, second: str) -> Comparison:
         """First minus second; the ordinal model has a say where signed ranks have none."""
         data = self.ratings[dataset]
@@ -69,20 +74,25 @@ class OrdinalView:
     votes: VoteView
 
     def methods(self, dataset: str) -> set[str]:
-        data = self.votes.ratings.get(dataset)
-        if data is None or np.isfinite(data.ratings_irv).sum() > LARGEST_ORDINAL:
-            return set()
-        return set(data.methods)
+        return self.votes.methods(dataset)
+
+    def unable(self, dataset: str) -> str:
+        """The model is for moderate sizes."""
+        votes = int(np.isfinite(self.votes.ratings[dataset].ratings_irv).sum())
+        if votes <= LARGEST_ORDINAL:
+            return ""
+        return f"{votes:,} votes on {dataset}, the ordinal model is fitted to {LARGEST_ORDINAL:,} at most"
 
     def compare(self, dataset: str, first: str, second: str) -> Comparison:
         fitted = self.votes.ordinal(dataset)
         if fitted is None:
-            return Comparison(0.0, -np.inf, np.inf, 1.0)
+            return Comparison(0.0, -np.inf, np.inf, 1.0, np.inf, np.inf)
         mos = np.nanmean(self.votes.ratings[dataset].ratings_irv, axis=(0, 1))
         slope = float(np.polyfit(mos, fitted.quality, 1)[0]) if len(mos) > 1 else 1.0
         difference, error, p = fitted.contrast(first, second)
-        bounds = equivalence(difference / slope, error / abs(slope), np.inf, np.inf)
-        return Comparison(bounds.difference, bounds.low, bounds.high, p)
+        difference, error = difference / slope, error / abs(slope)
+        bounds = equivalence(difference, error, np.inf, np.inf)
+        return Comparison(difference, bounds.low, bounds.high, p, error, np.inf)
 
     def power(self, dataset: str, difference: float) -> float | None:
         return self.votes.power(dataset, difference)

@@ -9,6 +9,7 @@ from analysis.judge.claims import Result
 from analysis.judge.deviations import deviations
 from analysis.judge.values import Judge
 from analysis.study.inputs import Inputs
+from analysis.tables.error_rates import KEY, error_table, read_rates
 from analysis.tables.grid import Table, latex_document, to_csv, to_html, to_latex, to_markdown
 from analysis.tables.main import deviation_table, judgements, table1, table2
 from analysis.tables.opinions import claims_table, retest_table, study_tables
@@ -36,6 +37,9 @@ def all_tables(inputs: Inputs, judge: Judge, claims: list[Result]) -> list[Table
         all_scores(metrics, letters),
         summary_table(metrics),
     ]
+    rates = read_rates(inputs.layout.root / KEY / f"{KEY}.csv")
+    if rates:
+        made.append(error_table(rates))
     measured = read_references(inputs.layout)
     if measured is not None:
         made.append(references_table(measured))

@@ -35,6 +35,7 @@ class Cell:
         bold: the best of its column.
         aside: a second value, printed in grey behind the first (the paper's).
         marks: letters that another table explains.
+        link: fragment of the report that the text leads to ("": none).
     """
 
     text: str
@@ -43,6 +44,7 @@ class Cell:
     bold: bool = False
     aside: str = ""
     marks: tuple[str, ...] = ()
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -366,6 +368,7 @@ def to_html(table: Table) -> str:
 
     def printed(cell: Cell) -> str:
         text = marked(cell.text, cell.notes, cell.bold)
+        text = f'<a href="#{html.escape(cell.link)}">{text}</a>' if cell.link else text
         if cell.marks:
             links = ",".join(f'<a href="#deviation-{mark}">{mark}</a>' for mark in cell.marks)
             text += f"<sup>{links}</sup>"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import number, p_text, signed
-from analysis.judge.claims import Result
+from analysis.judge.claims import Result, sensitivities
 from analysis.stats.intervals import Interval, student_interval
 from analysis.stats.rater_models import MODELS
 from analysis.stats.reliability import Reliability
@@ -15,6 +15,8 @@ from analysis.stats.significance import PairTest
 from analysis.study.results import DatasetResult, Study
 from analysis.tables.correlation import correlation_tables
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.tables.outliers import outlier_tables
+from analysis.tables.sensitivity import sensitivity_table
 
 _WORDS = {">": "better", "<": "worse", "=": "no difference shown", "?": "cannot be decided"}
 """In CSV files: a spreadsheet would take the signs for formulas."""
@@ -22,11 +24,12 @@ _WORDS = {">": "better", "<": "worse", "=": "no difference shown", "?": "cannot 
 
 def study_tables(study: Study, metrics: Metrics) -> list[Table]:
     """Every table of a study that has votes, in reading order."""
-    made = [opinions(study), *significance(study), reliability(study), rater_table(study)]
+    made = [opinions(study), sensitivity_table(sensitivities(study), study), *significance(study)]
+    made += [reliability(study), rater_table(study)]
     if study.blocks:
         made.append(blocks(study))
     made += correlation_tables(study, metrics)
-    made.append(per_image(study))
+    made += [*outlier_tables(study), per_image(study)]
     return made
 
 

@@ -17,18 +17,20 @@ from analysis.figures.every import all_figures, figure_files
 from analysis.io.metrics import read_json
 from analysis.io.outputs import write_folder
 from analysis.io.ratings import read_ratings
+from analysis.io.training_runs import read_runs
 from analysis.judge.claims import Result, retested_claims
 from analysis.judge.error_rates import STUDIES, key_of, rate, settings
+from analysis.judge.seeds import seed_spreads
 from analysis.judge.values import Judge
 from analysis.judge.verdict import verdict
 from analysis.report.page import report_html
-from analysis.stats.defaults import Spread
-from analysis.stats.power import plan, spread_of
+from analysis.stats.defaults import EQUIVALENCE_MARGIN, POWER, Spread
+from analysis.stats.power import check_design, plan, spread_of
 from analysis.study.inputs import Inputs, read_inputs
 from analysis.tables.error_rates import KEY, error_table, read_rates
 from analysis.tables.every import all_tables, rendered
 from analysis.tables.grid import to_markdown
-from analysis.tables.power import power_table
+from analysis.tables.power import IMAGES, power_table, solver_table
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.papers.srgan import DATASETS, IMAGES_PER_DATASET, RATERS, VERSIONS_BSD100, VERSIONS_SET5_SET14
@@ -158,18 +160,23 @@ def power(
     methods: Annotated[int | None, typer.Option(help="Versions of each image; default: the paper's.")] = None,
     mean: Annotated[float, typer.Option(help="MOS near which the methods lie.")] = 3.0,
     from_ratings: Annotated[
-        Path | None, typer.Option(help="Take the spread of votes from this ratings.csv (a pilot's).")
+        Path | None,
+        typer.Option(help="Take the spread of votes from this ratings.csv or folder (a pilot's)."),
     ] = None,
     image_method: Annotated[float, typer.Option(help="SD of image x method, MOS.")] = Spread.image_method,
     rater_method: Annotated[float, typer.Option(help="SD of rater x method, MOS.")] = Spread.rater_method,
     noise: Annotated[float, typer.Option(help="SD of a single vote's noise, MOS.")] = Spread.noise,
-    simulations: Annotated[int, typer.Option(help="Simulated studies for each difference.")] = 400,
+    margin: Annotated[
+        float, typer.Option(min=0.01, max=4, help="MOS difference to find, or margin to stay within.")
+    ] = EQUIVALENCE_MARGIN,
+    wanted: Annotated[float, typer.Option("--power", min=0.5, max=0.99, help="Wanted power.")] = POWER,
+    simulations: Annotated[int, typer.Option(help="Simulated studies for each difference; 0: none.")] = 400,
     seed: SeedOption = 0,
 ) -> None:
-    """Tell which MOS differences a planned study can resolve, by simulation, before it starts."""
+    """Tell how many raters and images a margin needs, and, by simulation, what a planned study resolves."""
     spread = Spread(image_method=image_method, rater_method=rater_method, noise=noise)
     if from_ratings is not None:
-        votes = read_ratings(from_ratings)
+        votes = read_ratings(from_ratings / "ratings.csv" if from_ratings.is_dir() else from_ratings)
         if votes.empty:
             raise UserError(f"{from_ratings}: no votes", "a study with votes", "give the spread by options")
         largest = max(votes.by_dataset.values(), key=lambda data: data.ratings_irv.size)
@@ -177,6 +184,11 @@ def power(
         typer.echo(f"Spread of votes from {votes.source}, {largest.dataset}.")
         for sentence in votes.banner:
             typer.echo(sentence)
+    counts = (images,) if images is not None else IMAGES
+    check_design(images=counts[0], raters=raters)
+    typer.echo(to_markdown(solver_table(counts, raters, margin, wanted, spread)))
+    if simulations == 0:
+        return
     designs = {"planned study": (images, methods or 2)} if images is not None else {}
     if not designs:
         both = {"Set5": VERSIONS_SET5_SET14, "Set14": VERSIONS_SET5_SET14, "BSD100": VERSIONS_BSD100}
@@ -236,7 +248,8 @@ def errors(
 
 def judged(inputs: Inputs) -> tuple[Judge, list[Result]]:
     """What decides on the printed values, and the paper's claims re-tested."""
-    judge = Judge(inputs.metrics, inputs.opinions, inputs.layout)
+    seeds = seed_spreads(read_runs(inputs.layout))
+    judge = Judge(inputs.metrics, inputs.opinions, inputs.layout, seeds)
     return judge, retested_claims(inputs.metrics, inputs.study, inputs.pilot)
 
 

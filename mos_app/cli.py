@@ -115,6 +115,8 @@ def init(
             f"study {name}: {len(codes)} raters x {workspace.study.per_rater} ratings, "
             f"in {study_folder(Results(results), name).path}"
         )
+        if plan := workspace.study.config.preregistration.frozen:
+            print(f"plan frozen: {len(plan.claims)} claims, SHA-256 {plan.sha256}")
         print(f"next: python -m mos_app invite --study {name}")
     finally:
         workspace.close()
@@ -570,10 +572,14 @@ def simulate(
     name: Annotated[str, typer.Option(help="Name of the study.")] = "",
     raters: Annotated[int, typer.Option(min=0, help="How many (0: as the study file says).")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of the raters; orders follow the study's seed.")] = 0,
-    bias: Annotated[float, typer.Option(min=0, help="SD of the raters' biases.")] = 0.3,
-    noise: Annotated[float, typer.Option(min=0, help="SD of the noise of a rating.")] = 0.6,
-    image_method: Annotated[float, typer.Option(min=0, help="SD of the image x method effect.")] = 0.25,
-    rater_method: Annotated[float, typer.Option(min=0, help="SD of the rater x method effect.")] = 0.2,
+    bias: Annotated[float, typer.Option(min=0, help="SD of the raters' biases.")] = Spread.rater,
+    noise: Annotated[float, typer.Option(min=0, help="SD of the noise of a rating.")] = Spread.noise,
+    image_method: Annotated[
+        float, typer.Option(min=0, help="SD of the image x method effect.")
+    ] = Spread.image_method,
+    rater_method: Annotated[
+        float, typer.Option(min=0, help="SD of the rater x method effect.")
+    ] = Spread.rater_method,
     careless: Annotated[int, typer.Option(min=0, help="How many raters answer at random.")] = 0,
     results: ResultsOption = Path("results"),
 ) -> None:

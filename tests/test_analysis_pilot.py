@@ -22,8 +22,9 @@ from mos_app.study.pilot import pilot_report
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export of ``python -m mos_app simulate --template pilot``, seed 0."""
     results = tmp_path_factory.mktemp("pilot")
+    spreads = ["--bias", "0.3", "--image-method", "0.25", "--rater-method", "0.2"]
     run = CliRunner().invoke(
-        app, ["simulate", "--template", "pilot", "--seed", "0", "--results", str(results)]
+        app, ["simulate", "--template", "pilot", "--seed", "0", *spreads, "--results", str(results)]
     )
     assert run.exit_code == 0, run.output
     return results / "studies" / "pilot-synthetic" / "export"

@@ -330,7 +330,8 @@ def test_latex_compiles(as_printed: Results) -> None:
     means = {("Set14", method): 1.3 + 0.3 * place for place, method in enumerate(VERSIONS_SET5_SET14)}
     path = as_printed.root / "studies" / "paper" / "export" / "ratings.csv"
     write_study(path, stream(0, "latex"), means, raters=4, study="Study_1 & 50%")
-    CliRunner().invoke(app, ["tables", "--results", str(as_printed.root)])
+    for command in ("tables", "figures"):
+        CliRunner().invoke(app, [command, "--results", str(as_printed.root)])
     run = subprocess.run(
         [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
         cwd=as_printed.tables,
@@ -340,4 +341,6 @@ def test_latex_compiles(as_printed: Results) -> None:
         timeout=120,
     )
     assert run.returncode == 0, run.stdout[-3000:]
-    assert "Overfull \\hbox" not in run.stdout, run.stdout
+    for complaint in ("Overfull", "Float too large", "Undefined"):
+        assert complaint not in run.stdout, run.stdout[run.stdout.index(complaint) :][:500]
+    assert "figure5.pdf" in run.stdout

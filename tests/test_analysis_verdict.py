@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from analysis_synthetic import paper_means, write_study
 from test_analysis_tables import metrics_lines, results_with
 
 from analysis.io.metrics import read_metrics
 from analysis.io.ratings import read_ratings
+from analysis.io.training_runs import TrainingRun
 from analysis.judge.claims import CLAIMS, Decision, Result, retested_claims
+from analysis.judge.seeds import seed_spreads, told
 from analysis.judge.values import Judge, Outcome
 from analysis.judge.verdict import Verdict, verdict
-from analysis.stats.equivalence import needed, rater_means
+from analysis.stats.design import needed, verdict_power
+from analysis.stats.equivalence import rater_means
 from analysis.study.opinions import NoOpinions
 from analysis.study.results import analyse
 from repro.core.paths import Results
@@ -141,11 +146,37 @@ def test_an_undecided_mean_names_the_raters_that_would_decide(tmp_path: Path) ->
     open_ones = [record for record in records if record.outcome is Outcome.UNDECIDED]
     assert open_ones
     assert all("raters" in record.why for record in open_ones)
-    assert needed(0.0, 0.5, 0.25) == 27
+    count = needed(0.0, 0.5, 0.25)
+    assert count == 36
+    assert verdict_power(0.0, 0.25, 0.5 / math.sqrt(count), count - 1) >= 0.8
+    assert verdict_power(0.0, 0.25, 0.5 / math.sqrt(count - 1), count - 2) < 0.8
     assert needed(0.25, 0.5, 0.25) is None
-    assert needed(0.75, 0.5, 0.25) == needed(0.0, 0.5, 0.5)
+    assert needed(0.75, 0.5, 0.25) == 8  # one-sided: beyond the margin by 0.5
 
 
 def test_raters_who_saw_the_worse_images_are_not_severe() -> None:
     votes = np.array([[1.0, 1.0, 1.0], [5.0, np.nan, 5.0], [3.0, 3.0, 3.0]])
     assert rater_means(votes).tolist() == [3.0, 3.0, 3.0]
+
+
+def run(variant: str, seed: int, psnr: float, updates: int = 600) -> TrainingRun:
+    config = f"{variant} {updates}"
+    return TrainingRun(
+        f"{variant}-s{seed}", variant, "cpu", updates, ((updates, psnr),), {}, (), seed, config
+    )
+
+
+def test_seeds_are_measured_where_runs_allow_and_assumed_elsewhere(tmp_path: Path) -> None:
+    runs = [run("SRResNet-MSE", seed, psnr) for seed, psnr in enumerate((25.0, 25.2, 25.1))]
+    runs += [run("SRResNet-MSE", 0, 24.0, updates=60), run("SRGAN-MSE", 0, 23.0)]
+    found = seed_spreads(runs)
+    assert found["", "psnr_db"].deviation == pytest.approx(0.1)
+    assert found["", "psnr_db"].degrees == 2
+    assert found["SRGAN", "psnr_db"] == seed_spreads(())["SRGAN", "psnr_db"]
+    assert "0.1 dB (measured, 2 degrees of freedom), 0.001 (assumed)" in told(found)
+    # 0.02 dB off is within 0.1 dB by the assumed 0.03 dB, and open by the measured 0.1 dB
+    results = results_with(tmp_path, metrics_lines({("Set5", "SRResNet-MSE"): (32.03, 0.9019)}, {"Set5": 5}))
+    metrics = read_metrics(results)
+    for seeds, outcome in ((seed_spreads(()), Outcome.REPRODUCED), (found, Outcome.UNDECIDED)):
+        judge = Judge(metrics, NoOpinions(), results, seeds)
+        assert judge.record("Set5", "SRResNet-MSE", "psnr_db").outcome is outcome

@@ -13,6 +13,7 @@ from analysis.io.references import read_references
 from analysis.io.training_runs import read_ablation, read_runs, read_trials
 from analysis.judge.deviations import deviations
 from analysis.study.inputs import Inputs
+from analysis.tables.grid import FIGURES_TEX, latex_figures
 
 ORDER = ("figure2", "figure5", "figure6", "figure7", "figure8")
 
@@ -41,4 +42,8 @@ def figure_files(made: list[Drawing | Missing]) -> dict[str, bytes]:
             files[f"{figure.key}.png"] = figure.png
             files[f"{figure.key}.pdf"] = figure.pdf
             files[f"{figure.key}.txt"] = figure.caption_text.encode()
+    drawn = [figure for figure in made if isinstance(figure, Drawing)]
+    files[FIGURES_TEX] = latex_figures(
+        (f"{figure.key}.pdf", float(figure.figure.get_figwidth()), figure.caption_text) for figure in drawn
+    ).encode()
     return files

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,8 @@ COLUMNS = (
 )
 DEFAULT_STUDIES = ("paper", "paper-synthetic")
 
+FLAGS = {"repeat": (0, 1), "excluded": (0, 1), "flagged": (0, 1), "synthetic": (0, 1)}
+"""Columns of every export of votes, with their ranges."""
 _KEY = ["rater", "dataset", "image", "method", "repeat"]
 _NUMBERS = ("repeat", "block", "position", "score", "response_ms", "excluded", "flagged", "synthetic")
 _AGAIN = "python -m mos_app export"
@@ -57,6 +60,7 @@ class Ratings:
         criteria: of its pilot part, where its file has one.
         leave_out: display deviations whose votes the study's file leaves out (``quality.leave_out``).
         deviating: how many votes those are.
+        study_file: the study's file, parsed; empty without one.
     """
 
     frame: pd.DataFrame
@@ -69,16 +73,12 @@ class Ratings:
     criteria: Criteria = field(default_factory=Criteria)
     leave_out: tuple[str, ...] = ()
     deviating: int = 0
+    study_file: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def banner(self) -> tuple[str, ...]:
         """What every reader must see on everything made from these votes."""
-        if not self.synthetic:
-            return ()
-        return (
-            f"SYNTHETIC RATERS: the votes of study '{self.study}' were simulated, no person gave them. "
-            "They test the programs and say nothing about the methods.",
-        )
+        return synthetic_banner(self.study) if self.synthetic else ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -123,6 +123,14 @@ class Ratings:
         return self.frame.empty
 
 
+def synthetic_banner(study: str) -> tuple[str, ...]:
+    """The warning on everything that simulated votes made."""
+    return (
+        f"SYNTHETIC RATERS: the votes of study '{study}' were simulated, no person gave them. "
+        "They test the programs and say nothing about the methods.",
+    )
+
+
 def find_ratings(results: Results, given: Path | None) -> Path | None:
     """The file to read: the given one, else the paper study's export, else the synthetic one's, else none."""
     if given is not None:
@@ -143,24 +151,42 @@ def read_ratings(path: Path) -> Ratings:
     """
     frame = read_text_csv(path, COLUMNS, _AGAIN)
     for column in _NUMBERS:
-        frame[column] = _integers(
+        frame[column] = integers(
             path, frame[column], column, optional=column in {"block", "position", "response_ms"}
         )
-    for column, (low, high) in {
-        "score": (1, 5),
-        "repeat": (0, 1),
-        "excluded": (0, 1),
-        "flagged": (0, 1),
-        "synthetic": (0, 1),
-    }.items():
-        _refuse(
-            path, frame, ~frame[column].between(low, high), column, f"a whole number from {low} to {high}"
-        )
-    for column in ("rater", "dataset", "image", "method"):
-        _refuse(path, frame, frame[column].str.strip() == "", column, "a name")
-    twice = frame[frame.duplicated(_KEY)]
+    for column, (low, high) in {"score": (1, 5), **FLAGS}.items():
+        refuse(path, frame, ~frame[column].between(low, high), column, f"a whole number from {low} to {high}")
+    study = one_study(path, frame, _KEY)
+    excluded = tuple(sorted(set(frame.loc[frame["excluded"] == 1, "rater"])))
+    kept, leave_out, deviating = counting(path, frame)
+    return Ratings(
+        frame=kept,
+        study=study,
+        source="/".join(path.parts[-3:]),
+        sha256=sha256_file(path),
+        excluded=excluded,
+        flagged=tuple(sorted(set(kept.loc[kept["flagged"] == 1, "rater"]))),
+        synthetic=bool((frame["synthetic"] == 1).any()),
+        criteria=_criteria(path.with_name("study.toml")),
+        leave_out=leave_out,
+        deviating=deviating,
+        study_file=read_study_file(path.with_name("study.toml")),
+    )
+
+
+def one_study(path: Path, frame: pd.DataFrame, key: list[str]) -> str:
+    """The name of the one study that all votes are of, each showing with one vote.
+
+    Args:
+        path: of the file, for messages.
+        frame: all votes.
+        key: the columns of names, and ``repeat`` last, that identify a showing.
+    """
+    for column in key[:-1]:
+        refuse(path, frame, frame[column].str.strip() == "", column, "a name")
+    twice = frame[frame.duplicated(key)]
     if not twice.empty:
-        what = ", ".join(f"{column} {twice[column].iloc[0]}" for column in _KEY)
+        what = ", ".join(f"{column} {twice[column].iloc[0]}" for column in key)
         raise UserError(
             f"{path}, line {int(twice.index[0]) + 2}: second vote ({what}); {len(twice)} such lines",
             "one vote for each showing",
@@ -173,44 +199,41 @@ def read_ratings(path: Path) -> Ratings:
             "one study (rater names mean other people in each)",
             "analyse each export by itself with --ratings",
         )
-    excluded = tuple(sorted(set(frame.loc[frame["excluded"] == 1, "rater"])))
+    return studies[0] if studies else path.parent.parent.name
+
+
+def counting(path: Path, frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...], int]:
+    """The votes that count, the display deviations that the study's file leaves out, how many those are."""
     kept = frame[frame["excluded"] == 0].reset_index(drop=True)
     leave_out = _leave_out(path.with_name("study.toml"))
     deviating = pd.Series(False, index=kept.index)
     if leave_out and "deviations" in kept:
         deviating = kept["deviations"].str.split().map(lambda names: bool(set(names) & set(leave_out)))
-    kept = kept[~deviating].reset_index(drop=True)
-    return Ratings(
-        frame=kept,
-        study=studies[0] if studies else path.parent.parent.name,
-        source="/".join(path.parts[-3:]),
-        sha256=sha256_file(path),
-        excluded=excluded,
-        flagged=tuple(sorted(set(kept.loc[kept["flagged"] == 1, "rater"]))),
-        synthetic=bool((frame["synthetic"] == 1).any()),
-        criteria=_criteria(path.with_name("study.toml")),
-        leave_out=leave_out,
-        deviating=int(deviating.sum()),
-    )
+    return kept[~deviating].reset_index(drop=True), leave_out, int(deviating.sum())
+
+
+def read_study_file(path: Path) -> dict[str, Any]:
+    """The study's own file beside its export, parsed; empty where there is none."""
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: damaged ({error})", "the study's configuration", _AGAIN) from None
 
 
 def _leave_out(path: Path) -> tuple[str, ...]:
     """The display deviations whose votes the study's own file leaves out; none where it has no file."""
-    if not path.is_file():
-        return ()
     try:
-        part = tomllib.loads(path.read_text(encoding="utf-8")).get("quality", {})
-        return tuple(str(name) for name in part.get("leave_out", ()))
-    except (ValueError, TypeError, AttributeError) as error:
+        return tuple(str(name) for name in read_study_file(path).get("quality", {}).get("leave_out", ()))
+    except (TypeError, AttributeError) as error:
         raise UserError(f"{path}: damaged ({error})", "the study's configuration", _AGAIN) from None
 
 
 def _criteria(path: Path) -> Criteria:
     """What the study's own file asks of its pilot; the defaults where it has no file or no pilot part."""
-    if not path.is_file():
-        return Criteria()
+    part = read_study_file(path).get("pilot", {})
     try:
-        part = tomllib.loads(path.read_text(encoding="utf-8")).get("pilot", {})
         return Criteria(
             float(part.get("equivalence_margin", Criteria.margin)),
             float(part.get("within_one_at_least", Criteria.within_one_at_least)),
@@ -230,7 +253,7 @@ def unscored_images(ratings: Ratings, metrics: Metrics) -> dict[str, tuple[str, 
     return found
 
 
-def _integers(path: Path, texts: pd.Series, column: str, *, optional: bool) -> pd.Series:
+def integers(path: Path, texts: pd.Series, column: str, *, optional: bool = False) -> pd.Series:
     """Whole numbers; an empty cell is -1 in a column that may be empty."""
     if optional:
         texts = texts.where(texts != "", "-1")
@@ -243,7 +266,8 @@ def _integers(path: Path, texts: pd.Series, column: str, *, optional: bool) -> p
     return numbers.astype(np.int64)
 
 
-def _refuse(path: Path, frame: pd.DataFrame, wrong: pd.Series, column: str, expected: str) -> None:
+def refuse(path: Path, frame: pd.DataFrame, wrong: pd.Series, column: str, expected: str) -> None:
+    """UserError with the line of the first wrong cell, where there is one."""
     if wrong.any():
         row = frame.index[wrong][0]
         raise UserError(f"{path}, line {int(row) + 2}: {column} {frame.loc[row, column]!s}", expected, _AGAIN)

@@ -42,6 +42,8 @@ class TrainingRun:
         validation: (step, dB) pairs on the run's held-out images, in order.
         samples: step -> folder with sample images.
         notes: from its manifest.
+        seed: of the run.
+        apart_from_seed: the rest of its configuration, as text: runs that share it differ by chance only.
         ablated: whether depth or the long skip is not the paper's (Figure 7 shows those).
     """
 
@@ -52,6 +54,8 @@ class TrainingRun:
     validation: tuple[tuple[int, float], ...]
     samples: dict[int, Path]
     notes: tuple[str, ...]
+    seed: int = 0
+    apart_from_seed: str = ""
     ablated: bool = False
 
     def sample_images(self) -> set[str]:
@@ -91,6 +95,8 @@ def _read_run(folder: Path) -> TrainingRun:
         tuple(
             dict.fromkeys(one_wording(n) for n in sentences(read_json(manifest).get("notes", []), manifest))
         ),
+        seed if isinstance(seed := config.get("seed", 0), int) else 0,
+        json.dumps({key: value for key, value in config.items() if key != "seed"}, sort_keys=True),
         config.get("residual_blocks", RESIDUAL_BLOCKS) != RESIDUAL_BLOCKS
         or config.get("long_skip", True) is not True,
     )

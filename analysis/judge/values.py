@@ -8,30 +8,23 @@ Tables, verdict, report and the first page render these records.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from analysis.io.methods import base_and_origin, paper_cell
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import DECIMALS, printed_difference
+from analysis.judge.seeds import SeedSpread, family, seed_spreads
 from analysis.stats.defaults import EQUIVALENCE_MARGIN
-from analysis.stats.equivalence import Equivalence, equivalence, needed, replication
+from analysis.stats.design import needed
+from analysis.stats.equivalence import Equivalence, equivalence, replication
 from analysis.study.opinions import Opinions
 from repro.core.paths import Results
 from repro.papers.srgan import TABLE1, TABLE2, TOLERANCE_IMPORTED, TOLERANCES, VARIANTS, Tolerance
 
 METRICS = ("psnr_db", "ssim", "mos")
 PROTOCOL_METHODS = ("nearest", "bicubic", "HR")
-SEED_SPREAD = {
-    "SRGAN": Tolerance(0.07, 0.004),
-    "": Tolerance(0.03, 0.001),
-}
-"""Standard deviation of a trained network's mean over training seeds, by the start of the method's name.
-
-Assumed, not measured (one seed of each network is published): about a third of the margin or more.
-"""
 
 
 class Outcome(StrEnum):
@@ -98,11 +91,13 @@ class Judge:
         metrics: scores.
         opinions: what raters said.
         results: the folder they come from, to say why a score is missing.
+        seeds: how networks vary with the training seed.
     """
 
     metrics: Metrics
     opinions: Opinions
     results: Results
+    seeds: Mapping[tuple[str, str], SeedSpread] = field(default_factory=lambda: seed_spreads(()))
 
     def record(self, dataset: str, method: str, metric: str) -> Judgement:
         """The record of one metric of one method on one data set."""
@@ -183,16 +178,15 @@ class Judge:
         if paper is None or margin is None:
             return found(mean.value, Outcome.NOT_JUDGED, "the paper prints no such value")
         difference, rounding = printed_difference(mean.value, paper, digits), 10.0 ** -(digits + 3)
-        spread = seed_spread(method)
-        if spread is None:
+        if not depends_on_seed(method):
             near = abs(difference) <= margin + rounding
             return found(mean.value, Outcome.REPRODUCED if near else Outcome.NOT_REPRODUCED)
-        deviation = float(getattr(spread, metric))
-        shown = equivalence(difference, deviation, math.inf, margin + rounding)
+        spread = self.seeds[family(method), metric]
+        shown = equivalence(difference, spread.deviation, spread.degrees, margin + rounding)
         return found(
             mean.value,
             _outcome(shown),
-            _would_decide(shown, needed(difference, deviation, margin), "training seeds"),
+            _would_decide(shown, needed(difference, spread.deviation, margin), "training seeds"),
             (mean.value - difference + shown.low, mean.value - difference + shown.high),
         )
 
@@ -251,10 +245,7 @@ def tolerance(method: str) -> Tolerance | None:
     return TOLERANCE_IMPORTED if origin else TOLERANCES[base]
 
 
-def seed_spread(method: str) -> Tolerance | None:
-    """How much a method's mean varies with the training seed; None where it does not."""
+def depends_on_seed(method: str) -> bool:
+    """Whether it is a network that was trained here."""
     base, origin = base_and_origin(method)
-    trained = base in VARIANTS or base in {"DRCN", "ESPCN"}
-    if origin or not trained:
-        return None
-    return SEED_SPREAD["SRGAN" if base.startswith("SRGAN") else ""]
+    return not origin and (base in VARIANTS or base in {"DRCN", "ESPCN"})

@@ -25,7 +25,10 @@ from analysis.tables.grid import Cell, Column, Grid, Table, to_html
 from analysis.tables.outliers import viewer_link
 from repro.core.paths import Results
 
-_FOLDED = ("judgements", "pairs", "raters", "blocks", "reliability", "scores")
+_MAIN = ("table1", "table2", "claims", "plan", "sensitivity", "deviations")
+_FOLDED = (
+    *("judgements", "pairs", "raters", "blocks", "reliability", "scores", "error_rates", "paired_pairs"),
+)
 
 
 def report_html(
@@ -54,7 +57,7 @@ def report_html(
         synthetic=inputs.opinions.synthetic,
         told=inputs.told,
         banner=tuple(dict.fromkeys(sentence for table in shown for sentence in table.banner)),
-        main=[_markup(by_key[key]) for key in ("table1", "table2", "claims", "deviations")],
+        main=[_markup(by_key[key]) for key in _MAIN if key in by_key],
         more=[(table.title, _markup(table), table.key in _FOLDED) for table in shown if _is_more(table)],
         per_image=_markup(per_image_scores(inputs.metrics, inputs.study)),
         figures=drawn,
@@ -133,7 +136,7 @@ def _linked(table: Table, images: list[ViewerImage]) -> Table:
 
 
 def _is_more(table: Table) -> bool:
-    return table.key not in {"table1", "table2", "claims", "deviations"}
+    return table.key not in _MAIN
 
 
 def _markup(table: Table) -> Markup:

@@ -1,4 +1,4 @@
-"""Is a difference shown to be small, or to be large, or neither? And how large a sample would decide?
+"""Is a difference shown to be small, or to be large, or neither?
 
 A test that finds no difference rewards imprecision. Here a difference counts as none only where its 90 %
 interval lies within a stated margin (Schuirmann 1987; each of the two one-sided tests at 5 %), as one where
@@ -14,11 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.stats.defaults import POWER
 from repro.papers.srgan import SIGNIFICANCE_LEVEL
-
-MOST_UNITS = 2000
-"""Larger samples than this are not worth naming."""
 
 
 @dataclass(frozen=True)
@@ -71,31 +67,3 @@ def rater_means(votes_ir: NDArray[np.float64]) -> NDArray[np.float64]:
     of_image = np.nanmean(votes_ir, axis=1, keepdims=True)
     found: NDArray[np.float64] = of_image.mean() + np.nanmean(votes_ir - of_image, axis=0)
     return found
-
-
-def needed(difference: float, deviation: float, margin: float, power: float = POWER) -> int | None:
-    """How many units would decide, were the difference and the deviation of units the true ones.
-
-    Args:
-        difference: from the target.
-        deviation: standard deviation of one unit (a rater's mean, a training seed's value).
-        margin: of equivalence.
-        power: with which either verdict is wanted.
-
-    Returns:
-        None where more than :data:`MOST_UNITS` would be needed.
-    """
-    room = abs(margin - abs(difference))
-    for n in _sizes():
-        reach = float(stats.t.ppf(1 - SIGNIFICANCE_LEVEL, n - 1) + stats.norm.ppf(power))
-        if reach * deviation / math.sqrt(n) <= room:
-            return n
-    return None
-
-
-def _sizes() -> list[int]:
-    """Every size up to 50, then steps of about 2 %: nobody plans finer."""
-    sizes = list(range(2, 51))
-    while sizes[-1] < MOST_UNITS:
-        sizes.append(math.ceil(sizes[-1] * 1.02))
-    return [size for size in sizes if size <= MOST_UNITS]

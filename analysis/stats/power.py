@@ -21,6 +21,7 @@ from repro.core.streams import stream
 from repro.papers.srgan import SIGNIFICANCE_LEVEL
 
 _EDGES = np.array([1.5, 2.5, 3.5, 4.5])
+_LIMITS = {"images": (2, 2000), "raters": (2, 1000), "methods": (2, 100), "simulations": (10, 100_000)}
 DIFFERENCES = (0.0, 0.05, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 
 
@@ -101,15 +102,7 @@ def plan(
     Raises:
         UserError: a design that is none.
     """
-    limits = {
-        "images": (images, 2, 2000),
-        "raters": (raters, 2, 1000),
-        "methods": (methods, 2, 100),
-        "simulations": (simulations, 10, 100_000),
-    }
-    for what, (value, least, most) in limits.items():
-        if not least <= value <= most:
-            raise UserError(f"{what} = {value}", f"{least} to {most}", f"choose --{what} in this range")
+    check_design(images=images, raters=raters, methods=methods, simulations=simulations)
     if not 1.0 < mean < 5.0:
         raise UserError(f"mean = {mean}", "between 1 and 5", "choose --mean in this range")
     spread = spread or Spread()
@@ -127,6 +120,14 @@ def plan(
         if len(powers) > 1 and powers[-2].corrected == powers[-1].corrected == 1.0:
             break  # larger differences are found just as surely
     return Plan(name, images, raters, pairs, tuple(powers))
+
+
+def check_design(**sizes: int) -> None:
+    """Refuses sizes of a design that are none; UserError."""
+    for what, value in sizes.items():
+        least, most = _LIMITS[what]
+        if not least <= value <= most:
+            raise UserError(f"{what} = {value}", f"{least} to {most}", f"choose --{what} in this range")
 
 
 def _one_study(

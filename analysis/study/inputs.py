@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.io.metrics import Metrics, read_metrics
+from analysis.io.pairs import PairedStudy, find_pairs, read_pairs
 from analysis.io.ratings import find_ratings, read_ratings
 from analysis.study.opinions import NoOpinions, Opinions
 from analysis.study.results import Study, analyse
@@ -22,6 +23,7 @@ class Inputs:
         layout: the results folder.
         study: None where there are no ratings.
         pilot: the study in which images were shown twice; may be ``study`` itself.
+        paired: votes of a paired comparison; None where there are none.
         hashes: input name -> SHA-256, for manifests.
         told: one line that says which votes were used.
     """
@@ -30,6 +32,7 @@ class Inputs:
     metrics: Metrics
     study: Study | None
     pilot: Study | None
+    paired: PairedStudy | None
     hashes: dict[str, str]
     told: str
 
@@ -39,7 +42,9 @@ class Inputs:
 
     @property
     def banner(self) -> tuple[str, ...]:
-        return () if self.study is None else self.study.banner
+        """Sentences for everything that is made from these votes, once each."""
+        studies = (self.study, self.pilot, self.paired)
+        return tuple(dict.fromkeys(line for study in studies if study is not None for line in study.banner))
 
 
 def read_inputs(layout: Results, ratings: Path | None, pilot: Path | None, seed: int) -> Inputs:
@@ -47,7 +52,8 @@ def read_inputs(layout: Results, ratings: Path | None, pilot: Path | None, seed:
 
     Args:
         layout: the results folder.
-        ratings, pilot: as given on the command line; None: looked for in ``studies``.
+        ratings, pilot: as given on the command line; None: looked for in ``studies``. ``ratings`` may be a
+            paired comparison's export.
         seed: of the bootstrap.
 
     Raises:
@@ -57,7 +63,8 @@ def read_inputs(layout: Results, ratings: Path | None, pilot: Path | None, seed:
     hashes = {"metrics.csv": metrics.sha256}
     study = twice = None
     told = "Ratings: none found (looked for studies/paper and studies/paper-synthetic); MOS cells are dashes."
-    path = find_ratings(layout, ratings)
+    pairs = find_pairs(layout, ratings if _is_paired(ratings) else None)
+    path = find_ratings(layout, None if _is_paired(ratings) else ratings)
     if path is not None:
         votes = read_ratings(path)
         study = analyse(votes, metrics, seed=seed)
@@ -72,7 +79,17 @@ def read_inputs(layout: Results, ratings: Path | None, pilot: Path | None, seed:
         hashes["pilot ratings.csv"] = votes.sha256
         twice = analyse(votes, None, seed=seed)
         told += f" Pilot: {votes.source}."
-    return Inputs(layout, metrics, study, twice, hashes, told)
+    paired = None if pairs is None else read_pairs(pairs)
+    if paired is not None:
+        hashes["pairs.csv"] = paired.sha256
+        told += f" Paired comparison: {paired.source}, {len(paired.frame):,} votes."
+    return Inputs(layout, metrics, study, twice, paired, hashes, told)
+
+
+def _is_paired(given: Path | None) -> bool:
+    if given is None or given.is_dir():
+        return given is not None and (given / "pairs.csv").is_file() and not (given / "ratings.csv").is_file()
+    return given.name == "pairs.csv"
 
 
 def _pilot_path(layout: Results, given: Path | None) -> Path | None:

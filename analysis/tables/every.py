@@ -13,6 +13,7 @@ from analysis.tables.error_rates import KEY, error_table, read_rates
 from analysis.tables.grid import Table, latex_document, to_csv, to_html, to_latex, to_markdown
 from analysis.tables.main import deviation_table, judgements, table1, table2
 from analysis.tables.opinions import claims_table, retest_table, study_tables
+from analysis.tables.paired import paired_tables
 from analysis.tables.references import references_table
 from analysis.tables.scores import all_scores
 from analysis.tables.successors import table_s
@@ -22,15 +23,10 @@ from analysis.tables.summary import summary_table
 def all_tables(inputs: Inputs, judge: Judge, claims: list[Result]) -> list[Table]:
     """Tables 1 and 2, the claims, and whatever the votes allow."""
     metrics, letters = inputs.metrics, deviations(inputs.metrics)
-    banner = tuple(
-        dict.fromkeys(
-            sentence for study in (inputs.study, inputs.pilot) if study for sentence in study.banner
-        )
-    )
     made = [
         table1(judge, letters),
         table2(judge, letters),
-        claims_table(claims, banner),
+        claims_table(claims, inputs.banner),
         judgements(judge),
         deviation_table(letters),
         table_s(metrics),
@@ -45,6 +41,8 @@ def all_tables(inputs: Inputs, judge: Judge, claims: list[Result]) -> list[Table
         made.append(references_table(measured))
     if inputs.study is not None and not inputs.study.ratings.empty:
         made += study_tables(inputs.study, metrics)
+    if inputs.paired is not None:
+        made += paired_tables(inputs.paired)
     if inputs.pilot is not None and inputs.pilot.retest is not None:
         made.append(retest_table(inputs.pilot))
     return [replace(table, banner=(*metrics.warnings, *table.banner)) for table in made]
@@ -54,5 +52,7 @@ def rendered(made: list[Table]) -> dict[str, bytes]:
     """Every table in its formats, and one LaTeX document with all of them: file name -> bytes."""
     write = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_html}
     files = {f"{table.key}.{kind}": write[kind](table).encode() for table in made for kind in table.formats}
-    files["all.tex"] = latex_document([name for name in files if name.endswith(".tex")]).encode()
+    files["all.tex"] = latex_document(
+        [name for name in files if name.endswith(".tex")], "../figures"
+    ).encode()
     return files

@@ -10,7 +10,7 @@ import csv
 import html
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 
@@ -323,22 +323,34 @@ def _tex_column(column: Column) -> str:
     return "r" if column.numeric else "l"
 
 
-def latex_document(files: list[str], figures: Sequence[tuple[str, float, str]] = ()) -> str:
-    """A two-column document of CVPR's measures that inputs tables and figures.
+FIGURES_TEX = "figures.tex"
+"""What ``python -m analysis figures`` writes beside the figures, and the tables' document inputs."""
 
-    Args:
-        files: of the tables.
-        figures: (file, width in inches, caption); those wider than a column span both.
-    """
-    lines = [rf"\input{{{name}}}\clearpage" for name in files]
+
+def latex_figures(figures: Iterable[tuple[str, float, str]]) -> str:
+    """The environments of (file, width in inches, caption); those wider than a column span both."""
+    lines = []
     for file, inches, caption in figures:
         star = "*" if inches > COLUMN_INCHES else ""
         lines += [
             rf"\begin{{figure{star}}}[tbp]\centering",
             rf"\includegraphics{{{file}}}",
-            rf"\caption{{{tex_escape(caption)}}}",
+            rf"\caption{{{tex_escape(caption.strip())}}}",
             rf"\end{{figure{star}}}",
         ]
+    return "\n".join(lines) + "\n"
+
+
+def latex_document(files: Iterable[str], figures: str) -> str:
+    """A two-column document of CVPR's measures with all tables, and the figures where they were drawn.
+
+    Args:
+        files: of the tables.
+        figures: the figures' folder, relative to the document.
+    """
+    place = f"{figures}/{FIGURES_TEX}"
+    lines = [rf"\input{{{name}}}\clearpage" for name in files]
+    lines.append(rf"\graphicspath{{{{{figures}/}}}}\IfFileExists{{{place}}}{{\input{{{place}}}}}{{}}")
     body = "\n".join(lines)
     return (
         "\\documentclass[10pt,twocolumn,letterpaper]{article}\n"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from analysis.io.methods import base_and_origin, ordered_datasets, ordered_methods
 from analysis.io.numbers import DECIMALS, PARTIAL, number, signed
 from analysis.judge.deviations import Deviations
+from analysis.judge.seeds import told
 from analysis.judge.values import METRICS, Judge, Judgement, Outcome
 from analysis.study.opinions import Opinions
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
@@ -63,8 +64,8 @@ def judgements(judge: Judge) -> Table:
         tuple(grids),
         "Low, high: bounds at 5 % each. Reproduced: they lie within the margin of the printed value; not "
         "reproduced: beyond it; undecided: neither. Interpolations, the original, published weights and "
-        "published images leave nothing to chance. A network trained here has one seed; its standard "
-        "deviation over seeds is assumed (SRResNet, DRCN, ESPCN: 0.03 dB, .001; SRGAN: 0.07 dB, .004). MOS: "
+        "published images leave nothing to chance. A network trained here has one seed; standard deviations "
+        f"over seeds: {told(judge.seeds)}. MOS: "
         "on the same images, so raters vary and images do not; Student's t over raters' means; the printed "
         "value is taken as fixed. Each verdict by itself has an error of 5 %.",
         banner=judge.opinions.banner,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import number, p_text, signed
 from analysis.judge.claims import Result, sensitivities
+from analysis.judge.plan import compared_plan
 from analysis.stats.intervals import Interval, student_interval
 from analysis.stats.rater_models import MODELS
 from analysis.stats.reliability import Reliability
@@ -16,6 +17,7 @@ from analysis.study.results import DatasetResult, Study
 from analysis.tables.correlation import correlation_tables
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
 from analysis.tables.outliers import outlier_tables
+from analysis.tables.plan import plan_table
 from analysis.tables.sensitivity import sensitivity_table
 
 _WORDS = {">": "better", "<": "worse", "=": "no difference shown", "?": "cannot be decided"}
@@ -24,7 +26,9 @@ _WORDS = {">": "better", "<": "worse", "=": "no difference shown", "?": "cannot 
 
 def study_tables(study: Study, metrics: Metrics) -> list[Table]:
     """Every table of a study that has votes, in reading order."""
-    made = [opinions(study), sensitivity_table(sensitivities(study), study), *significance(study)]
+    planned = compared_plan(study)
+    made = [plan_table(planned, study)] if planned else []
+    made += [opinions(study), sensitivity_table(sensitivities(study), study), *significance(study)]
     made += [reliability(study), rater_table(study)]
     if study.blocks:
         made.append(blocks(study))

@@ -130,7 +130,9 @@ def create_study(
                 ],
             )
         if log_creation:
-            log(connection, created, "command", "study_created", synthetic=synthetic)
+            plan = config.preregistration.frozen
+            hashed = {"plan": plan.sha256} if plan else {}
+            log(connection, created, "command", "study_created", synthetic=synthetic, **hashed)
 
 
 def open_study(database: Database) -> OpenStudy:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from analysis.stats.defaults import Spread
 from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
 from mos_app.db.studies import ImageVersions, add_raters
 from mos_app.db.tables import insert_answers, read_presentations, restore_events, set_rater_fields
 from mos_app.files.workspace import Workspace, make_study, open_workspace, study_folder
-from mos_app.study.definition import StudyConfig
+from mos_app.study.definition import StudyConfig, parse_study
+from mos_app.study.preregistration import frozen
 from mos_app.study.progress import Phase
 from repro.core.atomic import write_json
 from repro.core.errors import UserError
@@ -38,10 +41,10 @@ _START_MS = 946_684_800_000
 class SimulationParameters:
     """Standard deviations on the five-point scale, and the raters' pace."""
 
-    rater_bias_sd: float = 0.3
-    image_method_sd: float = 0.25
-    rater_method_sd: float = 0.2
-    noise_sd: float = 0.6
+    rater_bias_sd: float = Spread.rater
+    image_method_sd: float = Spread.image_method
+    rater_method_sd: float = Spread.rater_method
+    noise_sd: float = Spread.noise
     noise_spread: float = 0.3
     """Log-normal spread of the noise from rater to rater."""
     careless: int = 0
@@ -148,6 +151,8 @@ def make_synthetic_study(
                 "pass --name",
             )
         shutil.rmtree(folder.path)
+    config_toml = frozen(config, config_toml, datetime.fromtimestamp(_START_MS / 1000, UTC))
+    config = parse_study(config_toml, name)
     images = [
         ImageVersions(part.name, image, 4, 4, dict.fromkeys(part.methods, ("", "")))
         for part in config.datasets

@@ -6,14 +6,16 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mos_app.db.engine import Database, sqlite_url
 from mos_app.db.studies import ImageVersions, OpenStudy, create_study, open_study
 from mos_app.files.demo import fill_demo_store
 from mos_app.files.stimuli import copy_stimuli, missing_methods, near_matches
-from mos_app.study.definition import StudyConfig
+from mos_app.study.definition import StudyConfig, parse_study
 from mos_app.study.facts import check_consent
+from mos_app.study.preregistration import frozen
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
 from repro.core.paths import Results, checked_name
@@ -132,7 +134,8 @@ def init_study(
             "run upscale (or reproduce) for them, correct the names in the study file, "
             "or pass --skip-missing to leave these methods out",
         )
-    config = config.without_methods(set(missing))
+    config_toml = frozen(config.without_methods(set(missing)), config_toml, datetime.now(UTC))
+    config = parse_study(config_toml, name).without_methods(set(missing))
     make_study(results, config, config_toml, name=name, url=url, left_out=list(missing), images=None)
     return list(missing)
 

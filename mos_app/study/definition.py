@@ -272,6 +272,38 @@ class WithdrawalPart(_Part):
     votes: Literal["delete", "anonymise"] = "delete"
 
 
+class FrozenClaim(_Part):
+    """A claim of the paper as it was when the study was made (:mod:`analysis.stats.claims`)."""
+
+    key: str
+    text: str
+    datasets: list[str]
+    methods: list[str]
+    family: str
+    test: str
+    margin: float | None = None
+
+
+class FrozenPart(_Part):
+    """What `init` froze, and the SHA-256 of the study file with it."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    at: str
+    raters: int
+    exclusion: list[str]
+    claims: list[FrozenClaim] = []
+
+
+class PreregistrationPart(_Part):
+    """What the study is to decide, and by which rules raters are left out."""
+
+    claims: list[str] | None = None
+    """Keys of the paper's claims; without, all that the study's methods allow."""
+    exclusion: list[str] = []
+    """Rules in sentences."""
+    frozen: FrozenPart | None = None
+
+
 class StudyConfig(_Part):
     """Everything that `init` needs to know. Unknown keys are errors."""
 
@@ -299,6 +331,7 @@ class StudyConfig(_Part):
     attention: AttentionPart | None = None
     recruiting: RecruitingPart | None = None
     schedule: SchedulePart = SchedulePart()
+    preregistration: PreregistrationPart = PreregistrationPart()
     texts: dict[str, dict[str, Any]] = {}
     """Language -> texts in place of those that ship (question, words, ...), or a whole language."""
     closing_comment: bool = False

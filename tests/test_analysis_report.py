@@ -20,7 +20,10 @@ from typer.testing import CliRunner
 
 from analysis.cli import app, main
 from analysis.io.metrics import COLUMNS
-from analysis.report.page import _script_json
+from analysis.report.page import _linked, _script_json
+from analysis.report.viewer import ViewerImage, ViewerVersion
+from analysis.tables.grid import Cell, Column, Grid, Table, to_html
+from analysis.tables.outliers import viewer_link
 from repro.core.paths import Results
 from repro.core.streams import stream
 from repro.papers.srgan import TABLE1, TABLE2
@@ -91,6 +94,16 @@ def test_names_from_files_cannot_become_markup(tmp_path: Path) -> None:
     assert run.exit_code == 0, run.output
     assert "<script>alert" not in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "</script>" not in _script_json({"a": "</script>"})
+
+
+def test_tables_link_to_images_that_the_viewer_has() -> None:
+    def table(link: str) -> Table:
+        return Table("t", "t", (Grid("", (Column("a", "a"),), ((Cell("x", link=link),),)),))
+
+    viewed = ViewerImage("Set14", "img 1", "img 1", "", (ViewerVersion("bicubic", "", ""),))
+    there = viewer_link("Set14", "img 1", "bicubic")
+    assert f'<a href="#{there}">x</a>' in to_html(_linked(table(there), [viewed]))
+    assert "<a " not in to_html(_linked(table(viewer_link("Set14", "img 2", "bicubic")), [viewed]))
 
 
 def test_metrics_alone_make_a_page(tmp_path: Path) -> None:
@@ -289,6 +302,11 @@ def test_the_viewers_controls(chromium, page: Path, results: Results, tmp_path: 
         tab.mouse.move(box["x"] + box["width"] / 4, box["y"] + 100)
         tab.mouse.up()
         assert int(tab.locator("#v-slider").input_value()) == pytest.approx(250, abs=3)
+        # what a table's link opens
+        tab.evaluate("location.hash = '#view=Set14/img_001/SRGAN-MSE'")
+        tab.wait_for_function("document.getElementById('v-words').textContent.includes('right: SRGAN-MSE')")
+        assert tab.locator("#v-image option:checked").inner_text() == "baboon (img_001)"
+        assert "left: HR" in tab.locator("#v-words").inner_text()
         assert trouble == []
     finally:
         browser.close()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
@@ -131,7 +132,7 @@ def create_study(
             )
         if log_creation:
             plan = config.preregistration.frozen
-            hashed = {"plan": plan.sha256} if plan else {}
+            hashed: dict[str, Any] = {"plan": plan.sha256} if plan else {}
             log(connection, created, "command", "study_created", synthetic=synthetic, **hashed)
 
 

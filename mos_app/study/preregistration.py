@@ -29,9 +29,9 @@ def frozen(config: StudyConfig, config_toml: str, at: datetime) -> str:
         raise UserError(
             "the study file has a [preregistration.frozen] part", "one that init writes", "delete that part"
         )
-    able = judged_claims(
-        {part.name: part.methods for part in config.datasets}, repeats=config.pilot is not None
-    )
+    # the paper's claims are on opinions of single pictures
+    rated = {part.name: part.methods for part in config.datasets if config.scale.method in {"acr", "slider"}}
+    able = judged_claims(rated, repeats=config.pilot is not None)
     keys = [claim.key for claim in able]
     for key in wanted.claims or ():
         if key not in keys:

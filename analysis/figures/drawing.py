@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -135,6 +135,11 @@ def style() -> Iterator[None]:
 def method_style(method: str) -> tuple[str, str]:
     """Colour and marker of a method; unknown ones are purple pentagons."""
     return _STYLES.get(base_and_origin(method)[0], (PURPLE, "p"))
+
+
+def legend_inches(names: Iterable[str]) -> float:
+    """Room for a legend of these names beside the axes, at the legend's font size."""
+    return 0.5 + 0.066 * max(map(len, names), default=0)
 
 
 def finish(

@@ -9,7 +9,16 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from analysis.figures.drawing import BLACK, PAGE_INCHES, Drawing, Missing, finish, method_style, style
+from analysis.figures.drawing import (
+    BLACK,
+    PAGE_INCHES,
+    Drawing,
+    Missing,
+    finish,
+    legend_inches,
+    method_style,
+    style,
+)
 from analysis.io.methods import ordered_methods
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import signed
@@ -155,7 +164,7 @@ def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing 
     if not datasets:
         return Missing("correlation", title, "no image was both rated and scored: python -m repro evaluate")
     width, height = PAGE_INCHES, 4.6
-    panel = (width - 1.45) / len(datasets)
+    panel = (width - 0.2 - legend_inches(scores["method"])) / len(datasets)
     figure = Figure(figsize=(width, height))
     seen: dict[str, Line2D] = {}
     for row, (metric, label) in enumerate((("psnr_db", "PSNR [dB]"), ("ssim", "SSIM"))):

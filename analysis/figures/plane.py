@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.drawing import PAGE_INCHES, Drawing, Missing, finish, method_style, style
+from analysis.figures.drawing import PAGE_INCHES, Drawing, Missing, finish, legend_inches, method_style, style
 from analysis.io.methods import base_and_origin, ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
 from analysis.judge.deviations import Deviations
@@ -59,7 +59,7 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str, letters: Deviati
         return None
 
     distortion = {method: _distortion(metrics, dataset, method) for method in methods}
-    legend, gap = 1.4, 0.5
+    legend, gap = legend_inches(methods), 0.5
     width, height = PAGE_INCHES, 2.9
     panel = (width - legend - 0.1) / len(panels)
     figure = Figure(figsize=(width, height))

@@ -18,10 +18,12 @@ from repro.core import tensorfile as checkpoint
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.imaging.io import png_bytes, to_rgb
+from repro.imaging.photo import Photo, read_photo
 from repro.imaging.resize import imresize_u8
 from repro.inference import photos, weights
+from repro.inference.jobs import Naming, find_jobs
 from repro.inference.loading import trained_upscaler
-from repro.inference.photos import Photo, find_jobs, interpolate, photo_png, read_photo, upscale_photo
+from repro.inference.photos import interpolate, upscale_photo, whole, write_photo
 from repro.inference.upscaler import Options, Upscaler, direct_upscaler
 
 RNG = np.random.default_rng(0)
@@ -90,16 +92,15 @@ def test_modes(mode: str, shape: tuple[int, ...], alpha: bool, tmp_path: Path) -
     photo = read_photo(saved(tmp_path / "a.png", Image.fromarray(RGB).convert(mode)))
     assert photo.colour.shape == shape
     assert (photo.alpha is not None) == alpha
-    back = read_photo_bytes(photo_png(photo), tmp_path)
+    back = read_photo(written(photo, tmp_path / "back.png"))
     np.testing.assert_array_equal(back.colour, photo.colour)
     if photo.alpha is not None:
         np.testing.assert_array_equal(back.alpha, photo.alpha)
 
 
-def read_photo_bytes(data: bytes, folder: Path) -> Photo:
-    path = folder / "back.png"
-    path.write_bytes(data)
-    return read_photo(path)
+def written(photo: Photo, path: Path) -> Path:
+    write_photo(path, whole(photo), photo)
+    return path
 
 
 def test_transparent_palettes_become_alpha(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_sixteen_bits_there_and_back(shape: tuple[int, ...], tmp_path: Path) -> 
     channels = 1 if len(shape) == 2 else shape[2]
     colour = planes if channels == 1 else planes[..., 0] if channels == 2 else planes[..., :3]
     photo = Photo(colour, planes[..., -1] if channels in {2, 4} else None, b"profile")
-    back = read_photo_bytes(photo_png(photo), tmp_path)
+    back = read_photo(written(photo, tmp_path / "back.png"))
     np.testing.assert_array_equal(back.colour, photo.colour)
     assert back.colour.dtype == np.uint16
     if photo.alpha is not None:
@@ -127,25 +128,27 @@ def test_colour_profiles_are_kept(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     photo = read_photo(saved(tmp_path / "a.jpg", Image.fromarray(RGB), icc_profile=profile))
     enlarged, _ = upscale_photo(photo, direct_upscaler("bicubic"))
-    with Image.open(io.BytesIO(photo_png(enlarged))) as file:
+    with Image.open(written(enlarged, tmp_path / "b.png")) as file:
         assert file.info["icc_profile"] == profile
 
 
 def bad_files(folder: Path) -> dict[str, bytes]:
-    whole = png_bytes(RGB)
-    cmyk, gif, tiff = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    Image.fromarray(RGB).convert("CMYK").save(cmyk, "JPEG")
+    good = png_bytes(RGB)
+    lab, gif, tiff = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    Image.fromarray(RGB).convert("LAB").save(lab, "TIFF")
     Image.fromarray(RGB).save(gif, "GIF", save_all=True, append_images=[Image.fromarray(255 - RGB)])
     Image.fromarray(RGB[..., 0].astype(np.float32)).save(tiff, "TIFF")
-    huge = bytearray(photo_png(Photo(RGB.astype(np.uint16))))
+    path = folder / "deep.png"
+    huge = bytearray(written(Photo(RGB.astype(np.uint16)), path).read_bytes())
     huge[16:24] = (60_000).to_bytes(4, "big") * 2
-    deep = bytearray(photo_png(Photo(RGB.astype(np.uint16))))
+    deep = bytearray(written(Photo(RGB.astype(np.uint16)), path).read_bytes())
+    path.unlink()
     return {
-        "truncated.png": whole[:-30],
+        "truncated.png": good[:-30],
         "deep_truncated.png": bytes(deep[:60]),
         "text.png": b"not an image",
         "empty.jpg": b"",
-        "cmyk.jpg": cmyk.getvalue(),
+        "lab.tif": lab.getvalue(),
         "moving.gif": gif.getvalue(),
         "float.tif": tiff.getvalue(),
         "huge.png": bytes(huge),
@@ -180,7 +183,7 @@ def test_the_oddest_sizes(shape: tuple[int, ...]) -> None:
 
 
 def test_greyscale_stays_greyscale_and_alpha_is_bicubic() -> None:
-    grey, alpha = RGB[..., 0].copy(), RGB[..., 1].copy()
+    grey, alpha = RGB[..., 0].copy(), np.maximum(RGB[..., 1], 1)
     for method in (Fake(), Fake(takes_grey=True), direct_upscaler("bicubic")):
         enlarged, remarks = upscale_photo(Photo(grey, alpha), method)
         np.testing.assert_array_equal(enlarged.colour, imresize_u8(grey, 4))
@@ -225,18 +228,18 @@ def test_files_folders_and_globs(tmp_path: Path) -> None:
         saved(tmp_path / name, Image.fromarray(RGB))
     (tmp_path / "album/notes.txt").write_text("no image")
     out = tmp_path / "out"
-    jobs = find_jobs([str(tmp_path / n) for n in ("one.png", "album", "globbed/*")], out)
+    jobs = find_jobs([str(tmp_path / n) for n in ("one.png", "album", "globbed/*")], Naming(out)).jobs
     targets = sorted(job.target.relative_to(out).as_posix() for job in jobs)
-    assert targets == ["deep/three.png", "one.png", "two.png", "x.png"]
+    assert targets == ["deep/three_x4.png", "one_x4.png", "two_x4.png", "x_x4.png"]
     for nothing in ("none.png", "none/*.png", "globbed/*.tif"):
         with pytest.raises(UserError, match="no such file"):
-            find_jobs([str(tmp_path / nothing)], out)
+            find_jobs([str(tmp_path / nothing)], Naming(out))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no image in it"):
-        find_jobs([str(tmp_path / "empty")], out)
+        find_jobs([str(tmp_path / "empty")], Naming(out))
     saved(tmp_path / "album/one.png", Image.fromarray(RGB))
     with pytest.raises(UserError, match="would both become"):
-        find_jobs([str(tmp_path / "one.png"), str(tmp_path / "album")], out)
+        find_jobs([str(tmp_path / "one.png"), str(tmp_path / "album")], Naming(out))
 
 
 def test_one_bad_file_does_not_stop_the_rest(tmp_path: Path) -> None:
@@ -247,7 +250,7 @@ def test_one_bad_file_does_not_stop_the_rest(tmp_path: Path) -> None:
     saved(tmp_path / "in/z.png", Image.fromarray(RGB[..., 0]))
     outcome = run(tmp_path / "in", "--method", "bicubic", "--out", tmp_path / "out")
     assert outcome.exit_code == 1
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a good one.png", "z.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a good one_x4.png", "z_x4.png"]
     assert "2 of 10 upscaled" in outcome.output
     assert "Traceback" not in outcome.output
 
@@ -256,27 +259,33 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     source = saved(tmp_path / "a.png", Image.fromarray(RGB))
     out = tmp_path / "out"
     assert run(source, "--method", "bicubic", "--out", out).exit_code == 0
-    (out / "a.png").write_bytes(b"mine")
+    (out / "a_x4.png").write_bytes(b"mine")
     assert run(source, "--method", "bicubic", "--out", out).exit_code == 1
-    assert (out / "a.png").read_bytes() == b"mine"
+    assert run(source, "--method", "bicubic", "--out", out, "--skip-existing").exit_code == 0
+    assert (out / "a_x4.png").read_bytes() == b"mine"
     assert run(source, "--method", "bicubic", "--out", out, "--force").exit_code == 0
-    assert read_photo(out / "a.png").size == (40, 56)
+    assert read_photo(out / "a_x4.png").size == (40, 56)
     before = source.read_bytes()
-    assert run(source, "--method", "bicubic", "--out", tmp_path, "--force").exit_code == 1
+    assert run(source, "--method", "bicubic", "--out", source, "--force").exit_code == 1
     assert source.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["a.png", "--method", "bicubic"],
+        ["", "--method", "bicubic", "--out", "out"],
+        ["a.png", "--method", "bicubic", "--out", "out", "--format", "jxl"],
+        ["a.png", "--method", "bicubic", "--out", "out", "--scale", "17"],
+        ["a.png", "--method", "bicubic", "--out", "out", "--scale", "nan"],
+        ["a.png", "--method", "nearest", "--out", "out", "--scale", "2.5"],
+        ["a.png", "--watch", "--out", "out"],
         ["a.png", "--method", "bicubic", "--method", "nearest", "--out", "out"],
         ["a.png", "--dataset", "Set5", "--out", "out"],
         ["--out", "out"],
         ["--force"],
         ["missing.png", "--method", "bicubic", "--out", "out"],
         ["a.png", "--method", "bicubicle", "--out", "out"],
-        ["a.png", "--method", "bicubic", "--out", "a.png"],
+        ["a.png", "--method", "bicubic", "--out", "notes.txt"],
         ["a.png", "--weights", "missing.safetensors", "--out", "out"],
         ["a.png", "--weights", "a.png", "--out", "out"],
     ],
@@ -284,6 +293,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
 def test_bad_options(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     saved(tmp_path / "a.png", Image.fromarray(RGB))
+    (tmp_path / "notes.txt").write_text("mine")
     outcome = run(*arguments)
     assert isinstance(outcome.exception, UserError)
     assert not (tmp_path / "out").exists()
@@ -319,7 +329,7 @@ def test_shipped_weights_are_found_and_stated(tmp_path: Path, monkeypatch: pytes
     assert outcome.exit_code == 0, outcome.output
     for words in ("SRGAN-VGG54 (shipped)", "licence: CC0", "training data: y", "note: short", "model card"):
         assert words in outcome.output
-    assert read_photo(tmp_path / "out/a.png").colour.shape == (40, 56)
+    assert read_photo(tmp_path / "out/a_x4.png").colour.shape == (40, 56)
     shipped(tmp_path / "shipped", "SRGAN-VGG22")
     assert "SRGAN-VGG54 (shipped)" in run(*command, "--force").output
     path.rename(path.with_name("elsewhere"))

@@ -167,7 +167,6 @@ def test_alpha_follows_a_fractional_scale() -> None:
 @pytest.mark.parametrize(
     ("key", "options", "told"),
     [
-        ("srfbn", {"scale": 3.0}, "x4"),
         ("meta_sr", {"scale": 4.5}, "1 to 4"),
         ("meta_sr", {"scale": 2.718}, "hundredths"),
         ("meta_sr", {"scale": 0.0}, "1 to 4"),
@@ -263,7 +262,7 @@ def test_a_photograph_by_the_authors_weights(tmp_path: Path) -> None:
     result = _run(tmp_path / "photo.png", "--weights", path, "--scale", 2.7, "--out", out)
     assert result.exit_code == 0, result.output
     assert "ask its authors" in result.output
-    assert Image.open(out / "photo.png").size == (91, 56)
+    assert Image.open(out / "photo_x2.7.png").size == (91, 56)
 
 
 def test_steps_are_written_beside_the_result_and_not_over_others(tmp_path: Path) -> None:
@@ -273,12 +272,15 @@ def test_steps_are_written_beside_the_result_and_not_over_others(tmp_path: Path)
     arguments = (tmp_path / "photo.png", "--weights", path, "--out", out, "--all-steps")
     assert _run(*arguments).exit_code == 0
     # no shape tells how many steps a network was trained with: the paper's four
-    assert sorted(p.name for p in out.iterdir()) == ["photo.png", *(f"photo_step{n}.png" for n in "123s")]
-    (out / "photo.png").unlink()
+    assert sorted(p.name for p in out.iterdir()) == [
+        "photo_x4.png",
+        *(f"photo_x4_step{n}.png" for n in ("1", "2", "3", "s")),
+    ]
+    (out / "photo_x4.png").unlink()
     refused = _run(*arguments)
     assert refused.exit_code == 1
-    assert "photo_step" in refused.output + (refused.stderr or "")
-    assert not (out / "photo.png").exists()
+    assert "photo_x4_step" in refused.output + (refused.stderr or "")
+    assert not (out / "photo_x4.png").exists()
 
 
 @pytest.mark.parametrize("option", ["--self-ensemble", "--chop"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -11,11 +12,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from repro.core.errors import UserError
 from repro.core.paths import Results
 
 DATA_VARIABLE = "SRGAN_DATA"
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that mean that a disk, a quota or a file system's limit is used up."""
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of runs, images, metrics and tables.")]
 DataOption = Annotated[
@@ -75,7 +80,7 @@ def console() -> Console:
 
 def finished(out: Console, where: Path | str) -> None:
     """The last line of a command: where its output is."""
-    out.print(f"[bold green]done[/] {_plain(str(where))}")
+    out.print(f"[bold green]done[/] {escape(str(where))}")
 
 
 def results_layout(folder: Path) -> Results:
@@ -93,16 +98,24 @@ def run_app(app: Callable[[], object]) -> None:
     try:
         app()
     except UserError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(
-            f"[bold red]error[/] {_plain(error.message())}"
-        )
+        _tell(error.message())
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # the reader went away (`| head`): nothing to say, and no second error at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _tell(full(error))
+        sys.exit(1)
 
 
-def _plain(text: str) -> str:
-    """Text whose square brackets are not markup."""
-    return text.replace("[", r"\[")
+def full(error: OSError) -> str:
+    """The words for an error of :data:`FULL`."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}: nothing more can be written there\n  next: make room, and start again"
+
+
+def _tell(error: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error[/] {escape(error)}")

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def export(
     source: Annotated[
-        Path, typer.Argument(metavar="RUN_OR_WEIGHTS", help="A run's folder or a weights file.")
+        str,
+        typer.Argument(
+            metavar="METHOD|RUN|WEIGHTS", help="A method's name, e.g. SRGAN; a run's folder; a weights file."
+        ),
     ],
     onnx: Annotated[
         Path | None, typer.Option("--onnx", help="Write ONNX here (needs the extra `export`).")
@@ -38,6 +41,7 @@ def export(
         typer.Option("--half", help="safetensors in half the bytes; refused where a mean PSNR would move."),
     ] = False,
     data: common.DataOption = None,
+    results: common.ResultsOption = Path("results"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
 ) -> None:
     """Give a trained network to others: as ONNX, as one safetensors file with a model card, or as .pth.
@@ -45,19 +49,30 @@ def export(
     ONNX is compared with torch at several sizes before the file gets its name; RGB goes in and comes out in
     [0, 1].
 
-    Example: python -m repro export results/runs/SRGAN-VGG54-cpu-s0-1234abcd --onnx srgan.onnx
+    A name stands for what `upscale` would take: a finished run's weights, else those that come along.
+
+    Example: python -m repro export SRGAN --onnx srgan.onnx
     """
     if onnx is None and safetensors is None and pth is None:
         raise UserError("no --onnx, --safetensors or --pth", "one of them, or several", "--onnx FILE.onnx")
     for path, suffix in ((onnx, ".onnx"), (safetensors, ".safetensors"), (pth, ".pth")):
         if path is not None and path.suffix != suffix:
             raise UserError(f"{path}", f"a name that ends in {suffix}", "choose another name")
-        if path is not None and path.exists() and not force:
-            raise UserError(f"{path}: already exists", "a new name", "--force overwrites")
+        carded = suffix == ".safetensors"
+        for there in (path, path.with_suffix(".md") if carded else path) if path is not None else ():
+            if there.exists() and not force:
+                raise UserError(f"{there}: already exists", "a new name", "--force overwrites")
     from repro.inference.export import export_onnx, export_safetensors, load_trained
 
     out = common.console()
-    trained = load_trained(source)
+    file = Path(source)
+    if not file.exists() and not file.suffix and len(file.parts) == 1:
+        from repro.inference.weights import find_weights
+
+        found = find_weights(source, common.results_layout(results))
+        out.print(f"{source}: {found.path.stem}, {found.origin}", markup=False)
+        file = found.path
+    trained = load_trained(file)
     if safetensors is not None:
         card = export_safetensors(
             trained, safetensors, licence, half_of(trained, data, out) if half else None

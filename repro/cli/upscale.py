@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -13,8 +15,10 @@ from repro.cli.upscalers import Wanted, named_upscaler, shown, upscale_datasets,
 from repro.core.errors import UserError
 from repro.core.settings import Arithmetic
 from repro.imaging.tiling import OnPart
-from repro.inference.consistent import ConsistentUpscaler
 from repro.inference.upscaler import Options, Upscaler
+
+LARGEST_SCALE = 16
+"""Of photographs."""
 
 
 def upscale(
@@ -24,10 +28,31 @@ def upscale(
             metavar="[FILE|FOLDER|GLOB]...", help="Images of your own; without any, a data set is upscaled."
         ),
     ] = None,
-    out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the results of your own images.")
+    out_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="For your own images: a folder, or the one result's name (.png .jpg .webp .tif). Default: "
+            "beside each image, as NAME_x4.png.",
+        ),
     ] = None,
+    kind: Annotated[
+        str, typer.Option("--format", help="Of your own images' results: png, jpg, webp or tif.")
+    ] = "png",
+    quality: Annotated[int, typer.Option("--quality", min=1, max=100, help="Of jpg and webp.")] = 95,
     force: Annotated[bool, typer.Option("--force", help="Overwrite results of your own images.")] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option("--skip-existing", help="Keep results that exist, even of other settings or sources."),
+    ] = False,
+    keep_location: Annotated[
+        bool,
+        typer.Option("--keep-location", help="Keep where photographs were taken; other EXIF data always is."),
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with images that come into the folders, until Ctrl-C.")
+    ] = False,
     dataset: Annotated[
         list[str] | None,
         typer.Option(
@@ -76,21 +101,26 @@ def upscale(
         str,
         typer.Option(
             "--arithmetic",
-            help="float32; bfloat16 (faster, off by a grey level here and there); float64 (the same bytes on "
-            "every processor). Default: float64 for data sets, float32 for your own files.",
+            help="float32; bfloat16 (off by a grey level here and there, faster where the processor has it); "
+            "float64 (the same bytes on every processor). Default: float64 for data sets, float32 for your "
+            "own files.",
         ),
     ] = "",
     tile: Annotated[
         int | None,
         typer.Option(
             "--tile",
-            help="Side of a tile in LR pixels; 0 for none. Bounds the memory and changes no result, but for "
-            "SAN's, which takes statistics of what it sees.",
+            help="Side of a tile in LR pixels; 0 for none. Default: what fits the memory, halved where that "
+            "runs out. Changes no result, but for SAN's, which takes statistics of what it sees.",
         ),
     ] = None,
     scale: Annotated[
         float | None,
-        typer.Option("--scale", help="Of your own images' results by Meta-SR: 1 to 4, in hundredths."),
+        typer.Option(
+            "--scale",
+            help="Of your own images' results, 1 to 16, in hundredths: the network, then exact resizing "
+            "(Meta-SR and interpolations give it themselves).",
+        ),
     ] = None,
     self_ensemble: Annotated[
         bool,
@@ -114,28 +144,32 @@ def upscale(
         ),
     ] = False,
     consistent: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--consistent",
-            help="Back-projection: move each result until, reduced again, it is its input within a level.",
+            "--consistent/--no-consistent",
+            help="Back-projection: move each result until, reduced again, it is its input within a level. "
+            "Default: networks on your own images do, data sets do not.",
         ),
-    ] = False,
+    ] = None,
     dry_run: common.DryRunOption = False,
 ) -> None:
-    """Upscale images fourfold: files of your own into --out, or else a data set into the image store.
+    """Upscale images fourfold: files of your own, or else a data set into the image store.
 
-    Your own files: PNG, JPEG, WebP, TIFF, BMP; rotation by EXIF, alpha, greyscale and colour profiles are
-    kept, 16-bit PNGs stay so under bicubic and nearest. Nothing is overwritten without --force. A bad file
-    does not stop the others; the exit code is then 1. --method: SRGAN (the default), SRResNet, bicubic,
-    nearest, SelfExSR (no weights, 0.4 s for 1000 pixels on a core), SRCNN, ESPCN, DRCN, ESRGAN, ...;
-    weights are those of a finished run, else (or with --shipped) those that come with the repository, or
-    --weights: a file of this program, or of ESRGAN, Real-ESRGAN, MSRResNet or RankSRGAN as they circulate.
+    Your own files: PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC (extra `heic`), of an MPO the first frame. Rotation
+    by EXIF, alpha, greyscale, colour profiles and EXIF are kept, the location on request; CMYK becomes sRGB;
+    16 bits stay so under bicubic and nearest. Nothing is overwritten without --force; started again, the
+    command goes on with what is missing. A bad file does not stop the others; the exit code is then 1.
+
+    --method: by default the best generator of the published table; SRGAN, SRResNet, bicubic, nearest,
+    SelfExSR (no weights, 0.4 s for 1000 pixels on a core), SRCNN, ESPCN, DRCN, ESRGAN, ...; weights are those
+    of a finished run, else (or with --shipped) those that come with the repository, or --weights: a file of
+    this program, or of ESRGAN, Real-ESRGAN, MSRResNet or RankSRGAN as they circulate.
 
     Data sets go into `results/images/<dataset>/<method>/<image>.png`, where `evaluate` finds them.
 
     SRNTT and CrossNet need --reference; the manifest lists the files with their hashes.
 
-    Example: python -m repro upscale photo.jpg holiday/ --method SRGAN --out upscaled
+    Example: python -m repro upscale photo.jpg holiday/
     """
     from repro.core.paths import checked_name
     from repro.data.benchmarks import available_datasets, load_dataset
@@ -154,30 +188,41 @@ def upscale(
     if consistent and all_steps:
         raise UserError("--consistent with --all-steps", "one of them", "leave one out")
     if inputs:
+        from repro.inference.jobs import How, Naming
+
         if dataset:
             raise UserError("files and --dataset", "one of them", "leave one out")
         if method is not None and len(method) != 1:
             raise UserError(f"{len(method)} methods for files", "one --method", "start once for each")
+        if force and skip_existing:
+            raise UserError("--force with --skip-existing", "one of them", "leave one out")
+        wanted_scale = None if scale is None else _checked_scale(scale)
 
         def make(on_part: OnPart) -> Upscaler:
-            kind = _arithmetic(arithmetic or "float32")
-            options = Options(device, kind, tile, on_part, scale, self_ensemble, chop, references)
+            numbers = _arithmetic(arithmetic or "float32")
+            tell = partial(out.print, markup=False)
+            options = Options(
+                device, numbers, tile, on_part, tell, wanted_scale, self_ensemble, chop, references
+            )
             name = method[0] if method else None
-            made = photo_upscaler(out, name, weights, wanted, layout, root, options)
-            if consistent:
-                made = ConsistentUpscaler(made)
-                out.print(f"note: {made.notes[-1]}", markup=False)
-            return made
+            back = False if all_steps else consistent
+            return photo_upscaler(out, name, weights, wanted, layout, root, options, back)
 
-        upscale_photos(inputs, out_folder, make, force, dry_run, out, all_steps)
+        naming = Naming(out_path, 4 if scale is None else scale, f".{_checked_format(kind)}")
+        how = How(wanted_scale, force, skip_existing, quality, keep_location, all_steps)
+        upscale_photos(inputs, naming, make, how, dry_run, out, watch)
         return
-    if out_folder is not None or force:
-        raise UserError("--out or --force without files", "the files to enlarge", "name them first")
+    if out_path is not None or force or skip_existing or watch:
+        raise UserError(
+            "--out, --force, --skip-existing or --watch without files",
+            "the files to upscale",
+            "name them first",
+        )
     if scale is not None or all_steps:
         raise UserError("--scale or --all-steps without files", "files of your own", "name them first")
     datasets = dataset or list(available_datasets(root))
-    kind = _arithmetic(arithmetic or "float64")
-    options = Options(device, kind, tile, self_ensemble=self_ensemble, chop=chop, references=references)
+    numbers = _arithmetic(arithmetic or "float64")
+    options = Options(device, numbers, tile, self_ensemble=self_ensemble, chop=chop, references=references)
     upscalers: list[Upscaler] = []
     if weights is not None:
         from repro.inference.loading import trained_upscaler
@@ -194,6 +239,8 @@ def upscale(
                 out.print(f"{name}: weights {found.origin}", markup=False)
             upscalers.append(upscaler)
     if consistent:
+        from repro.inference.consistent import ConsistentUpscaler
+
         upscalers = [ConsistentUpscaler(upscaler) for upscaler in upscalers]
     if dry_run:
         for name in datasets:
@@ -211,3 +258,19 @@ def _arithmetic(name: str) -> Arithmetic:
     raise UserError(
         f"--arithmetic {name}", f"one of {', '.join(get_args(Arithmetic))}", "--arithmetic float32"
     )
+
+
+def _checked_scale(scale: float) -> float:
+    if not 1 <= scale <= LARGEST_SCALE or Fraction(str(scale)).denominator > 100:
+        raise UserError(f"--scale {scale}", f"1 to {LARGEST_SCALE}, in hundredths", "--scale 2.5")
+    return scale
+
+
+def _checked_format(name: str) -> str:
+    from repro.imaging.encode import FORMATS
+
+    suffix = name.lower().removeprefix(".")
+    if f".{suffix}" not in FORMATS:
+        known = ", ".join(kind.removeprefix(".") for kind in FORMATS)
+        raise UserError(f"--format {name}", f"one of {known}", "--format png")
+    return suffix

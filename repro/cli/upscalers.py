@@ -69,18 +69,21 @@ def named_upscaler(
         UserError: unknown, or no weights.
     """
     wanted = wanted or Wanted()
+    name = next((key for key in DIRECT if key.lower() == name.lower()), name)
     if name in DIRECT and wanted.alpha is None:
         if options.references:
             raise UserError(f"--reference for {name}", "a method that takes one, e.g. SRNTT", "leave it out")
-        if options.scale is not None or options.self_ensemble or options.chop:
-            got = f"--scale, --self-ensemble or --chop with {name}"
-            raise UserError(got, "a network", "leave them out")
-        return direct_upscaler(name, on_part=options.on_part), None
+        if options.self_ensemble or options.chop:
+            raise UserError(f"--self-ensemble or --chop with {name}", "a network", "leave them out")
+        scale = options.scale if name in INTERPOLATIONS else None
+        return direct_upscaler(name, 4 if scale is None else scale, options.on_part), None
     from repro.inference.loading import srcnn_upscaler, trained_upscaler
     from repro.inference.weights import find_weights
+    from repro.methods.variants import canonical_variant
 
     if name == "SRCNN" and wanted.alpha is None:
         return srcnn_upscaler(data_root, options), None
+    canonical_variant(name, tuple(DIRECT))  # unknown names are told what is near among all
     found = find_weights(name, results, wanted.profile, wanted.seed, wanted.shipped)
     if wanted.alpha is None:
         return trained_upscaler(found.path, options), found

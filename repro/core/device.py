@@ -12,19 +12,39 @@ from repro.core.errors import UserError
 from repro.core.settings import Precision
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device called ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+def resolve_device(name: str, mps: bool = False) -> torch.device:
+    """The device called ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``mps`` (Apple's).
+
+    Args:
+        name: as above.
+        mps: whether the work can be done on that one too; never chosen by ``auto``.
 
     Raises:
-        UserError: unknown, or ``cuda`` without a GPU.
+        UserError: unknown, or no such device.
     """
+    if name == "mps" and mps:
+        if not torch.backends.mps.is_available():
+            raise UserError("no MPS device that torch can use", "a Mac with Apple's GPU", "--device cpu")
+        return torch.device("mps")
     if name not in {"auto", "cpu", "cuda"}:
-        raise UserError(f"device {name!r}", "auto, cpu or cuda", "DEVICE=auto")
+        expected = "auto, cpu, cuda or mps" if mps else "auto, cpu or cuda"
+        raise UserError(f"device {name!r}", expected, "DEVICE=auto")
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device that torch can use", "a GPU with its driver", "DEVICE=cpu")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", torch.cuda.current_device())
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be had, of the GPU or of the machine; 0 where that is not known."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return 0
 
 
 def device_name(device: torch.device) -> str:

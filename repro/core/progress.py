@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -44,23 +45,42 @@ def bar(console: Console | None, what: str, total: int | None) -> Iterator[Calla
 
 
 class FilesBar:
-    """A bar for one file after another, each with the parts that it is worked on in."""
+    """One bar over many files, each as long as its work is, with the time left for all of them.
 
-    def __init__(self, console: Console, files: int) -> None:
-        self.progress = Progress(*columns(), console=console, transient=True, disable=not console.is_terminal)
-        self._files = files
-        self._file = 0
-        self._task = self.progress.add_task("", total=1, note="")
+    Args:
+        console: drawn on where it is a terminal.
+        sizes: the files' work in any unit, e.g. pixels.
+    """
+
+    def __init__(self, console: Console, sizes: Sequence[int]) -> None:
+        shown = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        self.progress = Progress(*shown, console=console, transient=True, disable=not console.is_terminal)
+        self._sizes = sizes
+        self._file = self._before = 0
+        self._task = self.progress.add_task("", total=sum(sizes))
 
     def next_file(self, name: str) -> None:
         """Starts the next file."""
+        self._before = sum(self._sizes[: self._file])
         self._file += 1
-        about = escape(f"{self._file} of {self._files} {name}")
-        self.progress.reset(self._task, total=1, description=about)
+        about = escape(f"{self._file} of {len(self._sizes)} {name}")
+        self.progress.update(self._task, completed=self._before, description=about)
 
     def part(self, done: int, total: int) -> None:
         """Tells how many parts of the file are done."""
-        self.progress.update(self._task, completed=done, total=total)
+        share = self._sizes[self._file - 1] * done / total
+        self.progress.update(self._task, completed=self._before + share)
+
+    def seconds_left(self) -> float | None:
+        """Of the whole batch, by the speed so far; None as long as nothing is done."""
+        return self.progress.tasks[self._task].time_remaining
 
 
 @contextmanager

@@ -212,7 +212,9 @@ class _Downloader:
         if size > file.size:
             raise _RefusedError(f"more than the {file.size} bytes of the list of files")
         if seconds > PATIENCE_S and size < SLOWEST * seconds:
-            self._no_network(f"{self._host} sends {size / seconds:.0f} bytes a second")
+            slow = f"{self._host} sends {size / seconds:.0f} bytes a second"
+            self._no_network(slow)
+            raise requests.ConnectionError(slow)
         with self._lock:
             self.received += new
         self._at(file, size)

@@ -8,7 +8,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ MAX_PIXELS = 100_000_000
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # nothing that runs another program to decode
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # nothing that runs another program to decode
 _TIFF_BITS_PER_SAMPLE = 258
 
 # what Pillow's decoders raise at damaged files
@@ -79,24 +79,36 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def opened(path: Path, check: Callable[[Path, Image.Image], None]) -> Iterator[Image.Image]:
-    """The image, its header ``check``-ed; what goes wrong inside the block becomes a UserError too."""
+def opened(
+    path: Path,
+    check: Callable[[Path, Image.Image], None],
+    formats: Sequence[str] = FORMATS,
+    most: int = MAX_PIXELS,
+) -> Iterator[Image.Image]:
+    """The image, its header ``check``-ed; what goes wrong inside the block becomes a UserError too.
+
+    Args:
+        path: the file.
+        check: raises a UserError for what cannot be used.
+        formats: Pillow's names of the decoders that may be tried.
+        most: pixels; a file that declares more is refused.
+    """
     if path.is_dir():
         raise UserError(f"{path}: a folder", "an image file", "name a file in it")
     if not path.is_file():
         raise UserError(f"{path}: no such file", "an image file", "check the path")
     try:
-        with _open_checked(path, check) as file:
+        with _open_checked(path, check, formats, most) as file:
             yield file
     except Image.DecompressionBombError:
         raise UserError(
-            f"{path}: declares too many pixels", f"at most {MAX_PIXELS:,} pixels", "crop or shrink it"
+            f"{path}: declares too many pixels", f"at most {most:,} pixels", "crop or shrink it"
         ) from None
     except PermissionError:
         raise UserError(f"{path}: may not be read", "a readable file", "change its permissions") from None
     except UnidentifiedImageError:
         raise UserError(
-            f"{path}: not an image that can be read", "PNG, JPEG, BMP, TIFF or WebP", _FIX
+            f"{path}: not an image that can be read", f"one of {', '.join(formats)}", "export it as PNG"
         ) from None
     except _DAMAGED as error:
         raise UserError(
@@ -104,13 +116,21 @@ def opened(path: Path, check: Callable[[Path, Image.Image], None]) -> Iterator[I
         ) from None
 
 
-def _open_checked(path: Path, check: Callable[[Path, Image.Image], None]) -> Image.Image:
+def _open_checked(
+    path: Path, check: Callable[[Path, Image.Image], None], formats: Sequence[str], most: int
+) -> Image.Image:
     # Pillow also warns of what is refused here anyway (sizes, damage); the filters are the whole process's,
     # so only one thread at a time may change them
     with _WARNING_FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        file = Image.open(path, formats=_FORMATS)
+        file = Image.open(path, formats=tuple(formats))
         try:
+            if file.width * file.height > most:
+                raise UserError(
+                    f"{path}: declares {file.width} x {file.height} pixels",
+                    f"at most {most:,} pixels",
+                    "crop or shrink it",
+                )
             check(path, file)
         except BaseException:
             file.close()
@@ -119,13 +139,6 @@ def _open_checked(path: Path, check: Callable[[Path, Image.Image], None]) -> Ima
 
 
 def _check_header(path: Path, image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise UserError(
-            f"{path}: declares {width} x {height} pixels",
-            f"at most {MAX_PIXELS:,} pixels",
-            "crop or shrink it",
-        )
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise UserError(
@@ -137,13 +150,13 @@ def _check_header(path: Path, image: Image.Image) -> None:
         raise UserError(f"{path}: has an alpha channel (mode {image.mode})", "8-bit RGB or greyscale", _FIX)
     if image.mode.startswith(("I", "F")):
         raise UserError(f"{path}: more than 8 bits a sample (mode {image.mode})", "8 bits a sample", _FIX)
-    if _declared_depth(path, image) > 8:  # in colour, Pillow would drop to 8 bits silently
+    if declared_depth(path, image) > 8:  # in colour, Pillow would drop to 8 bits silently
         raise UserError(f"{path}: more than 8 bits a sample", "8 bits a sample", _FIX)
     if image.mode not in {"L", "RGB", "P", "1"}:
         raise UserError(f"{path}: colour mode {image.mode}", "RGB or greyscale", _FIX)
 
 
-def _declared_depth(path: Path, image: Image.Image) -> int:
+def declared_depth(path: Path, image: Image.Image) -> int:
     """Bits a sample as the file's header has them, 0 where the format leaves no choice."""
     if image.format == "PNG":
         with path.open("rb") as file:

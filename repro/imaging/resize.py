@@ -117,9 +117,9 @@ def imresize_u8(image_u8: NDArray[np.uint8], scale: Scale, border: Border = "rep
     """
     if image_u8.dtype != np.uint8 or image_u8.ndim not in (2, 3):
         raise ValueError(f"expected uint8 (H, W) or (H, W, C), got {image_u8.dtype} {image_u8.shape}")
-    rows_done = _resize_rows(image_u8, scale, border)
-    columns_first = np.ascontiguousarray(np.moveaxis(rows_done, 1, 0))
-    return np.ascontiguousarray(np.moveaxis(_resize_rows(columns_first, scale, border), 0, 1))
+    for axis in (0, 1):
+        image_u8 = along_axis_u8(image_u8, axis, *taps(image_u8.shape[axis], scale, border))
+    return image_u8
 
 
 def imresize_float(image: NDArray[_F], scale: Scale, border: Border = "replicate") -> NDArray[_F]:
@@ -141,18 +141,21 @@ def imresize_float(image: NDArray[_F], scale: Scale, border: Border = "replicate
     return np.ascontiguousarray(image)
 
 
-def _resize_rows(image_u8: NDArray[np.uint8], scale: Scale, border: Border) -> NDArray[np.uint8]:
-    indices, weights = taps(image_u8.shape[0], scale, border)
+def along_axis_u8(
+    image_u8: NDArray[np.uint8], axis: int, indices: NDArray[np.intp], weights: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """One axis of a uint8 image resized by :func:`taps`, rounded half up and clipped."""
+    first = np.ascontiguousarray(np.moveaxis(image_u8, axis, 0))
     # for x4 and 1/4 every weight is a multiple of 2**-12, so 8 + 12 bits make float32 sums exact
     exact_in_float32 = bool(np.all(np.ldexp(weights, 12) % 1 == 0))
     if exact_in_float32:
-        total = _weighted_sum(image_u8.astype(np.float32), indices, weights)
+        total = _weighted_sum(first.astype(np.float32), indices, weights)
     else:
-        total = _weighted_sum(image_u8.astype(np.float64), indices, weights)
+        total = _weighted_sum(first.astype(np.float64), indices, weights)
     total += 0.5
     np.floor(total, out=total)
     np.clip(total, 0, 255, out=total)
-    return total.astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(total.astype(np.uint8), 0, axis))
 
 
 def _weighted_sum(image: NDArray[_F], indices: NDArray[np.intp], weights: NDArray[np.float64]) -> NDArray[_F]:

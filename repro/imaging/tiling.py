@@ -27,18 +27,18 @@ def tiles(length: int, tile: int, margin: int) -> Iterator[tuple[slice, slice]]:
         yield slice(start, stop), slice(max(0, start - margin), min(length, stop + margin))
 
 
-def in_tiles(
+def tiled_rows(
     image: NDArray[_U],
     upscale: Callable[[NDArray[_U]], NDArray[_U]],
     tile: int,
     margin: int,
     scale: int | Fraction,
     on_part: OnPart = lambda done, total: None,
-) -> NDArray[_U]:
-    """The image upscaled, by calls of ``upscale`` with parts of it.
+) -> Iterator[NDArray[_U]]:
+    """The image upscaled, by calls of ``upscale`` with parts of it: its rows, a band at a time from the top.
 
     Args:
-        image: (h, w) or (h, w, 3).
+        image: (h, w) or (h, w, c).
         upscale: from (h', w'[, c]) to (floor(s h'), floor(s w')[, c]); its pixels depend on ``margin`` input
             pixels around.
         tile: side of a part in input pixels, without its margin.
@@ -49,21 +49,41 @@ def in_tiles(
     period = Fraction(scale).denominator
     tile, margin = (-(-length // period) * period for length in (tile, margin))
     done, total = 0, -(-image.shape[0] // tile) * -(-image.shape[1] // tile)
-    out: NDArray[_U] | None = None
     height, width = image.shape[:2]
     for rows, row_context in tiles(height, tile, margin):
+        lines = _upscaled(rows, scale)
+        parts: list[NDArray[_U]] = []
         for columns, column_context in tiles(width, tile, margin):
-            part: NDArray[_U] = upscale(np.ascontiguousarray(image[row_context, column_context]))
-            if out is None:
-                out = np.empty((int(scale * height), int(scale * width), *part.shape[2:]), part.dtype)
-            target = out[_upscaled(rows, scale), _upscaled(columns, scale)]
+            part = upscale(np.ascontiguousarray(image[row_context, column_context]))
             top, left = (
                 int(scale * (rows.start - row_context.start)),
                 int(scale * (columns.start - column_context.start)),
             )
-            target[:] = part[top : top + target.shape[0], left : left + target.shape[1]]
+            kept = _upscaled(columns, scale)
+            kept_part = part[top : top + lines.stop - lines.start, left : left + kept.stop - kept.start]
+            parts.append(kept_part if total == 1 else kept_part.copy())
             done += 1
             on_part(done, total)
+        yield parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def in_tiles(
+    image: NDArray[_U],
+    upscale: Callable[[NDArray[_U]], NDArray[_U]],
+    tile: int,
+    margin: int,
+    scale: int | Fraction,
+    on_part: OnPart = lambda done, total: None,
+) -> NDArray[_U]:
+    """:func:`tiled_rows` put together: (floor(s h), floor(s w)[, c])."""
+    out: NDArray[_U] | None = None
+    top = 0
+    band: NDArray[_U]
+    for band in tiled_rows(image, upscale, tile, margin, scale, on_part):
+        if out is None:
+            out = np.empty((int(scale * image.shape[0]), *band.shape[1:]), band.dtype)
+        out[top : top + len(band)] = band
+        top += len(band)
     assert out is not None
     return out
 

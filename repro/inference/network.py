@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from repro.core.device import resolve_device
+from repro.core.device import free_memory, resolve_device
 from repro.core.errors import UserError
 from repro.data.pairs import check_reference
 from repro.imaging.io import read_rgb_u8, sha256_file
 from repro.imaging.ranges import hwc_to_nchw, u8_to_pm1
-from repro.imaging.tiling import exact_scale, in_tiles
+from repro.imaging.tiling import exact_scale, in_tiles, tiled_rows
 from repro.inference.ensemble import Infer, chopped, self_ensembled
 from repro.inference.upscaler import Options, Upscaler
 from repro.methods.base import Method
@@ -25,6 +25,12 @@ from repro.nn.exact import with_exact_convolutions
 
 _BATCH_PIXELS = 160 * 160
 """LR pixels that are worth upscaling together; more only fills memory."""
+
+_BYTES_A_PIXEL = 16_000
+"""Of activations for an LR pixel at x4: two layers of 64 channels of float32 at its size, and some."""
+
+SMALLEST, LARGEST = 16, 1024
+"""Sides of tiles in LR pixels that are tried."""
 
 
 class NetworkUpscaler(Upscaler):
@@ -62,12 +68,21 @@ class NetworkUpscaler(Upscaler):
         self._method = method
         radius = method.radius(network)
         self._margin = method.overlap if radius is None else radius
-        self._device = resolve_device(options.device)
+        self._device = resolve_device(options.device, mps=True)
+        if self._device.type == "mps" and arithmetic == "float64":
+            raise UserError("float64 on mps", "float32", "--arithmetic float32")
         self._dtype = torch.float64 if arithmetic == "float64" else torch.float32
         self._bfloat16 = arithmetic == "bfloat16"
         # a method's own tile is made for x4: beyond it results, not inputs, decide the memory
         own = method.tile * 4 // max(4, int(scale))
-        self._tile = own if options.tile is None else options.tile
+        if options.tile is not None:
+            self._tile = options.tile
+        elif radius is None:
+            self._tile = own  # its results depend on it
+        else:
+            self._tile = fitting_tile(own, radius, free_memory(self._device), self._device.type != "cpu")
+        self._fits = 0
+        self._tell = options.tell
         self._on_part = options.on_part
         self.notes = notes
         if radius is None and self._margin is not None and self._tile:
@@ -90,7 +105,9 @@ class NetworkUpscaler(Upscaler):
         references = [u8_to_pm1(hwc_to_nchw(image)).to(self._device, self._dtype) for image in given]
         self._infer: Infer = lambda x: method.infer(self._network, x, self.scale)
         if references:
-            self._infer = lambda x: method.infer_with(self._network, x, references, self.scale)
+            self._infer = lambda x: method.infer_with(
+                self._network, x, [reference.to(x.device) for reference in references], self.scale
+            )
         if options.chop:
             if method.luma or self.scale != int(self.scale):
                 raise UserError(
@@ -105,14 +122,38 @@ class NetworkUpscaler(Upscaler):
 
     @torch.inference_mode()
     def _run(self, x: Tensor) -> Tensor:
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
-            return self._infer(self._placed(x))
+        try:
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+                return self._infer(self._placed(x))
+        except NotImplementedError as error:
+            if self._device.type == "cpu":
+                raise
+            reason = str(error).partition(".")[0]
+            self._tell(f"{self._device.type} lacks an operation ({reason}): on the CPU from here on")
+            self._device = torch.device("cpu")
+            self._network.to(self._device)
+        return self._run(x)
 
     def _placed(self, x: Tensor) -> Tensor:
         return x.to(self._device).contiguous(memory_format=self._layout)
 
     def _one(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return self._some([image_u8])[0]
+        """Of a tile with its margin; where memory runs out put together from smaller ones, from then on."""
+        side = max(image_u8.shape[:2])
+        margin = self._margin
+        if self._fits and margin is not None and side > self._fits + 2 * margin:
+            return in_tiles(image_u8, self._one, self._fits, margin, exact_scale(self.scale))
+        try:
+            return self._some([image_u8])[0]
+        except (MemoryError, RuntimeError) as error:
+            smaller = (side - 2 * margin) // 2 if margin is not None else 0
+            if not out_of_memory(error) or smaller < SMALLEST:
+                raise
+            self._fits = smaller
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._tell(f"out of memory: tiles of {smaller} LR pixels from here on")
+        return self._one(image_u8)
 
     def _some(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
         """Images of equal size, together."""
@@ -141,6 +182,14 @@ class NetworkUpscaler(Upscaler):
                 for number, image in zip(part, self._some([images_u8[n] for n in part]), strict=True):
                     out[number] = image
         return [image for image in out if image is not None]
+
+    def rows(self, image_u8: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+        """The result of one image, a row of tiles at a time."""
+        if not self._tiled(*image_u8.shape[:2]):
+            return iter([self._one(image_u8)])
+        assert self._margin is not None
+        exact = exact_scale(self.scale)
+        return tiled_rows(image_u8, self._one, self._tile, self._margin, exact, self._on_part)
 
     def _tiled(self, height: int, width: int) -> bool:
         return self._margin is not None and self._tile > 0 and max(height, width) > self._tile
@@ -172,6 +221,39 @@ class NetworkUpscaler(Upscaler):
         if stacked.shape[2] == 3:
             return super().steps(image_u8)
         return [np.ascontiguousarray(stacked[..., at : at + 3]) for at in range(0, stacked.shape[2], 3)]
+
+
+def fitting_tile(own: int, margin: int, free_bytes: int, grow: bool) -> int:
+    """The side of a tile in LR pixels whose activations take half of the free memory at most.
+
+    Args:
+        own: that the method would have: halved where it does not fit, on a GPU doubled while it does.
+        margin: LR pixels around it.
+        free_bytes: of the device; 0 where that is not known.
+        grow: whether larger tiles pay.
+    """
+
+    def fits(side: int) -> bool:
+        return 2 * _BYTES_A_PIXEL * (side + 2 * margin) ** 2 <= free_bytes
+
+    side = own
+    if not free_bytes or not side:
+        return side
+    while side // 2 >= SMALLEST and not fits(side):
+        side //= 2
+    while grow and 2 * side <= LARGEST and fits(2 * side):
+        side *= 2
+    return side
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether torch, on any device, or numpy could not get the memory that they asked for."""
+    words = str(error).lower()
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "out of memory" in words
+        or ("allocate memory" in words)
+    )
 
 
 def _reference_images(

@@ -1,201 +1,171 @@
-"""Anyone's image files upscaled: read with rotation, alpha, depth and profile, written as PNG.
-
-Scoring reads images through :mod:`repro.imaging.io`, which refuses all of that on purpose; this is the other
-reader, for people's own files.
-"""
+"""One photograph upscaled, from file to file: by bands, so that memory does not grow with its height."""
 
 from __future__ import annotations
 
-import glob
-import io
-import struct
-import warnings
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
+from scipy.ndimage import distance_transform_edt
 
-from repro.core.atomic import write_bytes
+from repro import __version__
+from repro.core.atomic import atomic_path
 from repro.core.errors import UserError
+from repro.imaging import encode
 from repro.imaging.color import grey_u8
-from repro.imaging.io import IMAGE_SUFFIXES, opened, to_rgb
-from repro.imaging.resize import imresize_u8, imresize_u16, nearest_u8
-from repro.imaging.tiling import exact_scale, in_tiles
+from repro.imaging.io import opened, sha256_file, to_rgb
+from repro.imaging.photo import Photo, Pixels, read_photo
+from repro.imaging.resize import imresize_u8, imresize_u16, nearest_u8, output_length
+from repro.imaging.rows import Window, bands, resized_rows
+from repro.imaging.tiling import exact_scale, in_tiles, tiled_rows
 from repro.inference.upscaler import Upscaler
 
-MAX_PIXELS = 25_000_000
-"""Of an input: its result has 16 times as many, 1.2 GB of RGB."""
+DEEP = {"nearest", "bicubic"}
+"""Methods that are applied to 16 bits as they are."""
 
-MAX_PROFILE_BYTES = 4_000_000
+KIND = "upscaled photograph"
 
 _BAND = 512
 """Side of the parts in which interpolations enlarge, in input pixels; they come out the same in any parts."""
 
 _REACH = 2  # input pixels that the cubic kernel reaches
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+_BLEED = 64
+"""Pixels that the colours of what is visible are carried on into what is not: beyond networks' reach."""
+
+_HISTORY = 0x9213  # TIFF/EP's ImageHistory: what has been done to the image
 
 
 @dataclass(frozen=True)
-class Photo:
-    """An image as it is meant to be seen, upright.
+class Upscaled:
+    """A result that is yet to be computed, while its rows are taken.
 
     Attributes:
-        colour: uint8 or uint16, (H, W) for greyscale or (H, W, 3).
-        alpha: (H, W) of the same type, or None.
-        icc_profile: the colour profile's bytes, or None.
+        rows: (rows, W, C) uint8 or uint16 from the top.
+        height, width, channels, bits: of the result.
+        remarks: what had to be given up for it.
     """
 
-    colour: Pixels
-    alpha: Pixels | None = None
-    icc_profile: bytes | None = None
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.colour.shape[0], self.colour.shape[1]
-
-
-def read_photo(path: Path) -> Photo:
-    """The image in a PNG, JPEG, BMP, TIFF, WebP or (single-frame) GIF file.
-
-    EXIF rotation is applied, palettes become RGB, transparency becomes alpha. PNGs of 16 bits a sample stay
-    at 16 bits.
-
-    Raises:
-        UserError: missing, damaged, animated, CMYK, of 16 bits in another format, or more than
-            :data:`MAX_PIXELS` pixels declared.
-    """
-    with opened(path, _check) as file:
-        profile = file.info.get("icc_profile")
-        if not isinstance(profile, bytes) or not 0 < len(profile) <= MAX_PROFILE_BYTES:
-            profile = None
-        if _is_deep(path, file):
-            colour, alpha = _deep_planes(path)
-            return Photo(colour, alpha, profile)
-        upright = ImageOps.exif_transpose(file)
-        wanted = _wanted_mode(upright)
-        pixels = np.array(upright.convert(wanted), dtype=np.uint8)
-    colours = {"L": 0, "RGB": 3, "LA": 1, "RGBA": 3}[wanted]
-    if wanted in {"L", "RGB"}:
-        return Photo(pixels, None, profile)
-    colour_u8 = pixels[..., 0] if colours == 1 else pixels[..., :3]
-    return Photo(np.ascontiguousarray(colour_u8), np.ascontiguousarray(pixels[..., -1]), profile)
+    rows: Iterator[NDArray[Any]]
+    height: int
+    width: int
+    channels: int
+    bits: int
+    remarks: list[str]
 
 
-def _check(path: Path, image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise UserError(
-            f"{path}: declares {width} x {height} pixels", f"at most {MAX_PIXELS:,}", "crop or shrink it"
-        )
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        raise UserError(f"{path}: {frames} images in one file", "a single image", "extract one of them")
-    if _is_deep(path, image):
-        if image.format != "PNG" or "transparency" in image.info:
-            raise UserError(
-                f"{path}: more than 8 bits a sample", "8 bits, or a 16-bit PNG", "convert it to a 16-bit PNG"
-            )
-    elif image.mode not in {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa"}:
-        raise UserError(f"{path}: colour mode {image.mode}", "RGB or greyscale", "convert it to RGB")
-
-
-def _is_deep(path: Path, image: Image.Image) -> bool:
-    if image.format == "PNG":
-        with path.open("rb") as file:
-            return file.read(25)[24] == 16  # Pillow would drop 16-bit colour to 8 bits
-    bits = getattr(image, "tag_v2", {}).get(258, (8,)) if image.format == "TIFF" else (8,)
-    return max(bits) > 8 or image.mode.startswith(("I", "F"))
-
-
-def _wanted_mode(image: Image.Image) -> str:
-    transparent = "transparency" in image.info or image.mode in {"LA", "La", "PA", "RGBA", "RGBa"}
-    grey = image.mode in {"1", "L", "LA", "La"}
-    if transparent:
-        return "LA" if grey else "RGBA"
-    return "L" if grey else "RGB"
-
-
-def _deep_planes(path: Path) -> tuple[NDArray[np.uint16], NDArray[np.uint16] | None]:
-    import torch
-
-    try:  # torchvision means to hand its decoders over to another package one day
-        from torchvision.io import ImageReadMode, decode_png
-    except ImportError:
-        raise UserError(
-            f"{path}: 16 bits a sample, which this torchvision cannot read", "8 bits", "convert it to 8 bits"
-        ) from None
-    data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pixels = decode_png(data, mode=ImageReadMode.UNCHANGED).permute(1, 2, 0).contiguous().numpy()
-    if pixels.dtype != np.uint16:
-        raise UserError(f"{path}: not decoded to 16 bits", "a 16-bit PNG", "convert it to 8 bits")
-    planes = pixels.shape[2]
-    colour = pixels[..., 0] if planes < 3 else pixels[..., :3]
-    alpha = np.ascontiguousarray(pixels[..., -1]) if planes in {2, 4} else None
-    return np.ascontiguousarray(colour), alpha
-
-
-# --- upscaling --------------------------------------------------------------------------------------------
-
-DEEP = {"nearest", "bicubic"}
-"""Methods that are applied to 16 bits as they are."""
-
-
-def upscale_photo(photo: Photo, upscaler: Upscaler) -> tuple[Photo, list[str]]:
-    """The photograph upscaled, and what had to be given up for it.
+def upscaled(photo: Photo, upscaler: Upscaler, scale: float | None = None) -> Upscaled:
+    """The photograph upscaled.
 
     Greyscale stays greyscale. Alpha is enlarged by bicubic interpolation whatever the method is (by nearest
-    for nearest). Interpolations keep 16 bits; networks are made for 8, which their input and output are
-    rounded to.
+    for nearest), and colours of what is visible are carried on into what is not before a network sees them.
+    Interpolations keep 16 bits; networks are made for 8, which their input and output are rounded to.
+
+    Args:
+        photo: the input.
+        upscaler: the method.
+        scale: of the result; where it is not the method's own, that one's result is resized by MATLAB's
+            bicubic.
     """
-    remarks = []
+    remarks = list(photo.remarks)
     deep = upscaler.name in DEEP and not upscaler.inputs  # a weights file may have any name
-    colour, alpha, scale = photo.colour, photo.alpha, exact_scale(upscaler.scale)
+    colour, alpha, own = photo.colour, photo.alpha, exact_scale(upscaler.scale)
     if not deep and colour.dtype == np.uint16:
         remarks.append("16 bits rounded to 8: the method is made for 8")
         colour = _to_u8(colour)
         alpha = None if alpha is None else _to_u8(alpha)
-    upscaled: Pixels
+    grey = colour.ndim == 2
     if deep:
-        upscaled = interpolate(colour, upscaler.name, scale)
+        rows: Iterator[Any] = interpolated_rows(colour, upscaler.name, own)
     else:
         image_u8 = np.asarray(colour, np.uint8)
-        (sr,) = upscaler([image_u8 if upscaler.takes_grey else to_rgb(image_u8)])
-        upscaled = _grey(sr) if image_u8.ndim == 2 else sr
-    kernel = upscaler.name if deep else "bicubic"
-    return (
-        Photo(upscaled, None if alpha is None else interpolate(alpha, kernel, scale), photo.icc_profile),
-        remarks,
-    )
+        if alpha is not None:
+            image_u8 = bled(image_u8, np.asarray(alpha, np.uint8))
+        rows = upscaler.rows(image_u8 if upscaler.takes_grey else to_rgb(image_u8))
+        if grey:
+            rows = _grey(rows)
+    planes = [rows]
+    if alpha is not None:
+        planes.append(interpolated_rows(alpha, upscaler.name if deep else "bicubic", own))
+    height, width = (int(own * side) for side in photo.size)
+    if scale is not None and (ratio := Fraction(exact_scale(scale)) / own) != 1:
+        planes = [resized_rows(plane, height, width, ratio) for plane in planes]
+        height, width = output_length(height, ratio), output_length(width, ratio)
+    channels = (1 if grey else 3) + (alpha is not None)
+    return Upscaled(_stacked(planes, height), height, width, channels, 8 * colour.itemsize, remarks)
 
 
-def _grey(image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """In bands: the conversion takes 24 bytes a pixel."""
-    return np.concatenate([grey_u8(image_u8[top : top + _BAND]) for top in range(0, len(image_u8), _BAND)])
+def upscale_photo(photo: Photo, upscaler: Upscaler, scale: float | None = None) -> tuple[Photo, list[str]]:
+    """:func:`upscaled`, computed and in memory, and what had to be given up for it."""
+    result = upscaled(photo, upscaler, scale)
+    whole = np.concatenate(list(result.rows))
+    colour = whole[..., 0] if result.channels < 3 else whole[..., :3]
+    alpha = np.ascontiguousarray(whole[..., -1]) if result.channels % 2 == 0 else None
+    return replace(photo, colour=np.ascontiguousarray(colour), alpha=alpha), result.remarks
+
+
+def _stacked(planes: list[Iterator[Any]], height: int) -> Iterator[NDArray[Any]]:
+    """(rows, W, C) from planes that come in bands of different heights."""
+    windows = [Window(plane) for plane in planes]
+    for start, stop in bands(height):
+        parts = [window.rows(start, stop) for window in windows]
+        yield np.concatenate([part if part.ndim == 3 else part[..., None] for part in parts], axis=2)
+
+
+def _grey(rows: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    for band in rows:
+        for start, stop in bands(len(band)):  # the conversion takes 24 bytes a pixel
+            yield grey_u8(band[start:stop])
 
 
 def _to_u8(plane: Pixels) -> NDArray[np.uint8]:
     return ((plane.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def interpolate(image: Pixels, kernel: str, scale: int | Fraction) -> Pixels:
-    """(floor(s h), floor(s w)[, 3]) of the input's type, by ``nearest`` or ``bicubic``, in parts.
+def bled(colour_u8: NDArray[np.uint8], alpha_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The colours, those of invisible pixels replaced by the nearest visible one's: else edges darken.
+
+    Args:
+        colour_u8: (H, W) or (H, W, 3).
+        alpha_u8: (H, W); 0 is invisible.
+    """
+
+    def filled(part: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        colour, hidden = part[..., :-1], part[..., -1] == 0
+        if not hidden.any() or hidden.all():
+            return np.ascontiguousarray(colour)
+        nearest = distance_transform_edt(hidden, return_distances=False, return_indices=True)
+        return np.ascontiguousarray(colour[tuple(nearest)])
+
+    if alpha_u8.all():
+        return colour_u8
+    planes = np.dstack([colour_u8, alpha_u8])
+    done = in_tiles(planes, filled, _BAND, _BLEED, 1)
+    return done[..., 0] if colour_u8.ndim == 2 else done
+
+
+def interpolated_rows(image: Pixels, kernel: str, scale: int | Fraction) -> Iterator[Any]:
+    """The rows of (floor(s h), floor(s w)[, 3]) of the input's type, by ``nearest`` or ``bicubic``.
 
     Rounded after each axis, as in the paper's protocol. ``nearest`` takes whole scales.
     """
     if image.dtype == np.uint16:
         deep = image.view(np.uint16)
-        return in_tiles(deep, lambda part: _deep(part, kernel, scale), _BAND, _REACH, scale)
+        return tiled_rows(deep, lambda part: _deep(part, kernel, scale), _BAND, _REACH, scale)
     resize = imresize_u8 if kernel == "bicubic" else lambda part, scale: nearest_u8(part, int(scale))
-    return in_tiles(image.view(np.uint8), lambda part: resize(part, scale), _BAND, _REACH, scale)
+    return tiled_rows(image.view(np.uint8), lambda part: resize(part, scale), _BAND, _REACH, scale)
+
+
+def interpolate(image: Pixels, kernel: str, scale: int | Fraction) -> Pixels:
+    """:func:`interpolated_rows` put together."""
+    whole: Pixels = np.concatenate(list(interpolated_rows(image, kernel, scale)))
+    return whole
 
 
 def _deep(part: NDArray[np.uint16], kernel: str, scale: int | Fraction) -> NDArray[np.uint16]:
@@ -205,132 +175,103 @@ def _deep(part: NDArray[np.uint16], kernel: str, scale: int | Fraction) -> NDArr
     return imresize_u16(part, scale)
 
 
-# --- writing ----------------------------------------------------------------------------------------------
-
-
-def photo_png(photo: Photo) -> bytes:
-    """The photograph as a PNG with its alpha and colour profile, and no other metadata."""
-    planes = photo.colour if photo.colour.ndim == 3 else photo.colour[..., None]
-    if photo.alpha is not None:
-        planes = np.concatenate([planes, photo.alpha[..., None]], axis=2)
-    if planes.dtype == np.uint16:
-        return _deep_png(planes, photo.icc_profile)
-    buffer = io.BytesIO()
-    options: dict[str, Any] = {} if photo.icc_profile is None else {"icc_profile": photo.icc_profile}
-    image = Image.fromarray(planes[..., 0] if planes.shape[2] == 1 else planes)
-    image.save(buffer, format="PNG", compress_level=6, **options)
-    return buffer.getvalue()
-
-
-def _deep_png(planes: NDArray[Any], icc_profile: bytes | None) -> bytes:
-    """PNG (ISO/IEC 15948) of 16 bits a sample, which Pillow writes in greyscale alone."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    height, width, channels = planes.shape
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    rows = np.zeros((height, 1 + 2 * channels * width), np.uint8)  # filter 0, then big-endian samples
-    rows[:, 1:] = planes.astype(">u2").reshape(height, -1).view(np.uint8)
-    data = b"\x89PNG\r\n\x1a\n" + chunk(
-        b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    )
-    if icc_profile is not None:
-        data += chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile, 6))
-    return data + chunk(b"IDAT", zlib.compress(rows.tobytes(), 6)) + chunk(b"IEND", b"")
-
-
 # --- files ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Job:
-    """One file to upscale, and where its result goes."""
-
-    source: Path
-    target: Path
-
-
-def find_jobs(inputs: Sequence[str], out: Path) -> list[Job]:
-    """The image files that the arguments name, each with its result's place under ``out``.
+def write_photo(
+    target: Path, result: Upscaled, photo: Photo, made_by: dict[str, Any] | None = None, quality: int = 95
+) -> list[str]:
+    """Writes a result as its rows are computed, whole or not at all; what the kind of file had to give up.
 
     Args:
-        inputs: files, folders (searched with all folders below, whose layout is kept) and globs.
-        out: folder for the results.
+        target: ends in .png, .jpg, .webp or .tif.
+        result: what to write.
+        photo: whose colour profile and EXIF data it gets.
+        made_by: the manifest, kept in the file as EXIF's ImageHistory; :func:`own_result` finds it.
+        quality: of JPEG and WebP.
 
     Raises:
-        UserError: nothing of that name, a folder or glob without images, or two files with one result.
+        UserError: no such kind of file, or one that cannot hold so large an image; nothing was computed.
     """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: not a folder", "a folder", "choose another name")
-    jobs: dict[Path, Job] = {}
-    for source, relative in _sources(inputs):
-        target = out / relative.with_suffix(".png")
-        there = jobs.setdefault(target, Job(source, target))
-        if there.source.resolve() != source.resolve():
-            raise UserError(
-                f"{there.source} and {source} would both become {target}",
-                "one file a result",
-                "upscale them into different folders",
-            )
-    return list(jobs.values())
+    kind = encode.format_of(target)
+    if max(result.height, result.width) > kind.longest:
+        raise UserError(
+            f"{target}: {result.width} x {result.height} pixels",
+            f"at most {kind.longest:,} a side in a {target.suffix} file",
+            "--format png, or a smaller --scale",
+        )
+    remarks, rows, channels, bits = [], result.rows, result.channels, result.bits
+    if bits == 16 and not kind.deep:
+        remarks.append(f"16 bits rounded to 8, which {target.suffix} holds")
+        rows, bits = (_to_u8(band) for band in rows), 8
+    if channels % 2 == 0 and not kind.alpha:
+        remarks.append(f"laid on white: {target.suffix} holds no transparency")
+        rows, channels = (_on_white(band) for band in rows), channels - 1
+    exif = Image.Exif()
+    exif.load(photo.exif)
+    exif[ExifTags.Base.Software] = f"srgan-repro {__version__}"
+    if made_by is not None:
+        exif[_HISTORY] = json.dumps(made_by, sort_keys=True)
+    size = result.height, result.width
+    about = encode.Picture(*size, channels, bits, photo.icc_profile, exif.tobytes(), quality)
+    with atomic_path(target) as temporary, temporary.open("wb") as file:
+        kind.write(file, rows, about)
+    return remarks
 
 
-def _sources(inputs: Sequence[str]) -> Iterator[tuple[Path, Path]]:
-    for text in inputs:
-        path = Path(text)
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if _is_image(p))
-            if not found:
-                raise UserError(f"{path}: no image in it", "a folder of images", "check the path")
-            for source in found:
-                yield source, source.relative_to(path)
-        elif path.exists():
-            yield path, Path(path.name)
-        else:
-            names = glob.glob(text, recursive=True) if glob.has_magic(text) else []  # noqa: PTH207 absolute too
-            matches = [match for match in map(Path, sorted(names)) if _is_image(match)]
-            if not matches:
-                raise UserError(f"{text}: no such file", "a file, a folder or a glob", "check the path")
-            for match in matches:
-                yield match, Path(match.name)
+def _on_white(band: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    colour, alpha = band[..., :-1].astype(np.uint16), band[..., -1:].astype(np.uint16)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _is_image(path: Path) -> bool:
-    return (
-        path.suffix.lower() in IMAGE_SUFFIXES | {".gif"} and path.is_file() and not path.name.startswith(".")
-    )
+def manifest(source: Path, upscaler: Upscaler, scale: float) -> dict[str, Any]:
+    """What a result was made from, for the file itself: no path, no time."""
+    return {
+        "kind": KIND,
+        "method": upscaler.name,
+        "scale": scale,
+        "inputs": {"source": sha256_file(source), **upscaler.inputs},
+        "notes": list(upscaler.notes),
+    }
 
 
-def run_job(
-    job: Job, upscaler: Upscaler, force: bool, every_step: bool = False
+def own_result(path: Path) -> dict[str, Any] | None:
+    """The manifest in a file that :func:`write_photo` made; None in all others. No pixel is decoded."""
+    try:
+        with opened(path, lambda path, image: None, ("PNG", "JPEG", "TIFF", "WEBP"), 2**40) as image:
+            exif = Image.Exif()
+            if image.format == "TIFF":
+                exif = image.getexif()
+            else:  # getexif would decode a whole PNG to look behind its pixels
+                exif.load(image.info.get("exif", b""))
+            found = json.loads(str(exif.get(_HISTORY, "")))
+    except (UserError, RecursionError):  # what cannot be read is none of ours, and is told when it is read
+        return None
+    return found if isinstance(found, dict) and found.get("kind") == KIND else None
+
+
+def upscale_file(
+    source: Path,
+    target: Path,
+    upscaler: Upscaler,
+    scale: float | None = None,
+    quality: int = 95,
+    keep_location: bool = False,
 ) -> tuple[tuple[int, int], list[str]]:
-    """Upscales one file; its result's (H, W), and remarks.
-
-    With ``every_step`` the results of earlier steps are written beside it, as ``<name>_step1.png`` and so on,
-    and what changed between them as ``<name>_steps.png``.
+    """Upscales one image file into another; its result's (H, W), and remarks.
 
     Raises:
-        UserError: unreadable, or the result exists already.
+        UserError: unreadable, or the result cannot be written.
     """
-    if job.target.exists():
-        if job.target.resolve() == job.source.resolve():
-            raise UserError(f"{job.source}: would overwrite itself", "another folder", "choose another --out")
-        if not force:
-            raise UserError(f"{job.target}: already exists", "a new name", "--force overwrites")
-    if every_step and not force:
-        for earlier_target in job.target.parent.glob(f"{glob.escape(job.target.stem)}_step*.png"):
-            raise UserError(f"{earlier_target}: already exists", "a new name", "--force overwrites")
-    photo = read_photo(job.source)
-    if every_step:
-        from repro.inference.steps import sheet, upscale_steps
+    photo = read_photo(source, keep_location)
+    result = upscaled(photo, upscaler, scale)
+    made_by = manifest(source, upscaler, scale or upscaler.scale)
+    remarks = write_photo(target, result, photo, made_by, quality)
+    return (result.height, result.width), [*result.remarks, *remarks]
 
-        steps, remarks = upscale_steps(photo, upscaler)
-        *earlier, upscaled = steps
-        for number, step in enumerate(earlier, 1):
-            write_bytes(job.target.with_stem(f"{job.target.stem}_step{number}"), photo_png(step))
-        write_bytes(job.target.with_stem(f"{job.target.stem}_steps"), photo_png(Photo(sheet(steps))))
-    else:
-        upscaled, remarks = upscale_photo(photo, upscaler)
-    write_bytes(job.target, photo_png(upscaled))
-    return upscaled.size, remarks
+
+def whole(photo: Photo) -> Upscaled:
+    """A photograph in memory as what :func:`write_photo` takes."""
+    planes = np.dstack([photo.colour] if photo.alpha is None else [photo.colour, photo.alpha])
+    height, width, channels = planes.shape
+    return Upscaled(iter([planes]), height, width, channels, 8 * planes.itemsize, [])

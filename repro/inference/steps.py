@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.imaging.io import to_rgb
-from repro.inference.photos import Photo, upscale_photo
+from repro.imaging.photo import Photo
+from repro.inference.photos import upscale_photo
 from repro.inference.upscaler import Upscaler
 
 SIDE = 320

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from repro.core.atomic import write_json
@@ -91,38 +93,58 @@ def store_images(
     if kept(folder, inputs, names):
         progress(len(images))
         return False
-    results.method_manifest(dataset, method).unlink(missing_ok=True)  # half of these and half of those: never
-    record = folder / "unfinished.json"
-    outputs = _begun(record, inputs)
-    left = [image for image in images if image.image not in outputs]
-    progress(len(images) - len(left))
-    recorded = time.monotonic()
+    with only_writer(folder):
+        results.method_manifest(dataset, method).unlink(
+            missing_ok=True
+        )  # half of these and half of those: never
+        record = folder / "unfinished.json"
+        outputs = _begun(record, inputs)
+        left = [image for image in images if image.image not in outputs]
+        progress(len(images) - len(left))
+        recorded = time.monotonic()
+        try:
+            for start in range(0, len(left), _GROUP):
+                part = left[start : start + _GROUP]
+                for image, pixels in zip(part, make(part), strict=True):
+                    outputs[image.image] = write_png(results.image(dataset, method, image.image), pixels)
+                    progress(1)
+                    if time.monotonic() - recorded > _RECORD_SECONDS:
+                        write_json(record, {"inputs": inputs, "outputs": outputs})
+                        recorded = time.monotonic()
+        except BaseException:
+            write_json(record, {"inputs": inputs, "outputs": outputs})
+            raise
+        for surplus in set(folder.glob("*.png")) - {results.image(dataset, method, name) for name in names}:
+            surplus.unlink()
+        manifest = make_manifest(
+            kind=kind,
+            inputs=inputs,
+            outputs=outputs,
+            notes=list(notes),
+            dataset=dataset,
+            method=method,
+            **extra,
+        )
+        write_manifest(results.method_manifest(dataset, method), manifest)
+        record.unlink(missing_ok=True)
+        return True
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """A folder in which nobody else writes images meanwhile; the system lets go of the lock at any end.
+
+    Raises:
+        UserError: somebody does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        for start in range(0, len(left), _GROUP):
-            part = left[start : start + _GROUP]
-            for image, pixels in zip(part, make(part), strict=True):
-                outputs[image.image] = write_png(results.image(dataset, method, image.image), pixels)
-                progress(1)
-                if time.monotonic() - recorded > _RECORD_SECONDS:
-                    write_json(record, {"inputs": inputs, "outputs": outputs})
-                    recorded = time.monotonic()
-    except BaseException:
-        write_json(record, {"inputs": inputs, "outputs": outputs})
-        raise
-    for surplus in set(folder.glob("*.png")) - {results.image(dataset, method, name) for name in names}:
-        surplus.unlink()
-    manifest = make_manifest(
-        kind=kind,
-        inputs=inputs,
-        outputs=outputs,
-        notes=list(notes),
-        dataset=dataset,
-        method=method,
-        **extra,
-    )
-    write_manifest(results.method_manifest(dataset, method), manifest)
-    record.unlink(missing_ok=True)
-    return True
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise UserError(
+            f"{folder}: another process writes there", "one at a time", "wait for it, then start again"
+        ) from None
 
 
 def _begun(record: Path, inputs: dict[str, str]) -> dict[str, str]:

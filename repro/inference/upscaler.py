@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +22,13 @@ class Options:
     """How networks are run.
 
     Attributes:
-        device: ``auto``, ``cpu`` or ``cuda``.
-        arithmetic: ``float32``; ``bfloat16`` is faster and off by up to a few grey levels; ``float64`` is
-            slower and gives the same bytes on every processor, whose orders of summation differ.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        arithmetic: ``float32``; ``bfloat16`` is off by up to a few grey levels, faster where the processor
+            has it; ``float64`` is slower and gives the same bytes on every processor, whose orders of
+            summation differ.
         tile: side in LR pixels above which an image is upscaled in parts; 0 never; None the method's own.
         on_part: called after each part with the number done and the number there are.
+        tell: called with a sentence that a user should read while it runs.
         scale: of the results, where the method gives several with one network; None is the network's own.
         self_ensemble: the mean of the results for the eight symmetries of the square.
         chop: four overlapping quadrants instead of tiles, as the authors of EDSR, SRFBN and SAN test.
@@ -37,6 +39,7 @@ class Options:
     arithmetic: Arithmetic = "float32"
     tile: int | None = None
     on_part: OnPart = field(default=lambda done, total: None)
+    tell: Callable[[str], None] = field(default=lambda words: None)
     scale: float | None = None
     self_ensemble: bool = False
     chop: bool = False
@@ -72,6 +75,10 @@ class Upscaler(ABC):
     def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> Iterable[NDArray[np.uint8]]:
         """(H, W, 3) uint8 from each (h, w, 3) uint8, in their order."""
 
+    def rows(self, image_u8: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+        """The (rows, W, 3) uint8 of the result of one image, from the top; in bands where it can be so."""
+        yield from self([image_u8])
+
     def steps(self, image_u8: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
         """The (H, W, 3) results of every step for one image, first to last.
 
@@ -102,6 +109,8 @@ def direct_upscaler(
     """The upscaler of a method without networks; ``on_part`` hears of the parts of an image that takes long.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is none of that name, or ``nearest`` by another than a whole scale.
     """
+    if name == "nearest" and scale != int(scale):
+        raise UserError(f"nearest at x{scale:g}", "a whole scale", "--method bicubic")
     return DirectUpscaler(direct(name), scale, on_part)

@@ -15,6 +15,10 @@ SHIPPED = Path(__file__).resolve().parents[2] / "results" / "published" / "weigh
 """The weights that come with the repository, wherever the command is started."""
 
 
+NEAREST = ("SRGAN-VGG54", "SRGAN-VGG22")
+"""What `SRGAN` stands for: the paper's variant, or the nearest to it that has weights."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """A generator's file.
@@ -38,7 +42,7 @@ def find_weights(
     """The weights of a trained method: of a finished run, else those shipped with the repository.
 
     Args:
-        name: the method.
+        name: the method; of `SRGAN` the first of :data:`NEAREST` that has weights.
         results: where runs are kept.
         profile, seed: of the run, where there are several.
         shipped: look at no run.
@@ -47,6 +51,9 @@ def find_weights(
         UserError: unknown method, no weights, or several runs to choose from.
     """
     variant = canonical_variant(name)
+    if name.lower() == "srgan":
+        have = trained_variants(results, shipped)
+        variant = next((nearest for nearest in NEAREST if nearest in have), variant)
     if not shipped and any(run.variant == variant for run in finished_runs(results)):
         run = the_run(results, variant, profile, seed)
         return Weights(run.generator, f"run {run.folder.name}")

@@ -278,16 +278,7 @@ class Method(ABC):
         return outputs.steps or (outputs.sr,)
 
     def result_scale(self, built: float, wanted: float | None) -> float:
-        """The scale of the results of a network that was built for one.
-
-        Raises:
-            UserError: it gives no results of the scale that is wanted.
-        """
-        if wanted is not None and wanted != built:
-            got = f"--scale {wanted:g} with weights of {self.key} for x{built:g}"
-            raise UserError(
-                got, f"--scale {built:g}", "only Meta-SR takes any scale from 1 to 4: --method Meta-SR"
-            )
+        """The scale of the results of a network that was built for one: what is wanted, where it can vary."""
         return built
 
     def infer_with(

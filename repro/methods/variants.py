@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, get_args
 
@@ -35,16 +35,21 @@ def configure(variant: str, profile: str = "paper", seed: int = 0) -> RunConfig:
     raise UserError(f"unknown profile {profile!r}", f"one of {', '.join(PROFILES)}", "PROFILE=quick")
 
 
-def canonical_variant(name: str) -> str:
-    """The full name from any capitalisation, or from a short name such as SRResNet, SRGAN or SRCNN."""
+def canonical_variant(name: str, others: Sequence[str] = ()) -> str:
+    """The full name from any capitalisation, or from a short name such as SRResNet, SRGAN or SRCNN.
+
+    Raises:
+        UserError: unknown; the nearest is named, which may be one of ``others``.
+    """
     known = {full.lower(): full for full in trainable()}
     known |= {short.lower(): full for key in METHODS for short, full in method(key).aliases.items()}
     if name.lower() not in known:
-        nearest = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.0)[0]
+        near = known | {other.lower(): other for other in others}
+        nearest = difflib.get_close_matches(name.lower(), list(near), n=1, cutoff=0.0)[0]
         raise UserError(
             f"unknown variant {name[:80]!r}",
-            f"one of {', '.join(trainable())}",
-            f"the nearest is {known[nearest]}",
+            f"one of {', '.join([*others, *trainable()])}",
+            f"the nearest is {near[nearest]}",
         )
     return known[name.lower()]
 

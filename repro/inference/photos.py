@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from scipy.ndimage import distance_transform_edt
 
-from repro import __version__
 from repro.core.atomic import atomic_path
 from repro.core.errors import UserError
 from repro.imaging import encode
@@ -209,7 +208,7 @@ def write_photo(
         rows, channels = (_on_white(band) for band in rows), channels - 1
     exif = Image.Exif()
     exif.load(photo.exif)
-    exif[ExifTags.Base.Software] = f"srgan-repro {__version__}"
+    exif[ExifTags.Base.Software] = "srgan-repro"
     if made_by is not None:
         exif[_HISTORY] = json.dumps(made_by, sort_keys=True)
     size = result.height, result.width

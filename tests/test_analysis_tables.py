@@ -12,14 +12,18 @@ from pathlib import Path
 
 import pytest
 from analysis_synthetic import write_study
+from test_analysis_paired import write_pairs
+from test_analysis_plan import paper
 from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.io.metrics import COLUMNS, read_metrics
 from analysis.io.numbers import printed_difference, signed
 from analysis.judge.deviations import deviations
+from analysis.judge.error_rates import Rate, settings
 from analysis.judge.values import Judge
 from analysis.study.opinions import NoOpinions
+from analysis.tables.error_rates import KEY, error_table
 from analysis.tables.grid import Cell, Column, Grid, Table, to_csv, to_html, to_latex, to_markdown
 from analysis.tables.main import deviation_table, judgements, table1, table2
 from analysis.tables.scores import all_scores
@@ -331,6 +335,13 @@ def test_latex_compiles(as_printed: Results) -> None:
     means = {("Set14", method): 1.3 + 0.3 * place for place, method in enumerate(VERSIONS_SET5_SET14)}
     path = as_printed.root / "studies" / "paper" / "export" / "ratings.csv"
     write_study(path, stream(0, "latex"), means, raters=4, study="Study_1 & 50%")
+    path.with_name("study.toml").write_text(paper())
+    pairs = as_printed.root / "studies" / "pairs" / "export" / "pairs.csv"
+    pairs.parent.mkdir(parents=True)
+    write_pairs(pairs)
+    rates = as_printed.root / KEY / f"{KEY}.csv"
+    rates.parent.mkdir()
+    rates.write_text(to_csv(error_table([Rate(*setting, 200, 0.955, 0.015) for setting in settings()])))
     for command in ("tables", "figures"):
         CliRunner().invoke(app, [command, "--results", str(as_printed.root)])
     run = subprocess.run(
@@ -345,5 +356,7 @@ def test_latex_compiles(as_printed: Results) -> None:
     assert run.returncode == 0, run.stdout[-3000:]
     for complaint in ("Overfull", "Float too large", "Undefined"):
         assert complaint not in run.stdout, run.stdout[run.stdout.index(complaint) :][:500]
+    for table in ("plan.tex", "sensitivity.tex", "outliers.tex", "error_rates.tex", "paired_pairs.tex"):
+        assert f"({table}" in run.stdout or f"./{table}" in run.stdout, table
     for drawn in ("scores_Set14.pdf", "rank.pdf", "correlation.pdf"):
         assert drawn in run.stdout

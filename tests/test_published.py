@@ -121,6 +121,7 @@ def test_no_published_file_is_large_or_names_a_machine() -> None:
 def test_the_tables_come_out_again(tmp_path: Path) -> None:
     for name in ("metrics.csv", "metrics.manifest.json"):
         shutil.copy(PUBLISHED.root / name, tmp_path)
+    shutil.copytree(PUBLISHED.root / "error_rates", tmp_path / "error_rates")
     outcome = CliRunner().invoke(analysis, ["tables", "--results", str(tmp_path)], catch_exceptions=False)
     assert outcome.exit_code == 0, outcome.output
     files = {path.name for path in PUBLISHED.tables.iterdir()} - {"manifest.json"}

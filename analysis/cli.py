@@ -219,7 +219,9 @@ def errors(
         "results"
     ),
     studies: Annotated[int, typer.Option(min=10, max=100_000, help="Simulated studies a row.")] = STUDIES,
-    minutes: Annotated[float, typer.Option(min=0, help="Stop after the row that ends later.")] = 60.0,
+    minutes: Annotated[
+        float, typer.Option(min=0, help="Begin no row later; 0: only write the table.")
+    ] = 60.0,
     seed: SeedOption = 0,
 ) -> None:
     """Simulate how often verdicts and claims are wrong, and how often right; goes on where it was stopped."""
@@ -236,13 +238,19 @@ def errors(
     done = {found.key for found in rates}
     left = [setting for setting in settings() if key_of(*setting) not in done]
     end = time.monotonic() + 60 * minutes
-    for number, setting in enumerate(left, start=1):
-        rates.append(rate(*setting, studies, seed))
+
+    def write() -> None:
         made = rendered([error_table(rates)])
+        del made["all.tex"]
         write_folder(folder, made, kind="error rates", inputs={}, seed=seed, notes=[], config=wanted)
-        typer.echo(f"{number} of {len(left)}: {', '.join(rates[-1].key)}")
-        if time.monotonic() > end:
+
+    for number, setting in enumerate(left, start=1):
+        if time.monotonic() >= end:
             break
+        rates.append(rate(*setting, studies, seed))
+        write()
+        typer.echo(f"{number} of {len(left)}: {', '.join(rates[-1].key)}")
+    write()
     typer.echo(to_markdown(error_table(rates)))
 
 

@@ -220,7 +220,7 @@ def errors(
     ),
     studies: Annotated[int, typer.Option(min=10, max=100_000, help="Simulated studies a row.")] = STUDIES,
     minutes: Annotated[
-        float, typer.Option(min=0, help="Begin no row later; 0: only write the table.")
+        float, typer.Option(min=0, help="Stop after the row that ends later; 0: only write the table.")
     ] = 60.0,
     seed: SeedOption = 0,
 ) -> None:
@@ -244,12 +244,12 @@ def errors(
         del made["all.tex"]
         write_folder(folder, made, kind="error rates", inputs={}, seed=seed, notes=[], config=wanted)
 
-    for number, setting in enumerate(left, start=1):
-        if time.monotonic() >= end:
-            break
+    for number, setting in enumerate(left if minutes > 0 else (), start=1):
         rates.append(rate(*setting, studies, seed))
         write()
         typer.echo(f"{number} of {len(left)}: {', '.join(rates[-1].key)}")
+        if time.monotonic() > end:
+            break
     write()
     typer.echo(to_markdown(error_table(rates)))
 

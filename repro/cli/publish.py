@@ -17,7 +17,7 @@ from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.inference.upscaler import Options, Upscaler, direct_upscaler
 from repro.methods import INTERPOLATIONS
-from repro.papers.srgan import DATASETS, VARIANTS
+from repro.papers.srgan import DATASETS
 
 RECORDS = ("config.json", "manifest.json", "log.jsonl", "timing.jsonl")
 """What is published of a run beside its generator: what tables and figures read."""
@@ -46,12 +46,14 @@ def publish(
     Kernels become float16 (or bfloat16) where that moves no data set's mean PSNR by 0.002 dB; a model card
     stands beside each file. The benchmarks are then upscaled with those very files, in float64, so that every
     processor gives the same bytes; others' images are imported, and all is scored into `metrics.csv`.
-    `python -m analysis tables --results results/published` goes on from there. With --scores-only no run is
+    Weights that were published before and are not made again are scored beside them. `python -m analysis
+    tables --results results/published` goes on from there. With --scores-only no run is
     needed: that is how `make published` checks, in a folder of its own, what is committed.
     """
     from repro.data.benchmarks import available_datasets
     from repro.inference.export import export_safetensors, load_trained
     from repro.inference.loading import has_srcnn, srcnn_upscaler, trained_upscaler
+    from repro.methods.variants import trainable
     from repro.train.finished import finished_runs, the_run
 
     out = common.console()
@@ -59,11 +61,9 @@ def publish(
     target = common.results_layout(to or results / "published")
     root = common.data_root(data)
     ran = {run.variant for run in finished_runs(layout) if (run.profile, run.seed) == (profile, seed)}
-    if scores_only:
-        names = [name for name in VARIANTS if (target.weights / f"{name}.safetensors").is_file()]
-    else:
-        names = [name for name in VARIANTS if name in ran]
-    if not names:
+    names = [] if scores_only else [name for name in trainable() if name in ran]
+    there = [name for name in trainable() if (target.weights / f"{name}.safetensors").is_file()]
+    if not (there if scores_only else names):
         raise UserError(
             f"no weights in {target.weights}" if scores_only else f"no finished run of profile {profile}",
             "a trained generator",
@@ -77,10 +77,11 @@ def publish(
             "every data set that is published",
             "make data, or SRGAN_DATA=folder",
         )
-    out.print(f"{', '.join(names)} on {', '.join(datasets)}")
+    every = [name for name in trainable() if name in {*names, *there}]
+    out.print(f"{', '.join(every)} on {', '.join(datasets)}")
     if dry_run:
         return
-    for name in names if not scores_only else ():
+    for name in names:
         run = the_run(layout, name, profile, seed)
         path = target.weights / f"{name}.safetensors"
         one = load_trained(run.folder)
@@ -93,12 +94,11 @@ def publish(
     upscalers: list[Upscaler] = [direct_upscaler(name) for name in INTERPOLATIONS]
     if has_srcnn(root):
         upscalers.append(srcnn_upscaler(root, options))
-    upscalers += [trained_upscaler(target.weights / f"{name}.safetensors", options) for name in names]
+    upscalers += [trained_upscaler(target.weights / f"{name}.safetensors", options) for name in every]
     upscale_datasets(out, target, root, datasets, upscalers)
     import_references(out, target, root)
     score_store(out, target)
-    if not scores_only:
-        write_cards(out, layout, target, names, profile, seed)
+    write_cards(out, layout, target, names, profile, seed)
     common.finished(out, target.root)
 
 

@@ -50,7 +50,7 @@ def contact_sheet(results: Results, path: Path, most: int = 4) -> list[str]:
     from matplotlib.figure import Figure
 
     of_dataset: dict[str, list[str]] = {}
-    for dataset in sorted(folder.name for folder in results.images.iterdir() if folder.is_dir()):
+    for dataset in sorted(folder.name for folder in results.images.glob("*") if folder.is_dir()):
         if sum((results.images / dataset / name).is_dir() for name in SHOWN) > 2:
             of_dataset[dataset] = sorted(p.stem for p in (results.images / dataset / "HR").glob("*.png"))
     # the first image of each data set, then the second of each

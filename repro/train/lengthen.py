@@ -56,7 +56,8 @@ def begin_from(prepared: Prepared, shorter: Path) -> int:
         raise UserError(f"{shorter}: other images or features", "the inputs of this run", "leave --from out")
     prepared.folder.mkdir(parents=True, exist_ok=True)
     # a resumed run drops the lines that lie behind its checkpoint
-    write_text(prepared.folder / "log.jsonl", (shorter / "log.jsonl").read_text(encoding="utf-8"))
+    for log in ("log.jsonl", "timing.jsonl"):
+        write_text(prepared.folder / log, (shorter / log).read_text(encoding="utf-8"))
     names = {"identity": prepared.identity, "config": prepared.config.as_dict()}
     tensorfile.save(mine, tensors, metadata | names)
     return done

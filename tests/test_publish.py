@@ -34,7 +34,14 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
     monkeypatch.setattr(weights, "SHIPPED", tmp_path / "none")  # not those that this repository comes with
     where = ["--data", tmp_path, "--results", tmp_path / "r", "--device", "cpu"]
     for variant in ("SRResNet-MSE", "SRGAN-MSE"):
-        outcome = invoke("train", variant, "--profile", "cpu", *options(**TINY | {"updates": 3}), *where)
+        outcome = invoke(
+            "train",
+            variant,
+            "--profile",
+            "cpu",
+            *options(**TINY | {"updates": 3, "learning_rate": 1e-5}),
+            *where,
+        )
         assert outcome.exit_code == 0, outcome.output
     outcome = invoke("publish", "--dataset", "sample", "--licence", "CC0", *where)
     assert outcome.exit_code == 0, outcome.output

@@ -333,7 +333,7 @@ def status(
 
     from mos_app.db.tables import rating_votes, read_answers, read_progress, read_raters
     from mos_app.files.workspace import study_names
-    from mos_app.study.quality import rater_quality
+    from mos_app.study.pairs import judged_raters
 
     names = study_names(Results(results))
     if not study and len(names) != 1 and not database:
@@ -345,7 +345,7 @@ def status(
         opened = workspace.study
         answers = read_answers(workspace.database)
         votes, attention = rating_votes(answers, opened.config)
-        quality = rater_quality(votes, opened.per_rater, opened.config, attention).set_index("rater")
+        quality = judged_raters(votes, opened.per_rater, opened.config, attention).set_index("rater")
         marks = read_raters(workspace.database).set_index("code")
         title = f"{opened.name}: {len(votes)} of {len(marks) * opened.per_rater} ratings"
         table = Table(title=title + (" (synthetic)" if opened.synthetic else ""))
@@ -359,7 +359,8 @@ def status(
                 seen = quality.loc[code]
                 mark += [str(seen["warnings"])] if seen["warnings"] else []
                 last = datetime.fromtimestamp(float(str(row.last_ms)) / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-                cells = [f"{seen['median_ms']:.0f}", f"{seen['fast']:.2f}", f"{seen['correlation']:.2f}"]
+                alike = seen.get("correlation", seen.get("agreement"))
+                cells = [f"{seen['median_ms']:.0f}", f"{seen['fast']:.2f}", f"{alike:.2f}"]
             table.add_row(code, f"{row.votes}", last, *cells, "; ".join(mark))
         Console().print(table)
     finally:
@@ -375,7 +376,7 @@ def order(
 ) -> None:
     """Print a rater's order as CSV, made from the seed again and compared with the database."""
     from mos_app.db.tables import read_presentations, read_raters
-    from mos_app.study.order import study_order
+    from mos_app.study.order import rater_sides, study_order
     from mos_app.study.progress import Phase
 
     workspace = _open(results, study, database)
@@ -385,7 +386,8 @@ def order(
             raise UserError(f"no rater {rater!r}", "one of " + ", ".join(raters.index[:5]) + ", ...")
         number, form = (int(str(raters[name][rater])) for name in ("number", "form"))
         items = workspace.study.items_of(number, form)
-        places = study_order(workspace.study.config, items, number)
+        config = workspace.study.config
+        places = study_order(config, items, number)
         planned = read_presentations(workspace.database)
         planned = planned[(planned["rater"] == rater) & (planned["phase"] == Phase.RATING.value)]
     finally:
@@ -398,10 +400,12 @@ def order(
             place.item.image,
             place.item.method,
             place.item.repeat,
+            *((swapped,) if config.scale.method == "pair" else ()),
         )
-        for place in places
+        for place, swapped in zip(places, rater_sides(config, places, number), strict=True)
     ]
     columns = ["position", "block", "dataset", "image", "method", "repeat"]
+    columns += ["swapped"] if config.scale.method == "pair" else []
     stored = list(planned[columns].itertuples(index=False, name=None))
     if made != stored:
         raise UserError(
@@ -644,6 +648,9 @@ def plan(
         f"noise SD {noise}, power {power}"
     )
     spread = Spread(image_method=image_method, rater_method=rater_method, noise=noise)
+    if checked.scale.method == "pair":
+        print("differences in MOS are not what pairs measure: see docs/pairs.md")
+        return
     for found in resolutions(checked, count, spread, power):
         line = (
             f"{found.dataset} ({found.images} images): two methods must differ by {found.difference:.2f} MOS"

@@ -112,5 +112,10 @@ def test_the_checks_criterion_is_eighteen_of_twenty() -> None:
     assert passed(CheckResult(1, 20, 20, 18), config)
     assert not passed(CheckResult(1, 20, 20, 17), config)
     assert not passed(CheckResult(1, 20, 19, 19), config)
-    right = {(high, score): is_right(high, score, config) for high in (True, False) for score in range(1, 6)}
-    assert {key for key, value in right.items() if value} == {(True, 4), (True, 5), (False, 1), (False, 2)}
+    right = {
+        (method, score): is_right(method, False, score, config)
+        for method in ("HR", "nearest")
+        for score in range(1, 6)
+    }
+    accepted = {("HR", 4), ("HR", 5), ("nearest", 1), ("nearest", 2)}
+    assert {key for key, value in right.items() if value} == accepted

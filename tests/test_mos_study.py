@@ -21,6 +21,9 @@ def test_templates_are_valid_and_bilingual(name: str) -> None:
     assert set(config.consent.text) >= set(config.languages)
 
 
+_PAIR = '[scale]\nmethod = "pair"\n'
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
@@ -35,7 +38,13 @@ def test_templates_are_valid_and_bilingual(name: str) -> None:
         ("blocks = 2", "blocks = 0", "blocks"),
         ('de = "Bitte stimmen', 'fr = "Bitte stimmen', "'de'"),
         ("[order]", "[order", "TOML"),
-        ("[order]", '[scale]\nmethod = "pair"\n\n[order]', "scale.method"),
+        ("[order]", '[scale]\nmethod = "stars"\n\n[order]', "scale.method"),
+        ("[order]", "[scale]\nties = false\n\n[order]", "belong to method"),
+        ("[order]", _PAIR + 'pairs = [["HR", "HR"]]\n\n[order]', "two methods"),
+        ("[order]", _PAIR + 'pairs = [["HR", "nearest"], ["nearest", "HR"]]\n\n[order]', "named once"),
+        ("[order]", _PAIR + 'pairs = [["HR", "stars"]]\n\n[order]', "Set5 has none of the pairs"),
+        ("[order]", _PAIR + 'pairs = [["HR", "nearest"], ["HR", "x"]]\n\n[order]', "x is among no"),
+        ("[order]", _PAIR + "\n[order]", "4 check items, 2 to draw from"),
         ("[order]", '[pilot]\ndataset = "Set5"\nmethod = "DRCN"\n\n[order]', "not rated"),
     ],
 )
@@ -125,8 +134,13 @@ def test_a_study_file_may_reword_and_bring_any_language() -> None:
     )
     texts = study_texts(reworded, "en")
     assert texts["scale"] == {"question": "How sharp is it?", "words": ["1", "2", "3", "4", "5"]}
-    assert texts["pages"] == load_texts("en")["pages"]
-    assert study_texts(reworded, "de") == load_texts("de")
+    shipped = study_texts(parse_study(small_toml(), "x"), "en")
+    assert texts["pages"] == shipped["pages"]
+    # texts of other methods are not among them
+    assert shipped["pages"].items() <= load_texts("en")["pages"].items()
+    assert not [
+        name for part in ("", "pages", "stage") for name in shipped.get(part, shipped) if "_dcr" in name
+    ]
     config = parse_study(arabic(small_toml()), "x")
     own = study_texts(config, "ar")
     assert (own["direction"], own["scale"]["words"][4]) == ("rtl", "ممتازة")

@@ -40,6 +40,8 @@ class Study(Base):
     created_ms: Mapped[int] = mapped_column(BigInteger)
     closed_ms: Mapped[int | None] = mapped_column(BigInteger)
     """When `close` ended the study; empty while it runs."""
+    reference_images: Mapped[str] = mapped_column(Text, default="{}")
+    """JSON: data set -> method -> name of a reference image that it was given -> SHA-256."""
 
 
 class Image(Base):
@@ -59,7 +61,7 @@ class Image(Base):
 
 
 class Stimulus(Base):
-    """One version of one image; the file is called by its hash."""
+    """One version of one image, whose file is called by its hash; or a pair of versions of one image."""
 
     __tablename__ = "stimulus"
     __table_args__ = (UniqueConstraint("image_id", "method", name="version_once"),)
@@ -71,6 +73,9 @@ class Stimulus(Base):
     """Of the PNG that is served; empty in simulated studies, which have no images."""
     source_sha256: Mapped[str] = mapped_column(String(64))
     """Of the PNG in the image store that it was made from."""
+    first_id: Mapped[int | None] = mapped_column(ForeignKey("stimulus.id"))
+    second_id: Mapped[int | None] = mapped_column(ForeignKey("stimulus.id"))
+    """Of a pair: its two versions; ``method`` names both, and the pair has no hash of its own."""
 
 
 class Rater(Base):
@@ -146,12 +151,17 @@ class Presentation(Base):
     position: Mapped[int]
     showing: Mapped[int] = mapped_column(default=1)
     """Counts up when the answer is taken back, so that names given out for the old showing are dead."""
+    swapped: Mapped[bool] = mapped_column(default=False)
+    """Of a pair: whether its second version stands on the left."""
 
 
 class AnswerColumns:
     """What is recorded with every answer, valid or withdrawn."""
 
     score: Mapped[int]
+    """1 to 5; of a pair 1 (left), 2 (no difference) or 3 (right)."""
+    slider: Mapped[int | None]
+    """Position on a continuous scale, 0 to 100; ``score`` is the fifth that it is in."""
     showing: Mapped[int]
     nonce: Mapped[str] = mapped_column(String(64))
     """Made by the stage for one key press: the same in every retry of it."""

@@ -90,9 +90,10 @@ class Registry:
         return ended
 
     def stimulus_hashes(self) -> list[str]:
-        """SHA-256 of every stimulus of the study."""
+        """SHA-256 of every stimulus file of the study."""
+        query = select(Stimulus.sha256).where(Stimulus.first_id.is_(None))
         with self._database.read() as connection:
-            return list(connection.execute(select(Stimulus.sha256)).scalars())
+            return list(connection.execute(query).scalars())
 
     def largest_image(self) -> tuple[int, int]:
         """Greatest width and greatest height among the study's images."""

@@ -14,11 +14,23 @@ from mos_app.db.credentials import new_study_secret
 from mos_app.db.engine import Database
 from mos_app.db.journal import log, now_ms
 from mos_app.db.models import Image, Presentation, Rater, Stimulus, Study
-from mos_app.study.definition import StudyConfig, parse_study
-from mos_app.study.order import ORDER_ALGORITHM, Item, block_sizes, design_items, rater_items, study_order
+from mos_app.study.definition import StudyConfig, pair_name, parse_study
+from mos_app.study.order import (
+    ORDER_ALGORITHM,
+    Item,
+    block_sizes,
+    design_items,
+    rater_items,
+    rater_sides,
+    study_order,
+    swapped_sides,
+)
 from mos_app.study.progress import Phase
 from repro.core.errors import UserError
 from repro.core.streams import stream
+
+References = dict[str, dict[str, dict[str, str]]]
+"""Data set -> method -> name of a reference image that the method was given -> SHA-256."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,7 @@ class OpenStudy:
     """The whole design; one rater may see a part of it."""
     calibration: list[str]
     """Names of the calibration images."""
+    reference_images: References = field(default_factory=dict)
 
     def items_of(self, rater: int, form: int) -> list[Item]:
         """What the rater with this number and form rates."""
@@ -75,6 +88,7 @@ def create_study(
     servable: bool = True,
     created_ms: int | None = None,
     log_creation: bool = True,
+    reference_images: References | None = None,
 ) -> None:
     """Writes a study into a migrated, empty database, in one transaction.
 
@@ -89,6 +103,7 @@ def create_study(
         servable: whether the stimuli lie in the study's folder.
         created_ms: the time to record (now).
         log_creation: False where an exported log follows.
+        reference_images: data set -> method -> name of a reference image -> SHA-256.
 
     Raises:
         UserError: the database already holds a study, or no order exists with the configured distances.
@@ -115,6 +130,7 @@ def create_study(
                 synthetic=synthetic,
                 servable=servable,
                 created_ms=created,
+                reference_images=json.dumps(reference_images or {}, sort_keys=True),
             )
         )
         for image in images:
@@ -130,10 +146,34 @@ def create_study(
                     for method, (served, source) in image.versions.items()
                 ],
             )
+        if config.scale.method == "pair":
+            _insert_pairs(connection, config)
         if log_creation:
             plan = config.preregistration.frozen
             hashed: dict[str, Any] = {"plan": plan.sha256} if plan else {}
             log(connection, created, "command", "study_created", synthetic=synthetic, **hashed)
+
+
+def _insert_pairs(connection: Connection, config: StudyConfig) -> None:
+    """The pairs that raters see, as stimuli made of two."""
+    calibration = config.calibration
+    pairs = {part.name: config.pairs_of(part) for part in config.datasets}
+    pairs[calibration.dataset] = [(calibration.low, calibration.high)]
+    keys = stimulus_ids(connection)
+    images = connection.execute(select(Image.id, Image.dataset, Image.name)).all()
+    rows = [
+        {
+            "image_id": key,
+            "method": pair_name(*pair),
+            "sha256": "",
+            "source_sha256": "",
+            "first_id": keys[dataset, image, pair[0]],
+            "second_id": keys[dataset, image, pair[1]],
+        }
+        for key, dataset, image in images
+        for pair in pairs[dataset]
+    ]
+    connection.execute(insert(Stimulus), rows)
 
 
 def open_study(database: Database) -> OpenStudy:
@@ -174,6 +214,7 @@ def open_study(database: Database) -> OpenStudy:
         servable=row.servable,
         items=design_items(config, names),
         calibration=[image for dataset, image in images if dataset == config.calibration.dataset],
+        reference_images=json.loads(row.reference_images),
     )
 
 
@@ -229,6 +270,7 @@ def add_rater(
         .returning(Rater.id)
     ).scalar_one()
     practice = _practice_rows(study, number, keys)
+    placed = study_order(study.config, study.items_of(number, form), number)
     rating = [
         {
             "stimulus_id": keys[place.item.dataset, place.item.image, place.item.method],
@@ -237,8 +279,9 @@ def add_rater(
             "repeat": place.item.repeat,
             "block": place.block,
             "position": place.position,
+            "swapped": swapped,
         }
-        for place in study_order(study.config, study.items_of(number, form), number)
+        for place, swapped in zip(placed, rater_sides(study.config, placed, number), strict=True)
     ]
     connection.execute(
         insert(Presentation), [{"rater_id": rater, "showing": 1, **row} for row in practice + rating]
@@ -257,61 +300,62 @@ def _practice_rows(
     study: OpenStudy, number: int, keys: dict[tuple[str, str, str], int]
 ) -> list[dict[str, str | int]]:
     """Labelled examples and every attempt at the check, in the rater's own order."""
-    calibration = study.config.calibration
+    calibration, versions = study.config.calibration, study.config.calibration_versions
     images = _calibration_images(study, keys)
 
     def rows(phase: Phase, attempt: int, chosen: list[tuple[str, str]]) -> list[dict[str, str | int]]:
         rng = stream(study.config.seed, phase.value, number, attempt, "order")
-        return [
-            {
-                "stimulus_id": keys[calibration.dataset, *chosen[k]],
-                "phase": phase.value,
-                "attempt": attempt,
-                "repeat": 0,
-                "block": 1,
-                "position": position,
-            }
-            for position, k in enumerate(rng.permutation(len(chosen)), start=1)
-        ]
+        return _practice_places(
+            study, phase, number, attempt, [chosen[k] for k in rng.permutation(len(chosen))], keys
+        )
 
-    made = rows(
-        Phase.EXAMPLE,
-        1,
-        [(image, method) for image in images for method in (calibration.low, calibration.high)],
-    )
-    low = calibration.check_items // 2
+    made = rows(Phase.EXAMPLE, 1, [(image, version) for image in images for version in versions])
+    low = calibration.check_items // len(versions)
     high = calibration.check_items - low
     for attempt in range(1, calibration.attempts + 1):
         rng = stream(study.config.seed, "check", number, attempt, "images")
         shuffled = [images[k] for k in rng.permutation(len(images))]
         # from both ends, so that no image comes in both versions where there are enough of them
-        chosen = [(image, calibration.low) for image in shuffled[:low]]
-        chosen += [(image, calibration.high) for image in shuffled[::-1][:high]]
+        chosen = [(image, versions[0]) for image in shuffled[:low]]
+        chosen += [(image, versions[-1]) for image in shuffled[::-1][:high]]
         made += rows(Phase.CHECK, attempt, chosen)
     return made
+
+
+def _practice_places(
+    study: OpenStudy,
+    phase: Phase,
+    number: int,
+    attempt: int,
+    chosen: list[tuple[str, str]],
+    keys: dict[tuple[str, str, str], int],
+) -> list[dict[str, str | int]]:
+    """Presentations of these calibration items, (image, version), in this order."""
+    sides = swapped_sides(study.config, len(chosen), phase.value, number, attempt)
+    return [
+        {
+            "stimulus_id": keys[study.config.calibration.dataset, *item],
+            "phase": phase.value,
+            "attempt": attempt,
+            "repeat": 0,
+            "block": 1,
+            "position": position,
+            "swapped": swapped,
+        }
+        for position, (item, swapped) in enumerate(zip(chosen, sides, strict=True), start=1)
+    ]
 
 
 def warmup_rows(
     study: OpenStudy, number: int, attempt: int, keys: dict[tuple[str, str, str], int]
 ) -> list[dict[str, str | int]]:
     """Unscored images before a rater goes on after a long pause."""
-    calibration = study.config.calibration
     pool = [
-        keys[calibration.dataset, image, method]
+        (image, version)
         for image in _calibration_images(study, keys)
-        for method in (calibration.low, calibration.high)
+        for version in study.config.calibration_versions
     ]
     rng = stream(study.config.seed, "warmup", number, attempt)
-    chosen = rng.permutation(len(pool))[: study.config.resume.warmups]
-    return [
-        {
-            "stimulus_id": pool[k],
-            "phase": Phase.WARMUP.value,
-            "attempt": attempt,
-            "repeat": 0,
-            "block": 1,
-            "position": position,
-            "showing": 1,
-        }
-        for position, k in enumerate(chosen, start=1)
-    ]
+    chosen = [pool[k] for k in rng.permutation(len(pool))[: study.config.resume.warmups]]
+    places = _practice_places(study, Phase.WARMUP, number, attempt, chosen, keys)
+    return [{**place, "showing": 1} for place in places]

@@ -29,7 +29,7 @@ RATER_FIELDS = tuple(
 
 
 def read_presentations(database: Database) -> pd.DataFrame:
-    """Every presentation: PLACE_FIELDS, block, repeat, showing, dataset, image, method."""
+    """Every presentation: PLACE_FIELDS, block, repeat, showing, swapped, dataset, image, method (or pair)."""
     query = (
         select(
             Rater.code.label("rater"),
@@ -39,6 +39,7 @@ def read_presentations(database: Database) -> pd.DataFrame:
             Presentation.block,
             Presentation.repeat,
             Presentation.showing,
+            Presentation.swapped,
             Image.dataset,
             Image.name.label("image"),
             Stimulus.method,
@@ -63,6 +64,7 @@ def read_answers(database: Database, *, withdrawn: bool = False) -> pd.DataFrame
             Presentation.position,
             Presentation.block,
             Presentation.repeat,
+            Presentation.swapped,
             Image.dataset,
             Image.name.label("image"),
             Stimulus.method,
@@ -108,6 +110,7 @@ def read_stimuli(database: Database) -> pd.DataFrame:
             Stimulus.source_sha256,
         )
         .join(Image, Image.id == Stimulus.image_id)
+        .where(Stimulus.first_id.is_(None))
         .order_by(Image.dataset, Image.name, Stimulus.id)
     )
     return _frame(database, query)
@@ -235,6 +238,7 @@ def restore_raters(
                     name: place[name]
                     for name in ("phase", "attempt", "position", "block", "repeat", "showing")
                 },
+                "swapped": bool(place.get("swapped")),
             }
             for place in presentations
         ]

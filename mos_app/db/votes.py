@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from mos_app.db.credentials import UnknownInviteError, invite_hash, opaque_name, same
@@ -30,9 +30,11 @@ from mos_app.study.progress import (
     Screen,
     decide,
     is_right,
+    label_of,
     passed,
     sitting_start,
 )
+from mos_app.study.scale import fits_scale
 from mos_app.study.viewing import same_screen
 
 _CLOCK_TOLERANCE_MS = 2000
@@ -52,8 +54,8 @@ class Item:
     height: int
     label: int | None = None
     """On labelled examples the score to press."""
-    original: str | None = None
-    """Opaque name of the original beside it."""
+    beside: str | None = None
+    """Opaque name of the picture on its left: the original, or the other one of a pair."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -62,7 +64,7 @@ class Item:
             "width": self.width,
             "height": self.height,
             "label": self.label,
-            "original": f"{self.original}.png" if self.original else None,
+            "beside": f"{self.beside}.png" if self.beside else None,
         }
 
 
@@ -115,7 +117,7 @@ class State:
         }
 
 
-Verdict = Literal["saved", "repeated", "conflict", "early", "label", "nothing"]
+Verdict = Literal["saved", "repeated", "conflict", "early", "label", "scale", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -136,12 +138,14 @@ class _Place:
     block: int
     position: int
     showing: int
-    method: str
-    sha256: str
+    version: str
+    """The method, or the name of a pair."""
+    swapped: bool
     width: int
     height: int
-    original_sha256: str | None
-    """Of the original that is shown beside it, where the study does so."""
+    sha256: str
+    beside_sha256: str | None
+    """Of the picture on its left: the original, or the other one of a pair."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,7 @@ _PRACTICE = (
     select(
         Presentation.phase,
         Presentation.attempt,
+        Presentation.swapped,
         Stimulus.method,
         Vote.score,
         func.count().label("items"),
@@ -176,9 +181,9 @@ _PRACTICE = (
     .where(
         Presentation.rater_id == bindparam("rater"), Presentation.phase.in_(("example", "check", "warmup"))
     )
-    .group_by(Presentation.phase, Presentation.attempt, Stimulus.method, Vote.score)
+    .group_by(Presentation.phase, Presentation.attempt, Presentation.swapped, Stimulus.method, Vote.score)
 )
-_ORIGINAL = aliased(Stimulus)
+_ORIGINAL, _FIRST, _SECOND = aliased(Stimulus), aliased(Stimulus), aliased(Stimulus)
 _WINDOW = (
     select(
         Presentation.id,
@@ -187,16 +192,26 @@ _WINDOW = (
         Presentation.block,
         Presentation.position,
         Presentation.showing,
-        Stimulus.method,
-        Stimulus.sha256,
+        Stimulus.method.label("version"),
+        Presentation.swapped,
         Image.width,
         Image.height,
-        select(_ORIGINAL.sha256)
-        .where(_ORIGINAL.image_id == Stimulus.image_id, _ORIGINAL.method == bindparam("original"))
-        .scalar_subquery()
-        .label("original_sha256"),
+        case(
+            (Presentation.swapped, _FIRST.sha256),
+            (_SECOND.id.is_not(None), _SECOND.sha256),
+            else_=Stimulus.sha256,
+        ).label("sha256"),
+        case(
+            (Presentation.swapped, _SECOND.sha256),
+            (_FIRST.id.is_not(None), _FIRST.sha256),
+            else_=select(_ORIGINAL.sha256)
+            .where(_ORIGINAL.image_id == Stimulus.image_id, _ORIGINAL.method == bindparam("original"))
+            .scalar_subquery(),
+        ).label("beside_sha256"),
     )
     .join(Stimulus, Stimulus.id == Presentation.stimulus_id)
+    .outerjoin(_FIRST, _FIRST.id == Stimulus.first_id)
+    .outerjoin(_SECOND, _SECOND.id == Stimulus.second_id)
     .join(Image, Image.id == Stimulus.image_id)
     .where(
         Presentation.rater_id == bindparam("rater"),
@@ -225,7 +240,7 @@ _AT = (
 )
 _INSERT = insert(Vote)
 _BY_NONCE = (
-    select(Vote.score, Presentation.id)
+    select(Vote.score, Vote.slider, Presentation.id)
     .join(Presentation, Presentation.id == Vote.presentation_id)
     .where(Presentation.rater_id == bindparam("rater"), Vote.nonce == bindparam("nonce"))
 )
@@ -260,7 +275,7 @@ class VoteService:
         Returns:
             ``saved``: taken now. ``repeated``: this very key press was taken before. ``conflict``: the
             rater is not (or no longer) on that image; logged. ``early``: sooner than the minimum
-            exposure. ``label``: a labelled example takes its label only.
+            exposure. ``label``: a labelled example takes its label only. ``scale``: not on the study's scale.
 
         Raises:
             UnknownInviteError: unknown or revoked token.
@@ -273,10 +288,12 @@ class VoteService:
                 return self._not_current(connection, situation, ballot, now)
             if ballot.response_ms < self._study.config.stage.minimum_exposure_ms:
                 return Outcome("early", self._state(situation))
+            config = self._study.config
+            if not fits_scale(ballot, config.scale):
+                return Outcome("scale", self._state(situation))
             label = self._label(current)
             if label is not None and ballot.score != label:
                 return Outcome("label", self._state(situation))
-            config = self._study.config
             wrong = deviations(
                 ballot.display, current.width, current.height, config.viewing.magnification
             ) + _of_session(situation.rater.viewing, ballot.display)
@@ -288,6 +305,7 @@ class VoteService:
                 {
                     "presentation_id": current.id,
                     "score": ballot.score,
+                    "slider": ballot.slider,
                     "showing": current.showing,
                     "nonce": ballot.nonce,
                     "response_ms": ballot.response_ms,
@@ -365,8 +383,8 @@ class VoteService:
         for place in self._stretch(situation):
             if same(self._image_name(situation, place), name):
                 found = place.sha256
-            if place.original_sha256 and same(self._image_name(situation, place, "original"), name):
-                found = place.original_sha256
+            if place.beside_sha256 and same(self._image_name(situation, place, "beside"), name):
+                found = place.beside_sha256
         return found
 
     def _situation(self, connection: Connection, token: str, lock: bool = False) -> _Situation:
@@ -416,7 +434,7 @@ class VoteService:
     def _label(self, place: _Place) -> int | None:
         if place.phase != Phase.EXAMPLE:
             return None
-        return 5 if place.method == self._study.config.calibration.high else 1
+        return label_of(place.version, place.swapped, self._study.config)
 
     def _stretch(self, situation: _Situation) -> tuple[_Place, ...]:
         """The current place and the next ones that belong to the same stretch."""
@@ -455,7 +473,7 @@ class VoteService:
                 place.width,
                 place.height,
                 self._label(place),
-                self._image_name(situation, place, "original") if place.original_sha256 else None,
+                self._image_name(situation, place, "beside") if place.beside_sha256 else None,
             )
             for place in places
         )
@@ -466,9 +484,9 @@ class VoteService:
         else:
             before, done = 0, 0
             stretch = {
-                Phase.EXAMPLE: 2 * config.calibration.images,
+                Phase.EXAMPLE: config.examples,
                 Phase.CHECK: config.calibration.check_items,
-                Phase.WARMUP: config.resume.warmups,
+                Phase.WARMUP: min(config.resume.warmups, config.examples),
             }[screen.phase]
         return State(
             rater.code,
@@ -492,7 +510,7 @@ class VoteService:
         known = connection.execute(
             _BY_NONCE, {"rater": situation.rater.id, "nonce": ballot.nonce}
         ).one_or_none()
-        if known is not None and known.score == ballot.score:
+        if known is not None and (known.score, known.slider) == (ballot.score, ballot.slider):
             return Outcome("repeated", state)
         log(connection, now, "rater", "conflict", situation.rater.id, score=ballot.score, on=state.key)
         return Outcome("conflict", state)
@@ -558,7 +576,7 @@ def _facts(
             counts[0] += row.items
             if answered:
                 counts[1] += row.items
-                if is_right(row.method == config.calibration.high, row.score, config):
+                if is_right(row.method, row.swapped, row.score, config):
                     counts[2] += row.items
     return Facts(
         consented=rater.consent_ms is not None,

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mos_app.db.engine import Database
 from mos_app.db.models import PHASES
-from mos_app.db.studies import ImageVersions, OpenStudy
+from mos_app.db.studies import ImageVersions, OpenStudy, References
 from mos_app.db.tables import (
     ANSWER_FIELDS,
     PLACE_FIELDS,
@@ -37,6 +37,7 @@ from mos_app.files.workspace import Workspace, make_study, open_workspace, studi
 from mos_app.study.definition import parse_study
 from mos_app.study.display import DEVIATIONS
 from mos_app.study.order import ORDER_ALGORITHM
+from mos_app.study.pairs import pair_votes
 from mos_app.study.results import PARTICIPANTS_SIDECAR, RATINGS_SIDECAR, opinion_scores, participants
 from mos_app.study.texts import study_texts
 from repro.core.atomic import write_bytes
@@ -44,8 +45,9 @@ from repro.core.errors import UserError
 from repro.core.manifest import make_manifest
 from repro.core.paths import Results
 
-FORMAT = 2
-"""2: ISO times, viewing.csv, mos.csv, participants.tsv; exports of format 1 are still imported."""
+FORMAT = 3
+"""2: ISO times, viewing.csv, mos.csv, participants.tsv. 3: sides of pairs, sliders, reference images. Exports
+of older formats are still imported."""
 
 _ZIP_DATE = (2000, 1, 1, 0, 0, 0)
 _MAX_FILE = 500_000_000
@@ -57,18 +59,22 @@ RATINGS_COLUMNS = (
     *("excluded", "flagged", "synthetic", "answered_ms", "surface", "pixel_ratio", "magnification"),
     *("exposures", "deviations"),
 )
+PAIRS_COLUMNS = (
+    *("study", "rater", "dataset", "image", "first", "second", "left", "preferred"),
+    *(name for name in RATINGS_COLUMNS if name not in {"study", "rater", *_STIMULUS, "score"}),
+)
 _PRACTICE_COLUMNS = (
     *("study", "rater", "phase", "attempt", "position", "dataset", "image", "method", "score"),
-    *("response_ms", "excluded", "flagged", "synthetic"),
+    *("swapped", "response_ms", "excluded", "flagged", "synthetic"),
 )
 _ANSWER_COLUMNS = (*PLACE_FIELDS, *ANSWER_FIELDS)
-_PRESENTATION_COLUMNS = (*PLACE_FIELDS, "block", "repeat", "showing", *_STIMULUS)
+_PRESENTATION_COLUMNS = (*PLACE_FIELDS, "block", "repeat", "showing", "swapped", *_STIMULUS)
 
 RAW_FILES = ("raters.csv", "stimuli.csv", "presentations.csv", "answers.csv", "withdrawn.csv", "events.csv")
 """What an import reads; everything else is made from these and the study file."""
 
 FILES = (
-    *("ratings.csv", "ratings_wide.csv", "calibration.csv", "sureal.json"),
+    *("ratings.csv", "pairs.csv", "ratings_wide.csv", "calibration.csv", "sureal.json"),
     *(*RAW_FILES, "viewing.csv", "mos.csv", "participants.tsv", "participants.json", "ratings.json"),
     "dataset_description.json",
     *("study.toml", "study.json", "simulation.json", "codebook.md", "manifest.json"),
@@ -86,17 +92,13 @@ def export_files(database: Database, study: OpenStudy, simulation: bytes | None 
     practice = answers.assign(phase=answers["phase"].where(~answers.index.isin(attention.index), "attention"))
     practice = practice[~practice.index.isin(ratings.index)]
     files: dict[str, bytes] = {
-        "ratings.csv": _csv(ratings, RATINGS_COLUMNS),
-        "mos.csv": opinion_scores(ratings, study.config).to_csv(index=False, lineterminator="\n").encode(),
+        **(_pair_files(ratings) if study.config.scale.method == "pair" else _rating_files(ratings, study)),
         "participants.tsv": participants(read_raters(database)),
         "participants.json": _json(PARTICIPANTS_SIDECAR),
-        "ratings.json": _json(RATINGS_SIDECAR),
         "dataset_description.json": _json(
             {"Name": study.name, "BIDSVersion": "1.10.0", "DatasetType": "raw", "License": ""}
         ),
-        "ratings_wide.csv": _wide(ratings),
         "calibration.csv": _csv(practice, _PRACTICE_COLUMNS),
-        "sureal.json": _sureal(ratings, study),
         "raters.csv": _csv(read_raters(database), RATER_FIELDS),
         "stimuli.csv": _csv(read_stimuli(database)),
         "presentations.csv": _csv(read_presentations(database), _PRESENTATION_COLUMNS),
@@ -112,6 +114,7 @@ def export_files(database: Database, study: OpenStudy, simulation: bytes | None 
                 "seed": study.config.seed,
                 "order_algorithm": ORDER_ALGORITHM,
                 "left_out": study.left_out,
+                "reference_images": study.reference_images,
                 "synthetic": study.synthetic,
             }
         ),
@@ -133,6 +136,21 @@ def export_files(database: Database, study: OpenStudy, simulation: bytes | None 
     )
     files["manifest.json"] = _json(manifest)
     return files
+
+
+def _rating_files(ratings: pd.DataFrame, study: OpenStudy) -> dict[str, bytes]:
+    more = ("slider",) if study.config.scale.method == "slider" else ()
+    return {
+        "ratings.csv": _csv(ratings, (*RATINGS_COLUMNS, *more)),
+        "mos.csv": opinion_scores(ratings, study.config).to_csv(index=False, lineterminator="\n").encode(),
+        "ratings.json": _json(RATINGS_SIDECAR),
+        "ratings_wide.csv": _wide(ratings),
+        "sureal.json": _sureal(ratings, study),
+    }
+
+
+def _pair_files(votes: pd.DataFrame) -> dict[str, bytes]:
+    return {"pairs.csv": _csv(pair_votes(votes), PAIRS_COLUMNS)}
 
 
 def zip_bytes(files: dict[str, bytes]) -> bytes:
@@ -165,7 +183,7 @@ def export_study(workspace: Workspace) -> Path:
 _INTEGERS = frozenset(
     {"consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms", "erased_ms", "completed_ms"}
     | {"window_width", "window_height", "screen_width", "screen_height"}
-    | {"magnification", "exposures"}
+    | {"magnification", "exposures", "slider"}
 )
 """Columns of whole numbers that may be empty (pandas would write them as floats)."""
 
@@ -175,7 +193,7 @@ _TIMES = frozenset(
 )
 """Columns that count milliseconds since 1970."""
 
-_FLAGS = frozenset({"refused", "hidden", "excluded", "flagged", "synthetic"})
+_FLAGS = frozenset({"swapped", "refused", "hidden", "excluded", "flagged", "synthetic"})
 
 
 def _csv(frame: pd.DataFrame, columns: tuple[str, ...] | None = None) -> bytes:
@@ -259,23 +277,29 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
+_RATING_TABLES = """\
+| ratings.csv | valid vote | what tables and tests read |
+| mos.csv | data set, method and image (empty: all) | MOS and DMOS with 95 % intervals |
+| ratings.json | | what the columns of ratings.csv mean, as a BIDS sidecar |
+| ratings_wide.csv | stimulus and showing | one column per rater |
+| sureal.json | stimulus | the same without excluded raters and repeats, in sureal's format |"""
+_PAIR_TABLES = "| pairs.csv | valid vote | which of two methods was preferred |"
+
+
 def _codebook(study: OpenStudy, votes: int) -> str:
     told = "**Synthetic: these ratings were drawn by a program.**\n\n" if study.synthetic else ""
     scale = study_texts(study.config, study.config.languages[0])["scale"]
     words = ", ".join(f"{score} {word}" for score, word in enumerate(scale["words"], start=1))
     words = f"{words} ({scale['question']})"
+    tables = _PAIR_TABLES if study.config.scale.method == "pair" else _RATING_TABLES
     return f"""# Codebook of the study {study.name}
 
 {told}{votes} ratings. Times are milliseconds since 1970-01-01 UTC; lengths of time are milliseconds.
 
 | file | one row per | holds |
 | --- | --- | --- |
-| ratings.csv | valid vote | what tables and tests read |
-| mos.csv | data set, method and image (empty: all) | MOS and DMOS with 95 % intervals |
+{tables}
 | participants.tsv | rater | what BIDS calls participants; columns explained in participants.json |
-| ratings.json | | what the columns of ratings.csv mean, as a BIDS sidecar |
-| ratings_wide.csv | stimulus and showing | one column per rater |
-| sureal.json | stimulus | the same without excluded raters and repeats, in sureal's format |
 | calibration.csv | practice answer | examples, checks, warm-ups, attention items; never analysed as votes |
 | raters.csv | rater | pseudonym, answers to the questions, viewing check, marks |
 | stimuli.csv | stimulus | size, SHA-256 of the PNG that was shown and of the one it was made from |
@@ -284,7 +308,7 @@ def _codebook(study: OpenStudy, votes: int) -> str:
 | viewing.csv | viewing check | measured values (JSON), broken rules, whether they stopped the rater |
 | withdrawn.csv | answer taken back by its rater | the same, and when |
 | events.csv | event | the audit log |
-| study.toml, study.json | | the study's configuration, its name, seed and order algorithm |
+| study.toml, study.json | | the study's configuration, its name, seed, order algorithm and reference images |
 | manifest.json | | versions, commit, configuration, SHA-256 of every file |
 
 | column | meaning |
@@ -296,6 +320,10 @@ def _codebook(study: OpenStudy, votes: int) -> str:
 | attempt | of the check (1, 2), or the number of the warm-up |
 | block, position | block from 1; position from 1 in the rater's whole order |
 | score | {words} |
+| slider | position on the continuous scale, 0 to 100; score is the fifth that it is in |
+| first, second | the two methods of a pair; elsewhere method is first and second with a bar between |
+| left, preferred | which of the two stood on the left, and which was preferred; tie: no difference |
+| swapped | 1: the second method of a pair stood on the left |
 | response_ms | from the picture's second frame on the screen to the answer |
 | *_ms, *_at | the same moment: milliseconds since 1970, and ISO 8601 in UTC |
 | answered_ms | when the server received the answer |
@@ -338,8 +366,9 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
     try:
         told = json.loads(files["study.json"])
         left_out = [(str(dataset), str(method)) for dataset, method in told["left_out"]]
+        given = _references(told.get("reference_images", {}))
         images = _image_versions(files["stimuli.csv"])
-    except (KeyError, ValueError, TypeError) as error:
+    except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: malformed ({type(error).__name__})", "an export", "export again") from None
     study = name or str(told["name"])
     folder = study_folder(results, study)
@@ -359,6 +388,7 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
             images=images,
             synthetic=bool(told["synthetic"]),
             recorded_name=str(told["name"]),
+            reference_images=given,
             log_creation=False,
         )
         workspace = open_workspace(part, study, url)
@@ -368,6 +398,16 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
             workspace.close()
         study_folder(part, study).path.rename(folder.path)
     return study
+
+
+def _references(told: dict[str, dict[str, dict[str, str]]]) -> References:
+    return {
+        str(dataset): {
+            str(method): {str(name): str(sha256) for name, sha256 in files.items()}
+            for method, files in methods.items()
+        }
+        for dataset, methods in told.items()
+    }
 
 
 def _image_versions(stimuli: bytes) -> list[ImageVersions]:
@@ -482,12 +522,12 @@ _RATER_TYPES: dict[str, Callable[[str], Any]] = {
 }
 _PLACE_TYPES: dict[str, Callable[[str], Any]] = dict.fromkeys(
     ("attempt", "position", "block", "repeat", "showing"), int
-)
+) | {"swapped": lambda text: text == "1"}
 _ANSWER_TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("attempt", "position", "score", "showing", "response_ms", "answered_ms"), int),
     **dict.fromkeys(("withdrawn_ms", "window_width", "window_height", "screen_width", "screen_height"), int),
     **dict.fromkeys(("pixel_ratio", "rect_left", "rect_top", "rect_width", "rect_height", "zoom"), float),
-    **dict.fromkeys(("magnification", "exposures"), int),
+    **dict.fromkeys(("magnification", "exposures", "slider"), int),
     "hidden": _flag,
 }
 

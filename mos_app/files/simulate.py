@@ -3,6 +3,8 @@
 score = clip(round(latent)),
 latent = m + image x method effect + rater's bias + rater x method effect + noise.
 ``m`` is chosen so that the expected *score*, after rounding and clipping, is the wanted mean opinion score.
+On a continuous scale the latent value itself is the answer. Of a pair the higher one is preferred; less than
+:data:`TIE_WIDTH` between them is no difference.
 """
 
 from __future__ import annotations
@@ -24,14 +26,17 @@ from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
 from mos_app.db.studies import ImageVersions, add_raters
 from mos_app.db.tables import insert_answers, read_presentations, restore_events, set_rater_fields
 from mos_app.files.workspace import Workspace, make_study, open_workspace, study_folder
-from mos_app.study.definition import StudyConfig, parse_study
+from mos_app.study.definition import LEFT, RIGHT, TIE, ScalePart, StudyConfig, parse_study
 from mos_app.study.preregistration import frozen
-from mos_app.study.progress import Phase
+from mos_app.study.progress import Phase, label_of
+from mos_app.study.scale import SLIDER_STEPS
 from repro.core.atomic import write_json
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.streams import stream
 from repro.papers.srgan import TABLE1, TABLE2
+
+TIE_WIDTH = 0.35
 
 _START_MS = 946_684_800_000
 """1 January 2000: a date that nobody takes for a real one."""
@@ -85,17 +90,55 @@ def method_means(config: StudyConfig) -> dict[tuple[str, str], float]:
     return means
 
 
-def draw_scores(
+def draw_answers(
     places: pd.DataFrame,
     means: Mapping[tuple[str, str], float],
     parameters: SimulationParameters,
     seed: int,
-) -> NDArray[np.int64]:
-    """A score for every row of ``places`` (columns rater, dataset, image, method).
+    scale: ScalePart,
+) -> pd.DataFrame:
+    """An answer for every row of ``places`` (columns rater, dataset, image, method, swapped).
 
     Every effect comes from a stream of its own name, so that adding a rater changes nobody else's scores
     of the same effects.
+
+    Returns:
+        score, and slider (empty but on a continuous scale).
     """
+    slider = np.full(len(places), np.nan)
+    if scale.method == "pair":
+        first, second = (
+            draw_latent(
+                places.assign(method=places["method"].str.split("|").str[k]), means, parameters, seed, f"{k}"
+            )
+            for k in (0, 1)
+        )
+        right = np.where(places["swapped"], first - second, second - first)
+        scores = np.where(right > 0, RIGHT, LEFT)
+        if scale.ties:
+            scores[np.abs(right) < TIE_WIDTH] = TIE
+    else:
+        latent = draw_latent(places, means, parameters, seed)
+        scores = np.clip(np.floor(latent + 0.5), 1, 5).astype(np.int64)
+        if scale.method == "slider":
+            slider = np.clip(np.floor(SLIDER_STEPS / 5 * (latent - 0.5)), 0, SLIDER_STEPS)
+    raters = list(dict.fromkeys(places["rater"]))
+    careless = set(raters[len(raters) - parameters.careless :])
+    at_random = places["rater"].isin(careless).to_numpy()
+    drawn = stream(seed, "simulate", "careless").integers(0, len(scale.scores), int(at_random.sum()))
+    scores[at_random] = np.array(scale.scores)[drawn]
+    slider[at_random] += SLIDER_STEPS / 5 * (scores[at_random] - 0.5) - slider[at_random]
+    return pd.DataFrame({"score": scores, "slider": slider}).astype({"slider": "Int64"})
+
+
+def draw_latent(
+    places: pd.DataFrame,
+    means: Mapping[tuple[str, str], float],
+    parameters: SimulationParameters,
+    seed: int,
+    showing: str = "",
+) -> NDArray[np.float64]:
+    """What a rater thinks of a picture, before it becomes an answer; the noise is that of one ``showing``."""
     sd = parameters.latent_sd()
     latent = _by_key(places, ("dataset", "method"), lambda key: latent_for(means[key], sd))
     normal = _effects(places, seed)
@@ -105,14 +148,9 @@ def draw_scores(
     # mean square of the log-normal factor is one, so the noise has the wanted variance over raters
     spread = parameters.noise_spread
     factor = np.exp(spread * normal("rater", purpose="noise") - spread**2)
-    rng = stream(seed, "simulate", "noise")
-    latent = latent + parameters.noise_sd * factor * rng.standard_normal(len(places))
-    scores = np.clip(np.floor(latent + 0.5), 1, 5).astype(np.int64)
-    raters = list(dict.fromkeys(places["rater"]))
-    careless = set(raters[len(raters) - parameters.careless :])
-    at_random = places["rater"].isin(careless).to_numpy()
-    scores[at_random] = stream(seed, "simulate", "careless").integers(1, 6, int(at_random.sum()))
-    return scores
+    rng = stream(seed, "simulate", "noise", *([showing] if showing else []))
+    noise = parameters.noise_sd * factor * rng.standard_normal(len(places))
+    return np.asarray(latent + noise, dtype=np.float64)
 
 
 def _by_key(places: pd.DataFrame, columns: tuple[str, ...], value: Any) -> NDArray[np.float64]:
@@ -198,18 +236,19 @@ def fill_study(
     rating = places[places["phase"] == Phase.RATING.value].reset_index(drop=True)
     first_check = (places["phase"] == Phase.CHECK.value) & (places["attempt"] == 1)
     practice = places[(places["phase"] == Phase.EXAMPLE.value) | first_check].reset_index(drop=True)
-    scores = np.concatenate(
-        [
-            # practice by the book
-            np.where(practice["method"] == study.config.calibration.high, 5, 1),
-            draw_scores(rating, means, parameters, seed),
-        ]
-    )
+    by_the_book = [
+        label_of(version, bool(swapped), study.config)
+        for version, swapped in zip(practice["method"], practice["swapped"], strict=True)
+    ]
+    slider = [SLIDER_STEPS // 5 * label - SLIDER_STEPS // 10 for label in by_the_book]
+    practice = practice.assign(score=by_the_book, slider=slider)
+    rating = rating.join(draw_answers(rating, means, parameters, seed, study.config.scale))
     answered = pd.concat([practice, rating], ignore_index=True)
+    if study.config.scale.method != "slider":
+        answered["slider"] = None
     rng = stream(seed, "simulate", "pace")
     response = np.round(parameters.median_response_ms * np.exp(0.5 * rng.standard_normal(len(answered))))
     answered = answered.assign(
-        score=scores,
         response_ms=np.maximum(study.config.stage.minimum_exposure_ms, response).astype(np.int64),
     )
     elapsed = (answered["response_ms"] + 400).groupby(answered["rater"]).cumsum()
@@ -219,7 +258,7 @@ def fill_study(
         surface="synthetic",
         deviations="",
     )
-    fields = ("rater", "phase", "attempt", "position", "score", "showing", "nonce")
+    fields = ("rater", "phase", "attempt", "position", "score", "slider", "showing", "nonce")
     columns = [*fields, "response_ms", "answered_ms", "surface", "deviations"]
     insert_answers(
         workspace.database,

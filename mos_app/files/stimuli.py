@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mos_app.db.studies import ImageVersions
+from mos_app.db.studies import ImageVersions, References
 from mos_app.study.definition import StudyConfig
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
+from repro.core.manifest import read_manifest, reference_inputs
 from repro.core.paths import Results
 from repro.imaging.io import png_bytes, read_rgb_u8, sha256_file
 
@@ -87,6 +88,18 @@ def near_matches(results: Results, dataset: str, method: str) -> list[str]:
     stored = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     alike = difflib.get_close_matches(method, stored, n=3, cutoff=0.75)
     return list(dict.fromkeys([name for name in stored if name.startswith(method)] + alike))
+
+
+def reference_images(config: StudyConfig, results: Results) -> References:
+    """The reference images that methods of the study were given (SRNTT, CrossNet), as the store says."""
+    found: References = {}
+    for part in config.datasets:
+        for method in part.methods:
+            path = results.method_manifest(part.name, method)
+            given = reference_inputs(read_manifest(path)) if path.is_file() else {}
+            if given:
+                found.setdefault(part.name, {})[method] = given
+    return found
 
 
 def copy_stimuli(config: StudyConfig, results: Results, folder: Path) -> Iterable[ImageVersions]:

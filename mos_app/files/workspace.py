@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mos_app.db.engine import Database, sqlite_url
-from mos_app.db.studies import ImageVersions, OpenStudy, create_study, open_study
+from mos_app.db.studies import ImageVersions, OpenStudy, References, create_study, open_study
 from mos_app.files.demo import fill_demo_store
-from mos_app.files.stimuli import copy_stimuli, missing_methods, near_matches
+from mos_app.files.stimuli import copy_stimuli, missing_methods, near_matches, reference_images
 from mos_app.study.definition import StudyConfig, parse_study
 from mos_app.study.facts import check_consent
 from mos_app.study.preregistration import frozen
@@ -136,7 +136,16 @@ def init_study(
         )
     config_toml = frozen(config.without_methods(set(missing)), config_toml, datetime.now(UTC))
     config = parse_study(config_toml, name).without_methods(set(missing))
-    make_study(results, config, config_toml, name=name, url=url, left_out=list(missing), images=None)
+    make_study(
+        results,
+        config,
+        config_toml,
+        name=name,
+        url=url,
+        left_out=list(missing),
+        images=None,
+        reference_images=reference_images(config, results),
+    )
     return list(missing)
 
 
@@ -157,6 +166,7 @@ def make_study(
     created_ms: int | None = None,
     recorded_name: str = "",
     log_creation: bool = True,
+    reference_images: References | None = None,
 ) -> None:
     """Makes folder and database; without ``images`` the stimuli are copied from the image store.
 
@@ -186,6 +196,7 @@ def make_study(
                 servable=servable,
                 created_ms=created_ms,
                 log_creation=log_creation,
+                reference_images=reference_images,
             )
         finally:
             database.dispose()

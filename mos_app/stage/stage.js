@@ -7,6 +7,8 @@ const RETRY_MS = [300, 700, 1500, 3000, 5000];
 const PENDING = "mos-unsent-vote";
 const EXPOSURES = "mos-exposures";
 
+const PAIR_KEYS = ["", "ArrowLeft", "ArrowDown", "ArrowRight"]; // by score
+
 const stages = new WeakMap();
 
 export default function (component) {
@@ -43,7 +45,9 @@ class Stage {
     this.note = root.querySelector(".note");
     this.spoken = root.querySelector(".spoken");
     this.undoButton = root.querySelector(".undo");
-    this.scoreButtons = [...root.querySelectorAll("[data-score]")];
+    this.scores = root.querySelector(".scores");
+    this.scoreButtons = []; // made by write(): one for each answer
+    this.slider = null; // on a continuous scale; empty until it is moved
     this.pictures = new Map(); // opaque name -> promise of a decoded <img>
     this.running = false;
     this.stopped = false;
@@ -67,15 +71,75 @@ class Stage {
     this.dialog.setAttribute("aria-label", texts.stage);
     this.dialog.lang = this.data.language;
     this.dialog.dir = this.data.direction;
-    this.dialog.querySelector(".scores").setAttribute("aria-label", texts.question);
-    for (const button of this.scoreButtons) {
-      const score = button.dataset.score;
-      button.innerHTML = "";
-      const digit = document.createElement("b");
-      digit.textContent = score;
-      button.append(digit, ` ${texts.scores[score - 1]}`);
-    }
+    this.scores.setAttribute("aria-label", texts.question);
     this.undoButton.textContent = texts.undo;
+    if (this.scores.childElementCount) return;
+    if (this.data.method === "pair") this.scores.dir = "ltr"; // the left one stands left in any language
+    if (this.data.method === "slider") this.writeSlider();
+    else this.scoreButtons = this.data.scores.map((score) => this.writeButton(score));
+  }
+
+  writeButton(score) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.score = score;
+    button.setAttribute("aria-keyshortcuts", [score, PAIR_KEYS[this.data.method === "pair" ? score : 0]].join(" ").trim());
+    button.append(this.named(score));
+    this.scores.append(button);
+    return button;
+  }
+
+  named(score) {
+    const name = document.createDocumentFragment();
+    const digit = document.createElement("b");
+    digit.textContent = score;
+    name.append(digit, ` ${this.data.texts.words[score - 1]}`);
+    return name;
+  }
+
+  writeSlider() {
+    this.scores.classList.add("continuous");
+    this.slider = document.createElement("input");
+    Object.assign(this.slider, { type: "range", min: 0, max: 100, step: 1 });
+    this.slider.setAttribute("aria-label", this.data.texts.question);
+    const parts = document.createElement("div");
+    parts.className = "parts";
+    for (const score of this.data.scores) {
+      const part = document.createElement("span");
+      part.append(this.named(score));
+      parts.append(part);
+    }
+    this.confirmButton = document.createElement("button");
+    this.confirmButton.type = "button";
+    this.confirmButton.className = "confirm";
+    this.confirmButton.textContent = this.data.texts.confirm;
+    this.scores.append(parts, this.slider, this.confirmButton);
+    this.resetSlider();
+  }
+
+  resetSlider() {
+    if (!this.slider) return;
+    this.slider.value = 50;
+    this.slider.classList.add("untouched"); // nothing stands on the scale that would suggest an answer
+    this.slider.setAttribute("aria-valuetext", "–");
+    this.confirmButton.disabled = true;
+  }
+
+  moveSlider(value) {
+    if (value !== undefined) this.slider.value = value;
+    this.slider.classList.remove("untouched");
+    const score = this.sliderScore();
+    this.slider.setAttribute("aria-valuetext", `${this.slider.value}: ${this.data.texts.words[score - 1]}`);
+    this.confirmButton.disabled = false;
+  }
+
+  sliderScore() {
+    return Math.min(5, 1 + Math.floor(Number(this.slider.value) / 20));
+  }
+
+  confirm() {
+    if (this.slider.classList.contains("untouched")) return;
+    this.answer(this.sliderScore(), Number(this.slider.value));
   }
 
   start() {
@@ -93,6 +157,12 @@ class Stage {
     document.addEventListener("visibilitychange", () => this.onVisibility(), { signal });
     for (const button of this.scoreButtons) {
       button.addEventListener("click", () => this.answer(Number(button.dataset.score)), { signal });
+    }
+    if (this.slider) {
+      this.slider.addEventListener("input", () => this.moveSlider(), { signal });
+      // a click where the thumb happens to be changes no value
+      this.slider.addEventListener("pointerdown", () => this.moveSlider(), { signal });
+      this.confirmButton.addEventListener("click", () => this.confirm(), { signal });
     }
     this.undoButton.addEventListener("click", () => this.undo(), { signal });
     this.resume();
@@ -158,8 +228,9 @@ class Stage {
   onKey(event) {
     if (this.finished) return;
     const target = event.composedPath()[0];
-    if (target instanceof Element && target.closest("input, textarea, select, [contenteditable]")) return;
+    if (target instanceof Element && target.closest("input:not([type=range]), textarea, select, [contenteditable]")) return;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (this.slider && this.onSliderKey(event)) return;
     // a held Enter on a button would click it again and again
     if (event.repeat) {
       if (event.key !== "Tab") event.preventDefault();
@@ -171,11 +242,34 @@ class Stage {
       return;
     }
     // event.code for keyboards whose digits need the shift key
-    const digit = /^[1-5]$/.test(event.key) ? event.key : /^(?:Digit|Numpad)([1-5])$/.exec(event.code)?.[1];
-    if (!digit) return;
+    const score = this.scoreOf(event);
+    if (!score) return;
     event.preventDefault();
     event.stopPropagation();
-    this.answer(Number(digit));
+    if (this.slider) this.moveSlider(score * 20 - 10);
+    else this.answer(score);
+  }
+
+  // The answer that a key stands for, if the study has it.
+  scoreOf(event) {
+    const digit = /^[1-5]$/.test(event.key) ? event.key : /^(?:Digit|Numpad)([1-5])$/.exec(event.code)?.[1];
+    const score = digit ? Number(digit) : this.data.method === "pair" ? PAIR_KEYS.indexOf(event.key) : 0;
+    return this.data.scores.includes(score) ? score : 0;
+  }
+
+  // Arrows move, also held down; Enter confirms, once.
+  onSliderKey(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1 }[event.key];
+    if (step) {
+      event.preventDefault();
+      const mirrored = this.data.direction === "rtl" && /Left|Right/.test(event.key) ? -1 : 1;
+      this.moveSlider(Number(this.slider.value) + step * mirrored);
+      return true;
+    }
+    if (event.key !== "Enter" || event.composedPath()[0] === this.undoButton) return false;
+    event.preventDefault();
+    if (!event.repeat) this.confirm();
+    return true;
   }
 
   onResize() {
@@ -192,7 +286,7 @@ class Stage {
     return Boolean(this.ready && !this.pending && !this.undoing && this.item && this.fits && !this.finished);
   }
 
-  answer(score) {
+  answer(score, slider) {
     if (!this.armed) return;
     const { item } = this;
     if (item.label && score !== item.label) {
@@ -206,6 +300,7 @@ class Stage {
         item: item.item,
         nonce: makeNonce(),
         score,
+        ...(slider === undefined ? {} : { slider }),
         response_ms: Math.round(performance.now() - this.shownAt),
         display: this.measure(),
       },
@@ -296,13 +391,13 @@ class Stage {
       return;
     }
     this.undoButton.disabled = !state.can_undo;
-    const names = [state.current, ...state.next].flatMap((item) => [item.image, item.original]).filter(Boolean);
+    const names = [state.current, ...state.next].flatMap((item) => [item.image, item.beside]).filter(Boolean);
     for (const name of names) this.picture(name);
     const wanted = new Set(names);
     for (const [name, picture] of this.pictures) {
       if (wanted.has(name)) continue;
       this.pictures.delete(name);
-      picture.then((img) => img !== this.image && img !== this.original && URL.revokeObjectURL(img.src), () => {});
+      picture.then((img) => img !== this.image && img !== this.beside && URL.revokeObjectURL(img.src), () => {});
     }
     if (this.item?.item === state.current.item) {
       this.tell(state.current, state.place);
@@ -365,8 +460,9 @@ class Stage {
     this.field.replaceChildren();
     this.item = null;
     this.image = null;
-    this.original = null;
+    this.beside = null;
     this.ready = false;
+    this.resetSlider();
     this.arm();
   }
 
@@ -376,10 +472,10 @@ class Stage {
     const grey = sleep(Math.max(0, this.data.gap_ms - (performance.now() - this.greySince)));
     this.latePicture = this.tellWhenLate(this.data.texts.moment);
     let img;
-    let original = null;
+    let beside = null;
     for (let attempt = 0; !img; attempt += 1) {
       try {
-        if (item.original) original = await this.picture(item.original);
+        if (item.beside) beside = await this.picture(item.beside);
         img = await this.picture(item.image);
       } catch {
         if (turn !== this.turn || this.stopped) return;
@@ -401,9 +497,9 @@ class Stage {
     if (turn !== this.turn || this.stopped) return;
     clearTimeout(this.latePicture);
     if (this.note.textContent === this.data.texts.moment) this.say("");
-    this.original = original;
+    this.beside = beside;
     this.lay(img);
-    this.field.replaceChildren(...[original, img].filter(Boolean));
+    this.field.replaceChildren(...[beside, img].filter(Boolean));
     this.image = img;
     this.wasHidden = document.hidden;
     await frame();
@@ -426,9 +522,9 @@ class Stage {
     const height = img.naturalHeight;
     const roomWidth = this.field.clientWidth * ratio;
     const roomHeight = this.field.clientHeight * ratio;
-    const { original } = this;
-    // the original, where there is one, stands on the left
-    const wide = (factor) => width * factor * (original ? 2 : 1) + (original ? this.data.original_gap : 0);
+    const { beside } = this;
+    // the original, or the other one of a pair, stands on the left
+    const wide = (factor) => width * factor * (beside ? 2 : 1) + (beside ? this.data.original_gap : 0);
     const fits = (factor) => wide(factor) <= roomWidth + 0.5 && height * factor <= roomHeight + 0.5;
     // on dense displays each picture pixel takes 2 x 2 or 3 x 3 device pixels, where the study says so
     let factor = Math.max(1, Math.min(this.data.magnification, Math.floor(ratio + 0.25)));
@@ -437,7 +533,7 @@ class Stage {
     this.fits = fits(factor);
     const left = Math.max(0, Math.round((roomWidth - wide(factor)) / 2));
     const top = Math.max(0, Math.round((roomHeight - height * factor) / 2));
-    for (const [picture, x] of [[original, left], [img, left + wide(factor) - width * factor]]) {
+    for (const [picture, x] of [[beside, left], [img, left + wide(factor) - width * factor]]) {
       if (!picture) continue;
       picture.style.width = `${(width * factor) / ratio}px`;
       picture.style.height = `${(height * factor) / ratio}px`;
@@ -480,11 +576,11 @@ class Stage {
   tell(item, place) {
     const { texts } = this.data;
     const { block, stretch, minutes_left: minutes } = this.state;
-    const values = { place, stretch, block, minutes, score: item.label, word: texts.scores[item.label - 1] };
+    const values = { place, stretch, block, minutes, score: item.label, word: texts.words[item.label - 1] };
     let line = fill(texts.place[this.data.phase], values);
     if (item.label) line = fill(texts.example, values);
-    this.dialog.classList.toggle("beside", Boolean(item.original));
-    if (item.original) line = `${line} · ${texts.sides}`;
+    this.dialog.classList.toggle("beside", Boolean(item.beside));
+    if (item.beside) line = `${line} · ${texts.sides}`;
     this.place.textContent = line;
     this.spoken.textContent = line;
     for (const button of this.scoreButtons) {

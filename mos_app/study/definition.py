@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,17 @@ LANGUAGES = ("en", "de")
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")]
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+LEFT, TIE, RIGHT = 1, 2, 3
+"""Answers to a pair, as scores."""
+
+_NAME_LENGTH = 80
+"""Of a method or pair in the database."""
+
+
+def pair_name(first: str, second: str) -> str:
+    """What a pair of methods is called where a method's name stands otherwise (methods have no bar)."""
+    return f"{first}|{second}"
 
 
 def _name(value: str) -> str:
@@ -91,12 +103,6 @@ class CalibrationPart(_Part):
     @classmethod
     def _checked(cls, value: str) -> str:
         return _name(value)
-
-    @model_validator(mode="after")
-    def _enough(self) -> CalibrationPart:
-        if self.check_items > 2 * self.images:
-            raise ValueError(f"{self.check_items} check items cannot be drawn from {self.images} images x 2")
-        return self
 
 
 class PilotPart(_Part):
@@ -170,9 +176,36 @@ class ScalePart(_Part):
 
     ``acr``: each picture by itself (ITU-T P.910, absolute category rating; the paper's). ``dcr``: each
     picture beside its original, on the impairment scale (degradation category rating, also called DSIS).
+    ``pair``: two versions side by side, which is better. ``slider``: each picture by itself, on a continuous
+    scale (ITU-R BT.500) of 0 to 100 whose fifths bear the five words.
     """
 
-    method: Literal["acr", "dcr"] = "acr"
+    method: Literal["acr", "dcr", "pair", "slider"] = "acr"
+    ties: bool = True
+    """Whether "no difference" answers a pair."""
+    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
+    """Methods that are compared; where none are named, every two methods of a data set."""
+
+    @property
+    def beside(self) -> bool:
+        """Whether two pictures stand side by side."""
+        return self.method in ("dcr", "pair")
+
+    @property
+    def scores(self) -> tuple[int, ...]:
+        """The answers that a rater can give: 1 to 5; to a pair :data:`LEFT`, :data:`TIE`, :data:`RIGHT`."""
+        if self.method != "pair":
+            return (1, 2, 3, 4, 5)
+        return (LEFT, TIE, RIGHT) if self.ties else (LEFT, RIGHT)
+
+    @model_validator(mode="after")
+    def _paired(self) -> ScalePart:
+        if self.method != "pair" and (self.pairs or not self.ties):
+            raise ValueError('pairs and ties belong to method = "pair"')
+        sets = [frozenset(pair) for pair in self.pairs]
+        if any(len(pair) != 2 for pair in sets) or len(set(sets)) != len(sets):
+            raise ValueError("a pair is two methods, named once")
+        return self
 
 
 class StagePart(_Part):
@@ -353,25 +386,63 @@ class StudyConfig(_Part):
             methods = {dataset.name: dataset.methods for dataset in self.datasets}
             if self.pilot.method not in methods.get(self.pilot.dataset, []):
                 raise ValueError(f"pilot: {self.pilot.dataset}/{self.pilot.method} is not rated")
-        self._need_originals()
+        self._check_scale()
         counts = {dataset.name: dataset.count for dataset in self.datasets}
         for name, count in (self.subset.images if self.subset else {}).items():
             if count > counts.get(name, 0):
                 raise ValueError(f"subset: {name} has {counts.get(name, 0)} images, {count} are wanted")
         if self.attention is not None and self.attention.count > self.calibration.images:
             raise ValueError(f"attention: {self.attention.count} items, {self.calibration.images} images")
+        if self.calibration.check_items > self.examples:
+            raise ValueError(f"{self.calibration.check_items} check items, {self.examples} to draw from")
         for language in self.languages:
             if language not in self.title or language not in self.consent.text:
                 raise ValueError(f"title or consent text is missing in {language!r}")
         return self
 
-    def _need_originals(self) -> None:
+    @property
+    def examples(self) -> int:
+        """How many labelled examples a rater sees: each calibration image in both versions, or as a pair."""
+        return self.calibration.images * (1 if self.scale.method == "pair" else 2)
+
+    @property
+    def calibration_versions(self) -> tuple[str, ...]:
+        """What is shown of a calibration image: the low and the high version, or their pair."""
+        low, high = self.calibration.low, self.calibration.high
+        return (pair_name(low, high),) if self.scale.method == "pair" else (low, high)
+
+    def pairs_of(self, part: DatasetPart) -> list[tuple[str, str]]:
+        """The pairs of methods that raters compare of a data set, in the order of its methods."""
+        named = {frozenset(pair) for pair in self.scale.pairs}
+        return [pair for pair in combinations(part.methods, 2) if not named or frozenset(pair) in named]
+
+    def versions_of(self, part: DatasetPart) -> list[str]:
+        """What raters judge of each image of a data set: methods, or names of pairs."""
+        if self.scale.method != "pair":
+            return part.methods
+        return [pair_name(*pair) for pair in self.pairs_of(part)]
+
+    def _check_scale(self) -> None:
         high = self.calibration.high
         lacking = [part.name for part in self.datasets if high not in part.methods]
         if self.scale.method == "dcr" and lacking:
             raise ValueError(
                 f"scale dcr shows {high} beside every picture; it is not among {lacking[0]}'s methods"
             )
+        if self.scale.method != "pair":
+            return
+        if self.pilot is not None:
+            raise ValueError("pilot: pairs are repeated by [repeats]")
+        for part in self.datasets:
+            if not self.pairs_of(part):
+                raise ValueError(f"scale pair: {part.name} has none of the pairs")
+        known = {method for part in self.datasets for method in part.methods}
+        strange = sorted({method for pair in self.scale.pairs for method in pair} - known)
+        if strange:
+            raise ValueError(f"scale pair: {', '.join(strange)} is among no data set's methods")
+        names = [name for part in self.datasets for name in self.versions_of(part)]
+        if max(map(len, (*names, *self.calibration_versions))) > _NAME_LENGTH:
+            raise ValueError(f"scale pair: the names of a pair have more than {_NAME_LENGTH - 1} letters")
 
     def without_methods(self, missing: set[tuple[str, str]]) -> StudyConfig:
         """The same study without these (data set, method) pairs.
@@ -391,11 +462,17 @@ class StudyConfig(_Part):
                 "images of the repeated method",
                 "run upscale for it, or name another method under [pilot]",
             )
-        made = self.model_copy(update={"datasets": datasets})
+        left = {method for part in datasets for method in part.methods}
+        scale = self.scale.model_copy(
+            update={"pairs": [pair for pair in self.scale.pairs if left.issuperset(pair)]}
+        )
+        made = self.model_copy(update={"datasets": datasets, "scale": scale})
         try:
-            made._need_originals()
+            if self.scale.pairs and not scale.pairs:
+                raise ValueError("scale pair: none of the pairs is left")
+            made._check_scale()
         except ValueError as error:
-            raise UserError(str(error), "the originals' images", "run upscale for them") from None
+            raise UserError(str(error), "images of what is compared", "run upscale for them") from None
         return made
 
 

@@ -69,6 +69,7 @@ class Ballot(BaseModel):
     item: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22}$")]
     nonce: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
     score: Annotated[int, Field(ge=1, le=5)]
+    slider: Annotated[int, Field(ge=0, le=100)] | None = None
     response_ms: Annotated[int, Field(ge=0, le=86_400_000)]
     display: DisplayRecord
 

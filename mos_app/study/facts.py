@@ -14,7 +14,7 @@ REQUIRED = ("ratings", "minutes", "controller", "contact", "retention")
 
 def minutes_per_rater(config: StudyConfig, items: int) -> tuple[float, float]:
     """Minutes of rating (practice included) and of enforced breaks for one rater."""
-    practice = 2 * config.calibration.images + config.calibration.check_items
+    practice = config.examples + config.calibration.check_items
     rating = (items + practice) * config.seconds_per_rating / 60
     breaks = int(rating // config.breaks.after_minutes) * config.breaks.minutes
     return rating, breaks

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,7 +29,10 @@ _TRIES = 500
 
 @dataclass(frozen=True, order=True)
 class Item:
-    """One rating to be given: this version of this image, for the first (0) or second (1) time."""
+    """One rating to be given: this version of this image, for the first (0) or second (1) time.
+
+    In a paired study ``method`` names a pair (:func:`mos_app.study.definition.pair_name`).
+    """
 
     dataset: str
     image: str
@@ -57,7 +60,7 @@ def design_items(config: StudyConfig, images: dict[str, list[str]]) -> list[Item
         Item(dataset.name, image, method)
         for dataset in config.datasets
         for image in sorted(images[dataset.name])
-        for method in dataset.methods
+        for method in config.versions_of(dataset)
     ]
     if config.pilot is not None:
         items += [
@@ -162,15 +165,36 @@ def rater_items(
         drawn = sorted(int(k) for k in rng.permutation(len(once))[: config.repeats.count])
         mine += [Item(once[k].dataset, once[k].image, once[k].method, 1) for k in drawn]
     if config.attention is not None:
-        part_c = config.calibration
+        versions = config.calibration_versions[::-1]
         rng = stream(config.seed, "attention", rater)
         names = sorted(calibration)
         drawn_names = [names[k] for k in rng.permutation(len(names))[: config.attention.count]]
         mine += [
-            Item(part_c.dataset, name, (part_c.high, part_c.low)[number % 2])
+            Item(config.calibration.dataset, name, versions[number % len(versions)])
             for number, name in enumerate(drawn_names)
         ]
     return mine
+
+
+def swapped_sides(config: StudyConfig, count: int, *names: str | int) -> list[bool]:
+    """Which of ``count`` pairs stand with their second method on the left: half of them, within one.
+
+    Args:
+        config: the study; nothing is swapped unless it compares pairs.
+        count: how many pairs.
+        names: of the random stream.
+    """
+    if config.scale.method != "pair":
+        return [False] * count
+    return [bool(k % 2) for k in stream(config.seed, *names, "sides").permutation(count)]
+
+
+def rater_sides(config: StudyConfig, placed: Sequence[Placed], rater: int) -> list[bool]:
+    """:func:`swapped_sides` of a rater's whole order; a repeated pair comes with its sides exchanged."""
+    first = sorted(place.item for place in placed if not place.item.repeat)
+    swapped = dict(zip(first, swapped_sides(config, len(first), "order", rater), strict=True))
+    paired = config.scale.method == "pair"
+    return [swapped[replace(place.item, repeat=0)] != (paired and place.item.repeat == 1) for place in placed]
 
 
 def study_order(config: StudyConfig, items: Sequence[Item], rater: int) -> list[Placed]:

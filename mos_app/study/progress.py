@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mos_app.study.definition import StudyConfig
+from mos_app.study.definition import LEFT, RIGHT, StudyConfig
 
 
 class Phase(StrEnum):
@@ -81,10 +81,19 @@ def passed(result: CheckResult, config: StudyConfig) -> bool:
     return result.answered == result.items and result.right * 1_000_000 >= needed
 
 
-def is_right(high: bool, score: int, config: StudyConfig) -> bool:
-    """Whether a check item's score is one that the study accepts (requirement 5)."""
-    calibration = config.calibration
-    return score >= calibration.high_at_least if high else score <= calibration.low_at_most
+def label_of(version: str, swapped: bool, config: StudyConfig) -> int:
+    """The right answer to a calibration item: 1 or 5, or of a pair the side where the original stands."""
+    if config.scale.method == "pair":
+        return LEFT if swapped else RIGHT
+    return 5 if version == config.calibration.high else 1
+
+
+def is_right(version: str, swapped: bool, score: int, config: StudyConfig) -> bool:
+    """Whether a calibration item's score is one that the study accepts (requirement 5)."""
+    calibration, label = config.calibration, label_of(version, swapped, config)
+    if config.scale.method == "pair":
+        return score == label
+    return score >= calibration.high_at_least if label == 5 else score <= calibration.low_at_most
 
 
 def needs_viewing(facts: Facts, config: StudyConfig, now_ms: int) -> bool:

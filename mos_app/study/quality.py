@@ -14,6 +14,7 @@ from analysis.stats.rater_models import ROUNDING, p910
 from analysis.stats.rater_quality import rater_rows
 from mos_app.study.definition import StudyConfig
 from mos_app.study.progress import is_right
+from mos_app.study.scale import bounds, opinion
 from repro.core.streams import stream
 
 _BOOTSTRAP = 1000
@@ -60,11 +61,7 @@ def rater_quality(
     raters = tuple(str(rater) for rater in table.columns)
     checked = pd.DataFrame(columns=["rater", "right"])
     if attention is not None and len(attention):
-        right = [
-            is_right(method == calibration.high, int(score), config)
-            for method, score in zip(attention["method"], attention["score"], strict=True)
-        ]
-        checked = attention[["rater"]].assign(right=right)
+        checked = attention[["rater"]].assign(right=attention_right(attention, config))
     models = {"P.910": p910(table.to_numpy(), floor=ROUNDING)}
     rows = []
     for row in rater_rows(
@@ -101,6 +98,15 @@ def rater_quality(
     return pd.DataFrame(rows, columns=columns)
 
 
+def attention_right(attention: pd.DataFrame, config: StudyConfig) -> list[bool]:
+    """Whether each answer to an attention item is one that the study accepts."""
+    columns = ("method", "swapped", "score")
+    return [
+        is_right(version, bool(swapped), int(score), config)
+        for version, swapped, score in zip(*(attention[column] for column in columns), strict=True)
+    ]
+
+
 def counted(votes: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
     """The votes that MOS is made of: first showings of raters who count, less what the study leaves out."""
     if votes.empty:
@@ -124,13 +130,14 @@ def live_mos(answers: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
     """
     columns = ["dataset", "method", "mos", "low", "high", "votes", "images", "raters"]
     kept = counted(answers, config)
+    kept = kept.assign(score=opinion(kept))
     rows = []
     for (dataset, method), votes in kept.groupby(["dataset", "method"], sort=True):
         table = votes.pivot_table(index="image", columns="rater", values="score", aggfunc="first")
         images, raters = table.shape
         rng = stream(config.seed, "live MOS", str(dataset), str(method))
         draws = two_way_draws(images, raters, rng, _BOOTSTRAP)
-        found = interval(table.to_numpy(dtype=float), draws, bounds=(1.0, 5.0))
+        found = interval(table.to_numpy(dtype=float), draws, bounds=bounds(config.scale))
         low, high = (math.nan if bound is None else bound for bound in (found.low, found.high))
         rows.append((dataset, method, found.mean, low, high, len(votes), images, raters))
     return pd.DataFrame(rows, columns=columns)

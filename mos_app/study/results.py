@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.stats.intervals import Interval, interval, student_interval, two_way_draws
 from mos_app.study.definition import StudyConfig
 from mos_app.study.quality import counted
+from mos_app.study.scale import bounds, opinion
 from repro.core.streams import stream
 
 _DRAWS = 1000
@@ -22,9 +23,10 @@ MOS_COLUMNS = (
 def opinion_scores(ratings: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
     """MOS and DMOS of every method over all images, and of every single version.
 
-    Only votes that count (:func:`mos_app.study.quality.counted`) are taken. DMOS is the mean of a rater's
-    score minus the same rater's score of the original, plus the scale's highest value (ITU-T P.910, hidden
-    reference). Over images the 95 % interval draws images and raters at once; of one image it is Student's.
+    Only votes that count (:func:`mos_app.study.quality.counted`) are taken, in the units of
+    :func:`mos_app.study.scale.opinion`. DMOS is the mean of a rater's score minus the same rater's score of
+    the original, plus 5 (ITU-T P.910, hidden reference). Over images the 95 % interval draws images and
+    raters at once; of one image it is Student's.
 
     Args:
         ratings: votes (dataset, image, method, rater, repeat, score, excluded).
@@ -34,6 +36,8 @@ def opinion_scores(ratings: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
         :data:`MOS_COLUMNS`; ``image`` is empty in the rows over all images.
     """
     kept = counted(ratings, config)
+    kept = kept.assign(score=opinion(kept))
+    lowest, highest = bounds(config.scale)
     original = kept[kept["method"] == config.calibration.high]
     key = ["dataset", "image", "rater"]
     joined = kept.merge(original[[*key, "score"]].rename(columns={"score": "original"}), on=key, how="left")
@@ -50,9 +54,10 @@ def opinion_scores(ratings: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
                 cells += [None, None, None]
                 continue
             rng = stream(config.seed, name, str(dataset), str(method))
-            bounds = (1.0, 5.0) if column == "score" else (1.0, 9.0)
+            span = highest - lowest
+            limits = (lowest, highest) if column == "score" else (5 - span, 5 + span)
             cells += _cells(
-                interval(table.to_numpy(float), two_way_draws(*table.shape, rng, _DRAWS), bounds=bounds)
+                interval(table.to_numpy(float), two_way_draws(*table.shape, rng, _DRAWS), bounds=limits)
             )
         rows.append((dataset, method, "", *cells, len(votes), images, raters))
         for image, part in votes.groupby("image", sort=True):
@@ -114,6 +119,7 @@ PARTICIPANTS_SIDECAR: dict[str, Any] = {
 
 RATINGS_SIDECAR: dict[str, Any] = {
     "score": {"Description": "opinion score, 5 is best"},
+    "slider": {"Description": "position on the continuous scale, 0 to 100; score is the fifth it is in"},
     "response_ms": {"Description": "from the picture's second frame to the answer", "Units": "ms"},
     "answered_ms": {"Description": "when the server received the answer", "Units": "ms since 1970-01-01 UTC"},
     "answered_at": {"Description": "the same, ISO 8601 in UTC"},

@@ -52,11 +52,16 @@ def show_admin() -> None:
 def _show_tables(service: Service) -> None:
     overview = service.overviews.get()
     _show_progress(service, overview)
-    quality, mos = st.tabs(["Raters", "MOS so far"])
+    paired = service.study.config.scale.method == "pair"
+    quality, so_far = st.tabs(["Raters", "Preferences so far" if paired else "MOS so far"])
     with quality:
         _show_quality(service, overview)
-    with mos:
-        _show_mos(service, overview)
+    with so_far:
+        if paired:
+            st.dataframe(overview.so_far, hide_index=True)
+            st.caption("Excluded raters and repeated pairs are left out.")
+        else:
+            _show_mos(service, overview)
 
 
 def admin_session() -> str:
@@ -129,7 +134,7 @@ def _show_quality(service: Service, overview: Overview) -> None:
 def _show_mos(service: Service, overview: Overview) -> None:
     votes = overview.votes
     st.dataframe(
-        overview.mos,
+        overview.so_far,
         hide_index=True,
         column_config={
             "mos": st.column_config.NumberColumn("MOS", format="%.2f"),

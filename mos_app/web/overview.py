@@ -12,7 +12,8 @@ import pandas as pd
 from mos_app.db.engine import Database
 from mos_app.db.studies import OpenStudy
 from mos_app.db.tables import rating_votes, read_answers, read_progress, read_raters, revision
-from mos_app.study.quality import live_mos, rater_quality
+from mos_app.study.pairs import judged_raters, pair_counts
+from mos_app.study.quality import live_mos
 
 FRESH_SECONDS = 20.0
 """While raters vote all the time, the tables are at most so old."""
@@ -27,7 +28,8 @@ class Overview:
     raters: pd.DataFrame
     progress: pd.DataFrame
     quality: pd.DataFrame
-    mos: pd.DataFrame
+    so_far: pd.DataFrame
+    """MOS, or in a paired study counts."""
 
 
 class Overviews:
@@ -61,11 +63,12 @@ class Overviews:
     def _compute(self) -> Overview:
         config = self._study.config
         votes, attention = rating_votes(read_answers(self._database), config)
+        paired = config.scale.method == "pair"
         return Overview(
             votes,
             attention,
             read_raters(self._database),
             read_progress(self._database),
-            rater_quality(votes, self._study.per_rater, config, attention),
-            live_mos(votes, config),
+            judged_raters(votes, self._study.per_rater, config, attention),
+            pair_counts(votes, config) if paired else live_mos(votes, config),
         )

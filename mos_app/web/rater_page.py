@@ -18,6 +18,7 @@ from mos_app.stage import BAR_HEIGHT, GREY_STEPS, ORIGINAL_GAP, component
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.facts import consent_text
 from mos_app.study.progress import Kind, Phase
+from mos_app.study.scale import SLIDER_STEPS, category
 from mos_app.study.texts import study_texts
 from mos_app.study.viewing import MEASURED, problems, refused
 from mos_app.web.routes import INVITE_COOKIE, PREFIX
@@ -140,7 +141,7 @@ def _show_viewing(visit: _Visit) -> None:
     st.header(visit.say("viewing_title"))
     st.write(visit.say("viewing_text"))
     width, height = visit.service.registry.largest_image()
-    if visit.service.study.config.scale.method == "dcr":
+    if visit.service.study.config.scale.beside:
         width = 2 * width + ORIGINAL_GAP
     names = ("patches", "fits", "too_small", "full_screen", "card", "card_first", "blind_spot")
     result = component("viewing")(
@@ -189,10 +190,7 @@ def _show_instructions(visit: _Visit) -> None:
         st.info(visit.say("instructions_again"))
     st.markdown(visit.say("instructions"))
     if not again:
-        calibration = visit.service.study.config.calibration
-        st.markdown(
-            visit.say("calibration_note", examples=2 * calibration.images, checks=calibration.check_items)
-        )
+        _show_calibration_note(visit)
     if st.button(visit.say("start"), type="primary", key="instructed"):
         visit.service.registry.instructed(visit.invite)
         after = visit.service.votes.state(visit.invite)
@@ -201,6 +199,12 @@ def _show_instructions(visit: _Visit) -> None:
         st.rerun()
     _offer_plain(visit)
     _offer_withdrawal(visit)
+
+
+def _show_calibration_note(visit: _Visit) -> None:
+    config = visit.service.study.config
+    checks = config.calibration.check_items
+    st.markdown(visit.say("calibration_note", examples=config.examples, checks=checks))
 
 
 def _offer_withdrawal(visit: _Visit) -> None:
@@ -257,7 +261,7 @@ def _show_stage(visit: _Visit) -> None:
     if "plain" in st.query_params:
         _show_plain(visit)
         return
-    stage = visit.service.study.config.stage
+    config = visit.service.study.config
     component("stage")(
         key=f"stage-{state.key}",
         data={
@@ -267,13 +271,15 @@ def _show_stage(visit: _Visit) -> None:
             "phase": state.screen.phase.value if state.screen.phase else "",
             "language": visit.language,
             "direction": visit.texts["direction"],
-            "minimum_exposure_ms": stage.minimum_exposure_ms,
-            "gap_ms": stage.gap_ms,
+            "minimum_exposure_ms": config.stage.minimum_exposure_ms,
+            "gap_ms": config.stage.gap_ms,
             "original_gap": ORIGINAL_GAP,
-            "magnification": visit.service.study.config.viewing.magnification,
+            "magnification": config.viewing.magnification,
+            "method": config.scale.method,
+            "scores": config.scale.scores,
             "texts": {
                 **visit.texts["stage"],
-                "scores": visit.texts["scale"]["words"],
+                "words": visit.texts["scale"]["words"],
                 "question": visit.texts["scale"]["question"],
             },
         },
@@ -305,11 +311,8 @@ def _show_card(visit: _Visit) -> None:
         st.header(visit.say("warmup_title"))
         st.write(visit.say("warmup", count=state.stretch))
     else:
-        calibration = config.calibration
         st.header(visit.say("instructions_title"))
-        st.markdown(
-            visit.say("calibration_note", examples=2 * calibration.images, checks=calibration.check_items)
-        )
+        _show_calibration_note(visit)
     begin = "continue" if state.place > 1 else "start"
     if st.button(visit.say(begin), type="primary", key=f"begin-{state.key}"):
         st.session_state["begun"] = state.key
@@ -339,7 +342,7 @@ def _show_plain(visit: _Visit) -> None:
         values |= {"score": item.label, "word": words[item.label - 1]}
     st.caption(place.format(**values))
     source = f"{PREFIX}/s/{item.image}.png"
-    sources = [f"{PREFIX}/s/{item.original}.png"] if item.original else []
+    sources = [f"{PREFIX}/s/{item.beside}.png"] if item.beside else []
     pictures = "".join(
         f'<img src="{address}" width="{item.width}" height="{item.height}" '
         f'alt="{visit.texts["stage"]["picture"]}" '
@@ -348,16 +351,19 @@ def _show_plain(visit: _Visit) -> None:
     )
     st.html(f'<div style="background:#808080;padding:4px;text-align:center;direction:ltr">{pictures}</div>')
     st.write(visit.texts["scale"]["question"])
-    columns = st.columns(5)
-    for score, (column, word) in enumerate(zip(columns, words, strict=True), start=1):
-        column.button(
-            f"{score} {word}",
-            key=f"{item.item}-{score}",
-            disabled=item.label not in (None, score),
-            on_click=_plain_vote,
-            args=(visit, dict(shown), score),
-            width="stretch",
-        )
+    scale = visit.service.study.config.scale
+    if scale.method == "slider":
+        _show_plain_slider(visit, item.item, shown)
+    else:
+        for score, column in zip(scale.scores, st.columns(len(scale.scores)), strict=True):
+            column.button(
+                f"{score} {words[score - 1]}",
+                key=f"{item.item}-{score}",
+                disabled=item.label not in (None, score),
+                on_click=_plain_vote,
+                args=(visit, dict(shown), score),
+                width="stretch",
+            )
     if state.can_undo:
         st.button(
             visit.texts["stage"]["undo"],
@@ -367,20 +373,37 @@ def _show_plain(visit: _Visit) -> None:
         )
     said = st.session_state.pop("plain_said", "")
     if said:
-        st.caption(visit.say(said))
+        st.caption(said)
 
 
-def _plain_vote(visit: _Visit, shown: dict[str, Any], score: int) -> None:
+def _show_plain_slider(visit: _Visit, item: str, shown: dict[str, Any]) -> None:
+    # empty at first: a slider of Streamlit's stands somewhere, and that would suggest an answer
+    at = st.number_input(visit.say("plain_slider"), 0, SLIDER_STEPS, None, key=f"{item}-slider")
+    st.button(
+        visit.texts["stage"]["confirm"],
+        key=f"{item}-ok",
+        disabled=at is None,
+        on_click=_plain_vote,
+        args=(visit, dict(shown), category(at or 0), at),
+    )
+
+
+def _plain_vote(visit: _Visit, shown: dict[str, Any], score: int, slider: int | None = None) -> None:
     ballot = Ballot(
         item=shown["item"],
         nonce=shown["nonce"],
         score=score,
+        slider=slider,
         response_ms=min(now_ms() - shown["at"], 86_400_000),
         display=DisplayRecord(surface="plain"),
     )
     outcome = visit.service.votes.vote(visit.invite, ballot)
     said = {"saved": "plain_saved", "repeated": "plain_saved", "early": "plain_early"}
-    st.session_state["plain_said"] = said.get(outcome.verdict, "plain_conflict")
+    if outcome.verdict == "label":  # a slider in another part than the example's
+        label = outcome.state.current.label if outcome.state.current else None
+        st.session_state["plain_said"] = visit.texts["stage"]["press_label"].format(score=label)
+        return
+    st.session_state["plain_said"] = visit.say(said.get(outcome.verdict, "plain_conflict"))
 
 
 def _plain_undo(visit: _Visit, item: str) -> None:

@@ -14,6 +14,9 @@ from typing import Any
 from repro.core.atomic import write_json
 from repro.core.errors import UserError
 
+_REFERENCE = "reference "
+"""Begins the name of a reference image among a manifest's inputs."""
+
 _PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scipy", "scikit-image", "pillow", "matplotlib")
 
 
@@ -95,6 +98,24 @@ def make_manifest(
     }
     manifest.update(extra)
     return manifest
+
+
+def reference_inputs(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Name -> SHA-256 of the reference images among a manifest's inputs (:func:`add_reference`)."""
+    inputs = manifest.get("inputs")
+    named = inputs.items() if isinstance(inputs, Mapping) else ()
+    return {
+        name.removeprefix(_REFERENCE): str(sha256) for name, sha256 in named if name.startswith(_REFERENCE)
+    }
+
+
+def add_reference(inputs: dict[str, str], name: str, sha256: str) -> None:
+    """Adds a reference image to the inputs of a manifest; another file of the same name gets a number."""
+    key, number = f"{_REFERENCE}{name}", 1
+    while inputs.get(key, sha256) != sha256:
+        number += 1
+        key = f"{_REFERENCE}{name} ({number})"
+    inputs[key] = sha256
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from repro.core.device import free_memory, resolve_device
 from repro.core.errors import UserError
+from repro.core.manifest import add_reference
 from repro.data.pairs import check_reference
 from repro.imaging.io import read_rgb_u8, sha256_file
 from repro.imaging.ranges import hwc_to_nchw, u8_to_pm1
@@ -277,6 +278,6 @@ def _reference_images(
     for path in paths:
         image = read_rgb_u8(path)
         check_reference(path, (image.shape[0], image.shape[1]))
-        inputs[f"reference {path.name}"] = sha256_file(path)
+        add_reference(inputs, path.name, sha256_file(path))
         images.append(np.array(image))  # torch wants it writable
     return images

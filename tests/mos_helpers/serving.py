@@ -44,7 +44,7 @@ class Server:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def start(self, timeout: float = 60.0) -> None:
+    def start(self, timeout: float = 300.0) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, env=self._environment, stdout=log, stderr=subprocess.STDOUT
@@ -54,7 +54,7 @@ class Server:
             if self._process.poll() is not None:
                 raise RuntimeError(f"the server ended: {self.log}")
             try:
-                if httpx.get(f"{self.base}/mos/health", timeout=2).status_code == 200:
+                if httpx.get(f"{self.base}/mos/health", timeout=30).status_code == 200:
                     return
             except httpx.HTTPError:
                 time.sleep(0.05)
@@ -80,8 +80,8 @@ class Server:
 @contextmanager
 def serving(results: Path, study: str, **options: object) -> Iterator[Server]:
     server = Server(results, study, **options)  # type: ignore[arg-type]
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()

@@ -12,6 +12,9 @@ from typing import Any
 from mos_app.study.definition import LANGUAGES, StudyConfig
 from repro.core.errors import UserError
 
+_SUFFIXES = ("_dcr", "_pair", "_slider")
+"""Texts whose names end so are read in studies of that method only, in place of those without."""
+
 
 def shipped_toml(language: str) -> str:
     """The text of a shipped language's TOML file."""
@@ -28,16 +31,18 @@ def load_texts(language: str) -> dict[str, Any]:
 
 def study_texts(config: StudyConfig, language: str) -> dict[str, Any]:
     """All texts of one of a study's languages: those that ship, with the study file's in their place."""
-    texts = _all_texts(config, language)
-    if config.scale.method != "dcr":
-        return texts
-    pages = {**texts["pages"], "instructions": texts["pages"]["instructions_dcr"]}
-    return {**texts, "scale": texts["scale_dcr"], "pages": pages}
-
-
-def _all_texts(config: StudyConfig, language: str) -> dict[str, Any]:
     base = load_texts(language) if language in LANGUAGES else {}
-    return _merged(base, config.texts.get(language, {}))
+    return _of_method(_merged(base, config.texts.get(language, {})), config.scale.method)
+
+
+def _of_method(texts: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """The texts of a study of this method: ``name_<method>`` in place of ``name``, no other method's."""
+    plain = {name: text for name, text in texts.items() if not name.endswith(_SUFFIXES)}
+    own = {name: text for name, text in texts.items() if name.endswith(f"_{method}")}
+    made = plain | {name.removesuffix(f"_{method}"): text for name, text in own.items()}
+    return {
+        name: _of_method(text, method) if isinstance(text, Mapping) else text for name, text in made.items()
+    }
 
 
 def study_file_part(language: str) -> str:
@@ -56,8 +61,9 @@ def problems_of_texts(config: StudyConfig) -> list[str]:
         if name not in config.languages
     ]
     for language in config.languages:
-        wrong += _compare(_all_texts(config, language), load_texts("en"), f"texts.{language}")
-        direction = _all_texts(config, language).get("direction")
+        found = study_texts(config, language)
+        wrong += _compare(found, _of_method(load_texts("en"), config.scale.method), f"texts.{language}")
+        direction = found.get("direction")
         if direction not in ("ltr", "rtl"):
             wrong.append(f"texts.{language}.direction: {direction!r} is neither 'ltr' nor 'rtl'")
     return wrong

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,15 @@ def data_root() -> Path:
 def golden() -> Path:
     """The folder of golden figures (tests/golden)."""
     return Path(__file__).resolve().parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Any]:
+    """Playwright, started; not for longer than a module, for it keeps asyncio busy."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        yield started
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

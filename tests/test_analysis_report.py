@@ -88,11 +88,19 @@ def test_names_from_files_cannot_become_markup(tmp_path: Path) -> None:
     results = Results(tmp_path)
     make_store(results)
     (results.method_folder("Set14", "bicubic") / "manifest.json").write_text(
-        json.dumps({"notes": ["</script><script>alert(1)</script>"]})
+        json.dumps(
+            {
+                "notes": ["</script><script>alert(1)</script>"],
+                "inputs": {"reference <script>alert(2)</script>.png": "c0ffee"},
+            }
+        )
     )
     run = CliRunner().invoke(app, ["report", "--results", str(tmp_path)])
     assert run.exit_code == 0, run.output
-    assert "<script>alert" not in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+    # references that a method was given are listed
+    assert "&lt;script&gt;alert(2)&lt;/script&gt;.png</td><td><code>c0ffee</code>" in text
     assert "</script>" not in _script_json({"a": "</script>"})
 
 

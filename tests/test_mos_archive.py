@@ -24,7 +24,7 @@ from analysis.stats.rater_quality import longest_run
 from mos_app.db.raters import Registry
 from mos_app.db.tables import read_answers, read_stimuli
 from mos_app.db.votes import VoteService
-from mos_app.files.archive import RATINGS_COLUMNS, export_study, import_study, read_export, zip_bytes
+from mos_app.files.archive import FORMAT, RATINGS_COLUMNS, export_study, import_study, read_export, zip_bytes
 from mos_app.files.backup import back_up, restore
 from mos_app.files.simulate import (
     SimulationParameters,
@@ -227,7 +227,7 @@ def test_an_export_of_the_first_format_is_imported(tmp_path: Path) -> None:
     for table in ("ratings.csv", "answers.csv", "withdrawn.csv", "raters.csv"):
         before, now = (pd.read_csv(io.BytesIO(files[table])) for files in (old, again))
         pd.testing.assert_frame_equal(before, now[list(before.columns)])
-    assert json.loads(again["study.json"])["format"] == 2
+    assert json.loads(again["study.json"])["format"] == FORMAT
     workspace.close()
 
 

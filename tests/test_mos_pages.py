@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mos_helpers.studies import make_study, practised, small_toml
+from mos_helpers.studies import make_study, practised, prepare, small_toml, true_score
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
@@ -40,7 +40,7 @@ def cookies(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def open_page(cookies: dict[str, str], invite: str = "", **parameters: str) -> AppTest:
-    app = AppTest.from_file(str(PAGE), default_timeout=30)
+    app = AppTest.from_file(str(PAGE), default_timeout=300)
     cookies["mos_invite"] = invite
     for name, value in parameters.items():
         app.query_params[name] = value
@@ -104,7 +104,7 @@ def test_from_consent_to_thanks_with_plain_buttons_in_german(
         page = " ".join(element.value for element in [*app.markdown, *app.caption])
         assert high not in page.split()
         score = state.current.label or (
-            true_score(workspace, invite, high) if state.screen.phase == "check" else 1 + state.place % 5
+            true_score(workspace, invite, "check") if state.screen.phase == "check" else 1 + state.place % 5
         )
         wait_a_second(app)
         stale = f"{state.current.item}-{score}"
@@ -122,17 +122,6 @@ def test_from_consent_to_thanks_with_plain_buttons_in_german(
         rater = connection.execute(text("SELECT * FROM rater WHERE code = 'r01'")).one()
     assert tuple(found) == (24, 24, "unmeasured", "unmeasured")
     assert (rater.language, rater.consent_version, rater.age_band) == ("de", "7", "35-44")
-
-
-def true_score(workspace: Workspace, invite: str, high: str) -> int:
-    from mos_helpers.studies import current_stimulus
-
-    key = current_stimulus(workspace, invite, "check")
-    with workspace.database.read() as connection:
-        method = connection.execute(
-            text("SELECT method FROM stimulus WHERE id = :id"), {"id": key}
-        ).scalar_one()
-    return 5 if method == high else 1
 
 
 def test_plain_button_pressed_too_soon_or_twice(workspace: Workspace, cookies: dict[str, str]) -> None:
@@ -156,13 +145,47 @@ def test_plain_button_pressed_too_soon_or_twice(workspace: Workspace, cookies: d
     assert vote_service.state(invite).done == 0
 
 
+@pytest.mark.parametrize("method", ["pair", "slider"])
+def test_plain_pairs_and_sliders(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cookies: dict[str, str]
+) -> None:
+    toml = small_toml(name=method, calibration=4, more=f'\n[scale]\nmethod = "{method}"\n')
+    _, workspace = make_study(tmp_path, toml)
+    monkeypatch.setenv(service.RESULTS_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(service.STUDY_VARIABLE, method)
+    monkeypatch.delenv(service.DATABASE_VARIABLE, raising=False)
+    invite = prepare(workspace, "r01")
+    vote_service = VoteService(workspace.database, workspace.study)
+    app = open_page(cookies, invite, plain="1")
+    press(app, "begin-example-1-1")
+    item = vote_service.state(invite).current
+    assert item is not None
+    assert item.label is not None
+    wait_a_second(app)
+    if method == "pair":
+        assert {button.key for button in app.button} >= {f"{item.item}-{score}" for score in (1, 2, 3)}
+        assert app.button(key=f"{item.item}-2").disabled  # an example has one answer
+        press(app, f"{item.item}-{item.label}")
+    else:
+        assert app.button(key=f"{item.item}-ok").disabled
+        app.number_input(key=f"{item.item}-slider").set_value(50).run()
+        press(app, f"{item.item}-ok")
+        assert any(f"move the slider into part {item.label}" in caption.value for caption in app.caption)
+        app.number_input(key=f"{item.item}-slider").set_value(20 * item.label - 8).run()
+        press(app, f"{item.item}-ok")
+    with workspace.database.read() as connection:
+        (vote,) = connection.execute(text("SELECT score, slider FROM vote"))
+    assert tuple(vote) == (item.label, None if method == "pair" else 20 * item.label - 8)
+    workspace.close()
+
+
 def open_admin() -> AppTest:
     def script() -> None:
         from mos_app.web.admin_page import show_admin
 
         show_admin()
 
-    return AppTest.from_function(script, default_timeout=30).run()
+    return AppTest.from_function(script, default_timeout=300).run()
 
 
 def test_admin_sees_everything_only_with_the_password(workspace: Workspace, cookies: dict[str, str]) -> None:

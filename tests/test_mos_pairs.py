@@ -28,7 +28,7 @@ from mos_app.study.quality import live_mos
 from mos_app.study.results import opinion_scores
 from mos_app.study.scale import category
 from repro.core.errors import UserError
-from repro.core.manifest import make_manifest, write_manifest
+from repro.core.manifest import add_reference, make_manifest, write_manifest
 from repro.core.paths import Results
 
 PAIR = """
@@ -276,13 +276,14 @@ def test_reference_images_of_methods_are_listed(tmp_path: Path) -> None:
     results = Results(tmp_path)
     config = parse_study(small_toml(), "x")
     fill_store(results, config)
-    sha256 = "a" * 64
-    inputs = {"low-resolution images": "b" * 64, "reference church.png": sha256}
+    inputs = {"low-resolution images": "b" * 64}
+    for sha256 in ("a" * 64, "c" * 64, "a" * 64):  # two files of one name, one of them given twice
+        add_reference(inputs, "church.png", sha256)
     manifest = make_manifest(kind="result images", inputs=inputs, dataset="Set5", method="SRGAN-VGG54")
     write_manifest(results.method_manifest("Set5", "SRGAN-VGG54"), manifest)
     init_study(results, config, small_toml(), name="small")
     workspace = open_workspace(results, "small")
-    wanted = {"Set5": {"SRGAN-VGG54": {"church.png": sha256}}}
+    wanted = {"Set5": {"SRGAN-VGG54": {"church.png": "a" * 64, "church.png (2)": "c" * 64}}}
     assert workspace.study.reference_images == wanted
     import_study(results, export_study(workspace), name="back")
     workspace.close()

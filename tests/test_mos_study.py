@@ -145,6 +145,13 @@ def test_a_study_file_may_reword_and_bring_any_language() -> None:
     own = study_texts(config, "ar")
     assert (own["direction"], own["scale"]["words"][4]) == ("rtl", "ممتازة")
     check_consent(config)
+    # a study in the database may be older than a text: English then
+    older = arabic(small_toml()).replace('viewing_title = "Viewing check"\n', "")
+    with pytest.raises(UserError, match="viewing_title is missing"):
+        parse_study(older, "x")
+    assert (
+        study_texts(parse_study(older, "x", stored=True), "ar")["pages"]["viewing_title"] == "Viewing check"
+    )
 
 
 @pytest.mark.parametrize(

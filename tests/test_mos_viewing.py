@@ -16,7 +16,7 @@ from mos_app.files.workspace import Workspace
 from mos_app.study.definition import ViewingPart, parse_study
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.progress import Kind
-from mos_app.study.viewing import magnification, pixels_per_degree, problems, same_screen
+from mos_app.study.viewing import magnification, pixels_per_degree, problems, ring_gap, same_screen
 from repro.core.errors import UserError
 
 RULES = """
@@ -26,6 +26,8 @@ minimum_squares = 6
 card = true
 pixels_per_degree = [25, 80]
 magnification = 3
+acuity = 0.5
+colour_plates = 4
 refuse = ["display", "window"]
 """
 GOOD = {
@@ -60,6 +62,8 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
         ({"patches": 0, "fits": False}, "phone", "impaired", ["display", "vision", "squares", "window"]),
         ({"distance_mm": 200}, "laptop", "corrected", ["density"]),
         ({"pixels_per_mm": None}, "laptop", "corrected", ["density"]),
+        ({"rings_right": 5, "plates_right": 4}, "laptop", "corrected", ["acuity"]),
+        ({"rings_right": 6, "plates_right": 3}, "laptop", "corrected", ["colour"]),
     ],
 )
 def test_rules_are_judged(change: dict[str, object], display: str, vision: str, broken: list[str]) -> None:
@@ -76,6 +80,14 @@ def test_pixels_per_degree_by_hand() -> None:
     assert pixels_per_degree(dense, 3) == pytest.approx(40.0, abs=0.01)
     assert pixels_per_degree(dense, 1) == pytest.approx(120.0, abs=0.01)
     assert pixels_per_degree({"pixels_per_mm": 4.0}, 1) is None
+
+
+def test_a_rings_gap_by_hand() -> None:
+    # at 6 m a minute of arc is 1.745 mm; half the acuity, twice the gap
+    seen = {"pixels_per_mm": 4.0, "distance_mm": 6000.0}
+    assert ring_gap(seen, 1.0) == pytest.approx(4 * 1.745329, abs=1e-5)
+    assert ring_gap(seen, 0.5) == pytest.approx(8 * 1.745329, abs=1e-5)
+    assert ring_gap({"pixels_per_mm": 4.0}, 1.0) is None
 
 
 def test_magnification_follows_the_pixel_ratio() -> None:
@@ -154,6 +166,8 @@ def test_votes_carry_what_the_viewing_check_found(workspace: Workspace) -> None:
         ("pixels_per_degree = [20, 80]", "needs card"),
         ("card = true\npixels_per_degree = [80, 20]", "least, greatest"),
         ("blind_spot = true", "needs card"),
+        ("acuity = 0.5", "needs card"),
+        ("colour_plates = 6", "colour_plates"),
         ("displays = []", "no display"),
         ('displays = ["watch"]', "viewing.displays"),
         ("magnification = 4", "magnification"),

@@ -23,6 +23,7 @@ from analysis.study.inputs import Inputs
 from analysis.study.results import Study
 from analysis.tables.grid import Cell, Column, Grid, Table, to_html
 from analysis.tables.outliers import viewer_link
+from repro.core.manifest import read_manifest, reference_inputs
 from repro.core.paths import Results
 
 _MAIN = ("table1", "table2", "claims", "plan", "sensitivity", "deviations")
@@ -65,6 +66,7 @@ def report_html(
         missing=[figure for figure in figures if isinstance(figure, Missing)],
         viewer=images,
         viewer_index=Markup(_script_json(_index(images))),  # noqa: S704 (escaped for a script element)
+        references=reference_images(inputs.layout),
         manifests=manifests(inputs.layout),
         style=Markup((folder / "report.css").read_text(encoding="utf-8")),  # noqa: S704 (our own file)
         script=Markup((folder / "report.js").read_text(encoding="utf-8")),  # noqa: S704 (our own file)
@@ -133,6 +135,15 @@ def _linked(table: Table, images: list[ViewerImage]) -> Table:
 
     grids = (replace(grid, rows=tuple(tuple(map(cell, row)) for row in grid.rows)) for grid in table.grids)
     return replace(table, grids=tuple(grids))
+
+
+def reference_images(layout: Results) -> list[tuple[str, str, str, str]]:
+    """(data set, method, name, SHA-256) of every reference image that a method of the store was given."""
+    return [
+        (place.parent.parent.name, place.parent.name, name, sha256)
+        for place in sorted(layout.images.glob("*/*/manifest.json"))
+        for name, sha256 in reference_inputs(read_manifest(place)).items()
+    ]
 
 
 def _is_more(table: Table) -> bool:

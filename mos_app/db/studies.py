@@ -197,7 +197,7 @@ def open_study(database: Database) -> OpenStudy:
             "go on with the version that made the study",
         )
     left_out = json.loads(row.left_out)
-    config = parse_study(row.config_toml, "the study's configuration").without_methods(
+    config = parse_study(row.config_toml, "the study's configuration", stored=True).without_methods(
         {(dataset, method) for dataset, method in left_out}
     )
     names: dict[str, list[str]] = {part.name: [] for part in config.datasets}

@@ -362,7 +362,7 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
     """
     files = read_export(path)
     config_toml = files["study.toml"].decode()
-    config = parse_study(config_toml, f"{path}: study.toml")
+    config = parse_study(config_toml, f"{path}: study.toml", stored=True)
     try:
         told = json.loads(files["study.json"])
         left_out = [(str(dataset), str(method)) for dataset, method in told["left_out"]]

@@ -23,9 +23,9 @@ def _asset(name: str) -> str:
     return resources.files("mos_app.stage").joinpath(name).read_text(encoding="utf-8")
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def component(name: str) -> Callable[..., Any]:
-    """The mounting command of the component ``stage`` or ``viewing``, registered at its first use."""
+    """The mounting command of the component ``stage``, ``viewing`` or ``eyes``, registered at first use."""
     return st.components.v2.component(
         f"mos_{name}",
         html=_asset(f"{name}.html"),

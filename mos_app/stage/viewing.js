@@ -21,25 +21,62 @@ function drawPatches(canvas, steps) {
   });
 }
 
-export default function ({ parentElement, data, setStateValue }) {
-  const find = (name) => parentElement.querySelector(name);
-  const measured = find(".measured");
-  const { texts } = data;
-  const found = { card_mm: null, distance_mm: null }; // what the rater measured: CSS pixels per mm, mm
-  const controller = new AbortController();
-  const { signal } = controller;
-  find(".grey").setAttribute("aria-label", texts.patches);
-  drawPatches(find(".grey"), data.steps);
+// Streamlit calls this again at every run of the page: what was measured has to outlive the call.
+const checks = new WeakMap();
 
-  let last = "";
-  const look = () => {
+export default function ({ parentElement, data, setStateValue }) {
+  let check = checks.get(parentElement);
+  if (!check) {
+    check = new Check(parentElement, data);
+    checks.set(parentElement, check);
+  }
+  check.report = (value) => setStateValue("measured", value);
+  check.look();
+  return () => {
+    checks.delete(parentElement);
+    check.controller.abort();
+  };
+}
+
+class Check {
+  constructor(root, data) {
+    this.find = (name) => root.querySelector(name);
+    this.data = data;
+    this.card_mm = null; // CSS pixels per mm
+    this.distance_mm = null;
+    this.offsets = []; // of the dot when it disappeared, CSS pixels
+    this.moving = null;
+    this.last = "";
+    this.controller = new AbortController();
+    const { texts } = data;
+    this.find(".grey").setAttribute("aria-label", texts.patches);
+    drawPatches(this.find(".grey"), data.steps);
+    this.find(".full").textContent = texts.full_screen;
+    this.on(this.find(".full"), "click", () => document.documentElement.requestFullscreen().catch(() => {}));
+    if (data.card) this.showCard();
+    if (data.blind_spot) this.showBlindSpot();
+    let waiting;
+    const later = () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => this.look(), 200);
+    };
+    this.on(window, "resize", later);
+    this.on(document, "fullscreenchange", later);
+  }
+
+  on(target, name, handler, options = {}) {
+    target.addEventListener(name, handler, { ...options, signal: this.controller.signal });
+  }
+
+  // Tells the page what is measured, when it is something new.
+  look() {
+    const { data } = this;
     const ratio = window.devicePixelRatio;
     const width = Math.floor(window.innerWidth * ratio);
     const height = Math.floor((window.innerHeight - data.bar) * ratio);
     const fits = width >= data.width && height >= data.height;
-    measured.textContent = fits ? texts.fits : texts.too_small;
-    const full = find(".full");
-    full.hidden = fits || !document.fullscreenEnabled || Boolean(document.fullscreenElement);
+    this.find(".measured").textContent = fits ? data.texts.fits : data.texts.too_small;
+    this.find(".full").hidden = fits || !document.fullscreenEnabled || Boolean(document.fullscreenElement);
     const value = {
       fits,
       pixel_ratio: ratio,
@@ -50,99 +87,80 @@ export default function ({ parentElement, data, setStateValue }) {
       zoom: window.visualViewport?.scale ?? 1,
       colour_depth: window.screen.colorDepth,
       touch: navigator.maxTouchPoints > 0,
-      ...(found.card_mm ? { pixels_per_mm: found.card_mm * ratio } : {}),
-      ...(found.distance_mm ? { distance_mm: found.distance_mm } : {}),
+      ...(this.card_mm ? { pixels_per_mm: this.card_mm * ratio } : {}),
+      ...(this.distance_mm ? { distance_mm: this.distance_mm } : {}),
     };
     const text = JSON.stringify(value);
-    if (text !== last) setStateValue("measured", value);
-    last = text;
-  };
+    if (text === this.last) return;
+    this.last = text;
+    this.report(value);
+  }
 
-  find(".full").textContent = texts.full_screen;
-  find(".full").addEventListener("click", () => document.documentElement.requestFullscreen().catch(() => {}), { signal });
-
-  if (data.card) {
-    find(".card").hidden = false;
-    find(".card-text").textContent = texts.card;
-    const slider = find(".card-width");
+  showCard() {
+    const { texts } = this.data;
+    this.find(".card").hidden = false;
+    this.find(".card-text").textContent = texts.card;
+    const slider = this.find(".card-width");
     slider.setAttribute("aria-label", texts.card);
     const resize = () => {
-      find(".card-box").style.width = `${slider.value}px`;
-      find(".card-box").style.height = "auto";
+      this.find(".card-box").style.width = `${slider.value}px`;
+      this.find(".card-box").style.height = "auto";
     };
-    slider.addEventListener("input", resize, { signal });
-    slider.addEventListener(
-      "change",
-      () => {
-        found.card_mm = Number(slider.value) / CARD_MM;
-        look();
-      },
-      { signal },
-    );
+    this.on(slider, "input", resize);
+    this.on(slider, "change", () => {
+      this.card_mm = Number(slider.value) / CARD_MM;
+      this.look();
+    });
     slider.value = "324"; // 96 pixels to the inch
     resize();
   }
 
-  if (data.blind_spot) {
-    find(".blind").hidden = false;
-    find(".blind-text").textContent = texts.blind_spot;
-    const start = find(".blind-start");
-    const told = find(".blind-told");
-    const dot = find(".dot");
-    const field = find(".blind-field");
-    const distances = [];
-    let moving = null;
-    start.textContent = texts.blind_spot_start;
-    const begin = () => {
-      if (moving || !found.card_mm) {
-        if (!found.card_mm) told.textContent = texts.card_first;
-        return;
-      }
-      const from = performance.now();
-      dot.hidden = false;
-      const step = (now) => {
-        const offset = ((now - from) / 1000) * DOT_SPEED;
-        if (offset > field.clientWidth) {
-          stop();
-          return;
-        }
-        dot.style.right = `${20 + offset}px`;
-        moving = { offset, handle: requestAnimationFrame(step) };
-      };
-      moving = { offset: 0, handle: requestAnimationFrame(step) };
-    };
-    const stop = () => {
-      if (moving) cancelAnimationFrame(moving.handle);
-      moving = null;
-      dot.hidden = true;
-    };
-    start.addEventListener("click", begin, { signal });
-    window.addEventListener(
-      "keydown",
-      (event) => {
-        if (event.key !== " " || !moving) return;
-        event.preventDefault();
-        const { offset } = moving;
-        stop();
-        distances.push(offset / found.card_mm / Math.tan((BLIND_SPOT_DEGREES * Math.PI) / 180));
-        if (distances.length > TRIALS) distances.shift();
-        told.textContent = `${distances.length} / ${TRIALS}`;
-        if (distances.length === TRIALS) {
-          found.distance_mm = [...distances].sort((a, b) => a - b)[1];
-          look();
-        }
-      },
-      { signal, capture: true },
-    );
+  showBlindSpot() {
+    const { texts } = this.data;
+    this.find(".blind").hidden = false;
+    this.find(".blind-text").textContent = texts.blind_spot;
+    this.find(".blind-start").textContent = texts.blind_spot_start;
+    this.on(this.find(".blind-start"), "click", () => this.begin());
+    this.on(window, "keydown", (event) => this.onKey(event), { capture: true });
   }
 
-  look();
-  let waiting;
-  const later = () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(look, 200);
-  };
-  window.addEventListener("resize", later, { signal });
-  document.addEventListener("fullscreenchange", later, { signal });
-  return () => controller.abort();
+  begin() {
+    if (this.moving) return;
+    if (!this.card_mm) {
+      this.find(".blind-told").textContent = this.data.texts.card_first;
+      return;
+    }
+    const from = performance.now();
+    const dot = this.find(".dot");
+    dot.hidden = false;
+    const step = (now) => {
+      const offset = Math.max(0, ((now - from) / 1000) * DOT_SPEED);
+      if (offset > this.find(".blind-field").clientWidth) {
+        this.halt();
+        return;
+      }
+      dot.style.right = `${20 + offset}px`;
+      this.moving = { offset, handle: requestAnimationFrame(step) };
+    };
+    this.moving = { offset: 0, handle: requestAnimationFrame(step) };
+  }
+
+  halt() {
+    if (this.moving) cancelAnimationFrame(this.moving.handle);
+    this.moving = null;
+    this.find(".dot").hidden = true;
+  }
+
+  onKey(event) {
+    if (event.key !== " " || !this.moving) return;
+    event.preventDefault();
+    const { offset } = this.moving;
+    this.halt();
+    this.offsets = [...this.offsets, offset].slice(-TRIALS);
+    this.find(".blind-told").textContent = `${this.offsets.length} / ${TRIALS}`;
+    if (this.offsets.length < TRIALS) return;
+    const middle = [...this.offsets].sort((a, b) => a - b)[1];
+    this.distance_mm = middle / this.card_mm / Math.tan((BLIND_SPOT_DEGREES * Math.PI) / 180);
+    this.look();
+  }
 }

@@ -219,7 +219,7 @@ class StagePart(_Part):
 
 Display = Literal["desktop", "laptop", "tablet", "phone"]
 Vision = Literal["uncorrected", "corrected", "impaired", "not-told"]
-ViewingRule = Literal["display", "vision", "squares", "window", "density"]
+ViewingRule = Literal["display", "vision", "squares", "window", "density", "acuity", "colour"]
 
 
 class ViewingPart(_Part):
@@ -239,6 +239,10 @@ class ViewingPart(_Part):
     """Measure the distance by the blind spot (Li et al., 2020); without, raters are asked for it."""
     pixels_per_degree: tuple[float, float] | None = None
     """Least and greatest number of picture pixels in one degree of visual angle."""
+    acuity: Annotated[float, Field(ge=0.1, le=2)] | None = None
+    """Least decimal visual acuity, by eight Landolt rings (ISO 8596); needs the card and a distance."""
+    colour_plates: Annotated[int, Field(ge=0, le=5)] = 0
+    """Of five plates (one that everybody reads, two for the L and two for the M cones), how many to read."""
     magnification: Annotated[int, Field(ge=1, le=3)] = 1
     """Greatest whole factor by which a dense display repeats each picture pixel (nearest neighbour)."""
     refuse: list[ViewingRule] = ["window"]
@@ -259,7 +263,14 @@ class ViewingPart(_Part):
                 raise ValueError("pixels_per_degree is [least, greatest]")
         if self.blind_spot and not self.card:
             raise ValueError("blind_spot needs card = true")
+        if self.acuity is not None and not self.card:
+            raise ValueError("acuity needs card = true")
         return self
+
+    @property
+    def asks_distance(self) -> bool:
+        """Whether raters are asked how far they sit, because it is needed and not measured."""
+        return not self.blind_spot and (self.pixels_per_degree is not None or self.acuity is not None)
 
 
 class ResumePart(_Part):
@@ -476,12 +487,13 @@ class StudyConfig(_Part):
         return made
 
 
-def parse_study(text: str, source: str) -> StudyConfig:
+def parse_study(text: str, source: str, *, stored: bool = False) -> StudyConfig:
     """A checked configuration from TOML text.
 
     Args:
         text: the TOML.
         source: what to call it in messages.
+        stored: whether it is that of a study that was made before, perhaps by a version with fewer texts.
 
     Raises:
         UserError: not TOML, unknown or missing keys, values out of range.
@@ -504,7 +516,7 @@ def parse_study(text: str, source: str) -> StudyConfig:
             "a study file like mos_app/study/templates/paper.toml",
             "correct the named keys",
         ) from None
-    wrong = problems_of_texts(config)
+    wrong = [] if stored else problems_of_texts(config)
     if wrong:
         raise UserError(
             f"{source}: {'; '.join(wrong[:5])}" + (f"; {len(wrong) - 5} more" if len(wrong) > 5 else ""),

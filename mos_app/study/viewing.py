@@ -18,6 +18,24 @@ _PHONE_SIDE = 600
 """CSS pixels: a touch screen whose shorter side is less is a phone, whatever its owner calls it."""
 
 
+MEASURED_EYES = frozenset({"rings_right", "plates_right"})
+"""What the tests of the eyes may report."""
+
+_RINGS_RIGHT = 6
+"""Of eight rings with four directions: by guessing, one in 240 gets so many."""
+
+
+def ring_gap(measured: Mapping[str, Any], acuity: float) -> float | None:
+    """The gap of a Landolt ring for an acuity, in device pixels, or None if the distance is not known.
+
+    A decimal acuity of 1 resolves one minute of arc (ISO 8596).
+    """
+    density, distance = measured.get("pixels_per_mm"), measured.get("distance_mm")
+    if not density or not distance:
+        return None
+    return float(distance * math.tan(math.radians(1 / (60 * acuity))) * density)
+
+
 def magnification(pixel_ratio: float, greatest: int) -> int:
     """The factor that the stage takes: the whole number nearest to the pixel ratio from below, within limits.
 
@@ -61,6 +79,10 @@ def problems(
         low, high = viewing.pixels_per_degree
         if seen is None or not low <= seen <= high:
             found.append("density")
+    if viewing.acuity is not None and int(measured.get("rings_right", 8)) < _RINGS_RIGHT:
+        found.append("acuity")
+    if int(measured.get("plates_right", 5)) < viewing.colour_plates:
+        found.append("colour")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from mos_app.study.facts import consent_text
 from mos_app.study.progress import Kind, Phase
 from mos_app.study.scale import SLIDER_STEPS, category
 from mos_app.study.texts import study_texts
-from mos_app.study.viewing import MEASURED, problems, refused
+from mos_app.study.viewing import MEASURED, MEASURED_EYES, problems, refused, ring_gap
 from mos_app.web.routes import INVITE_COOKIE, PREFIX
 from mos_app.web.service import Service, client_address, current_service
 
@@ -166,12 +167,16 @@ def _show_viewing(visit: _Visit) -> None:
     }
     seen = st.segmented_control(visit.say("viewing_question"), list(range(9)), key="patches")
     missing = seen is None or (rules.card and "pixels_per_mm" not in values)
-    if rules.pixels_per_degree is not None and not rules.blind_spot:
+    if rules.asks_distance:
         distance = st.number_input(visit.say("viewing_distance"), 20, 300, None, key="distance")
         missing = missing or distance is None
         values["distance_mm"] = 10 * (distance or 0)
     elif rules.blind_spot:
         missing = missing or "distance_mm" not in values
+    if rules.acuity is not None or rules.colour_plates:
+        values |= _test_eyes(visit, values)
+        missing = missing or (rules.acuity is not None and "rings_right" not in values)
+        missing = missing or (rules.colour_plates > 0 and "plates_right" not in values)
     # found before the study, not in its middle
     missing = missing or ("window" in rules.refuse and values.get("fits") is False)
     if st.button(visit.say("continue"), type="primary", disabled=missing, key="viewing_done"):
@@ -181,6 +186,30 @@ def _show_viewing(visit: _Visit) -> None:
             st.rerun()
     for rule in st.session_state.get("refused", ()):
         st.error(visit.say(f"refused_{rule}"))
+
+
+def _test_eyes(visit: _Visit, values: dict[str, float | int | str]) -> dict[str, int]:
+    """Landolt rings and colour plates; what they found so far."""
+    rules = visit.service.study.config.viewing
+    gap = ring_gap(values, rules.acuity) if rules.acuity is not None else None
+    told = visit.say("viewing_rings_first")
+    if gap is not None and gap < 1:
+        # finer than the screen: from farther away it is not
+        told = visit.say("viewing_rings_near", distance=math.ceil(float(values["distance_mm"]) / gap / 10))
+    result = component("eyes")(
+        key="eyes",
+        data={
+            "rings": rules.acuity is not None,
+            "plates": rules.colour_plates > 0,
+            "gap": gap,
+            "told": told,
+            "texts": {name: visit.say(f"viewing_{name}") for name in ("rings", "ring", "plates", "plate")},
+        },
+        default={"found": None},
+        on_found_change=lambda: None,
+    )
+    found = result.found if isinstance(result.found, dict) else {}
+    return {name: int(found[name]) for name in MEASURED_EYES if isinstance(found.get(name), int)}
 
 
 def _show_instructions(visit: _Visit) -> None:

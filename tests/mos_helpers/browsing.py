@@ -8,8 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
+
+from mos_helpers.serving import Server
 
 ARGUMENTS = (
     "--headless",
@@ -22,6 +27,9 @@ ARGUMENTS = (
     "--disable-sync",
     "--hide-scrollbars",
 )
+
+PATIENCE_MS = 300_000
+"""For what has to happen sooner or later; a busy machine may take its time."""
 
 _FRAME = 87
 """Height of the window's own bars in CSS pixels, which the headless mode has too."""
@@ -50,8 +58,8 @@ def chromium(
         ],
         no_viewport=True,
     )
-    context.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
+    context.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     try:
         yield context
     finally:
@@ -83,15 +91,48 @@ def stage_info(page: Page) -> dict[str, Any]:
     )
 
 
-def wait_armed(page: Page, timeout: float = 30_000) -> dict[str, Any]:
+def wait_armed(page: Page) -> dict[str, Any]:
     """Waits until an answer would count."""
     page.wait_for_function(
         """() => [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
           .some((e) => e.shadowRoot?.querySelector('dialog.stage')?.dataset.armed === 'true')""",
-        timeout=timeout,
         polling=20,
     )
     return stage_info(page)
+
+
+def wait_note(page: Page, words: str) -> dict[str, Any]:
+    """Waits until the stage tells the rater something that holds these words."""
+    page.wait_for_function(
+        """(words) => [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
+          .some((e) => e.shadowRoot?.querySelector('.note')?.textContent.includes(words))""",
+        arg=words,
+        polling=20,
+    )
+    return stage_info(page)
+
+
+def open_stage(context: BrowserContext, server: Server, invite: str) -> Page:
+    """A new page on the stage, with the first picture shown."""
+    page = context.new_page()
+    page.goto(f"{server.base}/?invite={invite}")
+    click_button(page, "Start")
+    wait_armed(page)
+    return page
+
+
+def settle(page: Page) -> None:
+    """Waits for the next picture, and a moment more for what should not happen."""
+    wait_armed(page)
+    page.wait_for_timeout(100)
+
+
+def screenshot(page: Page, folder: Path) -> NDArray[np.uint8]:
+    """The page as it is on the screen, in device pixels (H W C)."""
+    path = folder / "stage.png"
+    page.screenshot(path=path, scale="device")
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def click_button(page: Page, name: str) -> None:
@@ -101,8 +142,8 @@ def click_button(page: Page, name: str) -> None:
     button.click()
 
 
-def walk_in(page: Page, base: str, invite: str) -> None:
-    """From the invite to the instructions' button, as a new rater would, in English."""
+def walk_to_viewing(page: Page, base: str, invite: str) -> None:
+    """From the invite to the viewing check, as a new rater would, in English."""
     page.goto(f"{base}/?invite={invite}")
     page.get_by_text("I have read this and want to take part").click()
     click_button(page, "Continue")
@@ -110,6 +151,12 @@ def walk_in(page: Page, base: str, invite: str) -> None:
     page.get_by_text("good without glasses", exact=True).click()
     page.get_by_text("laptop", exact=True).click()
     click_button(page, "Continue")
+    expect(page.get_by_role("heading", name="Viewing check")).to_be_visible()
+
+
+def walk_in(page: Page, base: str, invite: str) -> None:
+    """From the invite to the instructions' button."""
+    walk_to_viewing(page, base, invite)
     expect(page.get_by_text("Your window is large enough for every picture.")).to_be_visible()
     page.get_by_role("radio", name="8", exact=True).click()
     click_button(page, "Continue")

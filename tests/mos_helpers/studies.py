@@ -15,6 +15,7 @@ from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace, init_study, open_workspace
 from mos_app.study.definition import StudyConfig, parse_study
 from mos_app.study.display import Ballot, DisplayRecord
+from mos_app.study.progress import label_of
 from repro.core.paths import Results
 from repro.core.streams import stream
 from repro.imaging.io import write_png
@@ -138,31 +139,53 @@ def practised(workspace: Workspace, code: str) -> str:
 def finish_practice(workspace: Workspace, invite: str) -> None:
     """Answers examples and check by the book."""
     vote_service = VoteService(workspace.database, workspace.study)
-    with workspace.database.read() as connection:
-        high = set(connection.execute(text("SELECT id FROM stimulus WHERE method = 'HR'")).scalars())
+    config = workspace.study.config
     number = 0
     while True:
         state = vote_service.state(invite)
         if state.screen.phase is None or state.screen.phase.value == "rating" or state.current is None:
             return
-        stimulus = current_stimulus(workspace, invite, state.screen.phase.value)
+        score = true_score(workspace, invite, state.screen.phase.value)
         number += 1
         ballot = Ballot(
             item=state.current.item,
             nonce=f"practice-{number:08d}-{invite[:8]}",
-            score=5 if stimulus in high else 1,
+            score=score,
+            slider=20 * score - 10 if config.scale.method == "slider" else None,
             response_ms=900,
             display=DisplayRecord(surface="plain"),
         )
         assert vote_service.vote(invite, ballot).verdict == "saved"
 
 
+def true_score(workspace: Workspace, invite: str, phase: str) -> int:
+    """The right answer to the calibration item that the rater is on."""
+    with workspace.database.read() as connection:
+        method, swapped = connection.execute(
+            text(
+                "SELECT s.method, p.swapped FROM stimulus s JOIN presentation p ON p.stimulus_id = s.id "
+                "WHERE p.id = :id"
+            ),
+            {"id": current_presentation(workspace, invite, phase)},
+        ).one()
+    return label_of(method, bool(swapped), workspace.study.config)
+
+
 def current_stimulus(workspace: Workspace, invite: str, phase: str) -> int:
     """Key of the stimulus that the rater is on in a phase."""
     with workspace.database.read() as connection:
         return connection.execute(
+            text("SELECT stimulus_id FROM presentation WHERE id = :id"),
+            {"id": current_presentation(workspace, invite, phase)},
+        ).scalar_one()
+
+
+def current_presentation(workspace: Workspace, invite: str, phase: str) -> int:
+    """Key of the presentation that the rater is on in a phase."""
+    with workspace.database.read() as connection:
+        return connection.execute(
             text(
-                "SELECT p.stimulus_id FROM presentation p JOIN invite i ON i.rater_id = p.rater_id "
+                "SELECT p.id FROM presentation p JOIN invite i ON i.rater_id = p.rater_id "
                 "LEFT JOIN vote v ON v.presentation_id = p.id "
                 "WHERE i.token_sha256 = :token AND p.phase = :phase AND v.id IS NULL "
                 "ORDER BY p.attempt, p.position LIMIT 1"

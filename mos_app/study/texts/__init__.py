@@ -30,8 +30,11 @@ def load_texts(language: str) -> dict[str, Any]:
 
 
 def study_texts(config: StudyConfig, language: str) -> dict[str, Any]:
-    """All texts of one of a study's languages: those that ship, with the study file's in their place."""
-    base = load_texts(language) if language in LANGUAGES else {}
+    """All texts of one of a study's languages: those that ship, with the study file's in their place.
+
+    A text that came with a later version than a study with a language of its own is English there.
+    """
+    base = load_texts(language if language in LANGUAGES else "en")
     return _of_method(_merged(base, config.texts.get(language, {})), config.scale.method)
 
 
@@ -61,7 +64,8 @@ def problems_of_texts(config: StudyConfig) -> list[str]:
         if name not in config.languages
     ]
     for language in config.languages:
-        found = study_texts(config, language)
+        base = load_texts(language) if language in LANGUAGES else {}
+        found = _of_method(_merged(base, config.texts.get(language, {})), config.scale.method)
         wrong += _compare(found, _of_method(load_texts("en"), config.scale.method), f"texts.{language}")
         direction = found.get("direction")
         if direction not in ("ltr", "rtl"):

@@ -16,7 +16,14 @@ from mos_app.files.workspace import Workspace
 from mos_app.study.definition import ViewingPart, parse_study
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.progress import Kind
-from mos_app.study.viewing import magnification, pixels_per_degree, problems, ring_gap, same_screen
+from mos_app.study.viewing import (
+    magnification,
+    pixels_per_degree,
+    problems,
+    ring_gap,
+    same_screen,
+    unsuitable,
+)
 from repro.core.errors import UserError
 
 RULES = """
@@ -69,6 +76,12 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 def test_rules_are_judged(change: dict[str, object], display: str, vision: str, broken: list[str]) -> None:
     rules = parse_study(small_toml(more=RULES), "x").viewing
     assert problems(rules, {**GOOD, **change}, display=display, vision=vision) == broken
+
+
+def test_answers_alone_break_no_rule_that_has_to_be_measured() -> None:
+    rules = parse_study(small_toml(more=RULES), "x").viewing
+    assert unsuitable(rules, "laptop", "corrected") == []
+    assert unsuitable(rules, "tablet", "impaired") == ["display", "vision"]
 
 
 def test_pixels_per_degree_by_hand() -> None:

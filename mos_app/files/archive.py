@@ -143,7 +143,9 @@ def _rating_files(ratings: pd.DataFrame, study: OpenStudy) -> dict[str, bytes]:
     return {
         "ratings.csv": _csv(ratings, (*RATINGS_COLUMNS, *more)),
         "mos.csv": opinion_scores(ratings, study.config).to_csv(index=False, lineterminator="\n").encode(),
-        "ratings.json": _json(RATINGS_SIDECAR),
+        "ratings.json": _json(
+            {name: told for name, told in RATINGS_SIDECAR.items() if name != "slider" or name in more}
+        ),
         "ratings_wide.csv": _wide(ratings),
         "sureal.json": _sureal(ratings, study),
     }

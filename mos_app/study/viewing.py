@@ -53,6 +53,12 @@ def pixels_per_degree(measured: Mapping[str, Any], greatest: int) -> float | Non
     return float(2 * distance * math.tan(math.radians(0.5)) * density / factor)
 
 
+def unsuitable(viewing: ViewingPart, display: str, vision: str) -> list[ViewingRule]:
+    """Which rules a rater's own answers break, before anything is measured."""
+    found: list[ViewingRule] = ["display"] if display not in viewing.displays else []
+    return [*found, "vision"] if vision not in viewing.visions else found
+
+
 def problems(
     viewing: ViewingPart, measured: Mapping[str, Any], *, display: str, vision: str
 ) -> list[ViewingRule]:
@@ -63,13 +69,11 @@ def problems(
         measured: :data:`MEASURED` values, and ``patches``, how many squares the rater saw.
         display, vision: the rater's own answers.
     """
-    found: list[ViewingRule] = []
+    found = unsuitable(viewing, display, vision)
     sides = [measured.get("screen_width"), measured.get("screen_height")]
     phone = bool(measured.get("touch")) and all(sides) and min(float(s) for s in sides if s) < _PHONE_SIDE
-    if display not in viewing.displays or (phone and "phone" not in viewing.displays):
-        found.append("display")
-    if vision not in viewing.visions:
-        found.append("vision")
+    if phone and "phone" not in viewing.displays and "display" not in found:
+        found.insert(0, "display")
     if int(measured.get("patches", 8)) < viewing.minimum_squares:
         found.append("squares")
     if measured.get("fits") is False:

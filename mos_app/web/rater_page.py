@@ -21,7 +21,7 @@ from mos_app.study.facts import consent_text
 from mos_app.study.progress import Kind, Phase
 from mos_app.study.scale import SLIDER_STEPS, category
 from mos_app.study.texts import study_texts
-from mos_app.study.viewing import MEASURED, MEASURED_EYES, problems, refused, ring_gap
+from mos_app.study.viewing import MEASURED, MEASURED_EYES, refused, ring_gap, unsuitable
 from mos_app.web.routes import INVITE_COOKIE, PREFIX
 from mos_app.web.service import Service, client_address, current_service
 
@@ -127,7 +127,7 @@ def _show_questions(visit: _Visit) -> None:
     if st.button(visit.say("continue"), type="primary", disabled=not complete, key="questions"):
         age, vision, display = (str(choice) for choice in chosen)
         config = visit.service.study.config
-        stops = refused(config, problems(config.viewing, {}, display=display, vision=vision))
+        stops = refused(config, unsuitable(config.viewing, display, vision))
         for rule in stops:
             st.error(visit.say(f"refused_{rule}"))
         if stops:
@@ -407,7 +407,7 @@ def _show_plain(visit: _Visit) -> None:
 
 def _show_plain_slider(visit: _Visit, item: str, shown: dict[str, Any]) -> None:
     # empty at first: a slider of Streamlit's stands somewhere, and that would suggest an answer
-    at = st.number_input(visit.say("plain_slider"), 0, SLIDER_STEPS, None, key=f"{item}-slider")
+    at = st.number_input(visit.say("slider_plain"), 0, SLIDER_STEPS, None, key=f"{item}-slider")
     st.button(
         visit.texts["stage"]["confirm"],
         key=f"{item}-ok",

@@ -13,6 +13,7 @@ import pytest
 from mos_helpers.studies import fill_store, make_study, prepare, small_toml
 from sqlalchemy import text
 
+from analysis.io.pairs import read_pairs
 from mos_app.db.raters import Registry
 from mos_app.db.tables import rating_votes, read_answers
 from mos_app.db.votes import State, VoteService
@@ -140,6 +141,7 @@ def test_pairs_go_the_whole_way(paired: tuple[Results, Workspace], tmp_path: Pat
     assert len(again) == 4
     assert (again["left_x"] != again["left_y"]).all()
     assert files["calibration.csv"].count(b",attention,") == 4
+    assert len(read_pairs(workspace.folder.export / "pairs.csv").frame) == 2 * 3 * 6  # repeats apart
     import_study(results, workspace.folder.export_zip, name="back")
     back = open_workspace(results, "back")
     for name, data in read_export(export_study(back)).items():

@@ -68,6 +68,11 @@ def test_onnx_gives_what_torch_gives(variant: str, tmp_path: Path) -> None:
     assert outcome.exit_code == 0, outcome.output
     model = onnx.load(tmp_path / "a.onnx")
     onnx.checker.check_model(model, full_check=True)
+    assert model.ir_version <= 9
+    assert {opset.domain: opset.version for opset in model.opset_import}[""] <= 18
+    assert [[value.name for value in side] for side in (model.graph.input, model.graph.output)] == [
+        ["input"], ["output"],
+    ]  # fmt: skip
     sizes = [dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim]
     assert sizes[0]
     assert sizes[2]

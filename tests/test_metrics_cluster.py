@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from repro.core.errors import UserError
 from repro.core.parallel import over_images
 from repro.core.paths import Results
+from repro.data.benchmarks import load_dataset
 from repro.evaluation.evaluate import evaluate
-from repro.imaging.io import write_png
+from repro.imaging.io import read_u8, write_png
+from repro.imaging.resize import nearest_u8
+from repro.inference.network import NetworkUpscaler
 from repro.inference.store import store_originals, upscale_dataset
-from repro.inference.upscaler import direct_upscaler
+from repro.inference.upscaler import Options, Upscaler, direct_upscaler
+from repro.methods import method
+from repro.methods.srgan import Generator, begin_as_interpolation
 from repro.metrics.score import score_many
 
 distributed = pytest.importorskip("distributed", reason="the extra `cluster` is missing")
@@ -91,6 +98,53 @@ def test_evaluation_over_a_cluster_gives_the_same_bytes(
     results.metrics_csv.unlink()
     evaluate(results, dask=cluster.scheduler_address)
     assert results.metrics_csv.read_bytes() == here
+
+
+def test_upscaling_over_a_cluster_gives_the_same_bytes(
+    cluster: distributed.LocalCluster, tmp_path: Path
+) -> None:
+    """A network travels to each worker once; what comes back is what this process would have made."""
+    network = Generator(residual_blocks=1)
+    begin_as_interpolation(network)
+    options = Options("cpu", "float64")
+    upscaler = NetworkUpscaler("x", method("srgan"), network.eval(), 4, options)
+    here, there = Results(tmp_path / "here"), Results(tmp_path / "there")
+    done: list[int] = []
+    assert upscale_dataset(here, "sample", upscaler, None)
+    assert upscale_dataset(there, "sample", upscaler, None, done.append, cluster.scheduler_address)
+    files = sorted(path.name for path in here.method_folder("sample", "x").iterdir())
+    assert len(files) == sum(done) + 1
+    for name in files:
+        if name.endswith(".png"):
+            sr = here.method_folder("sample", "x") / name
+            assert sr.read_bytes() == (there.method_folder("sample", "x") / name).read_bytes()
+
+
+class _SlowNearest(Upscaler):
+    """Tells which worker has begun an image, and takes its time; the first worker is lost on the way."""
+
+    name = "slow"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        time.sleep(0.2)
+        if os.getpid() != int((self.folder / "here").read_text()):
+            with suppress(FileExistsError):  # one of the two alone
+                (self.folder / "lost").touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
+        return [nearest_u8(image, 4) for image in images_u8]
+
+
+def test_a_lost_workers_images_are_upscaled_again(cluster: distributed.LocalCluster, tmp_path: Path) -> None:
+    (tmp_path / "here").write_text(str(os.getpid()))
+    results = Results(tmp_path / "r")
+    assert upscale_dataset(results, "sample", _SlowNearest(tmp_path), None, dask=cluster.scheduler_address)
+    assert (tmp_path / "lost").exists()
+    for image in load_dataset("sample", None):
+        stored = read_u8(results.image("sample", "slow", image.image))
+        np.testing.assert_array_equal(stored, nearest_u8(image.lr_u8(), 4))
 
 
 def test_an_error_comes_back_as_it_was(

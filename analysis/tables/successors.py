@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from analysis.io.methods import base_and_origin, ordered_methods
+from analysis.io.methods import base_and_origin, ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import DECIMALS, PARTIAL, number, printed_difference, signed
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
 from repro.papers.printed import BABOON, DATASETS, Paper, Printed
 from repro.papers.protocols import DESCRIPTIONS
+from repro.papers.srgan import TABLE2_METHODS, VARIANTS
 from repro.papers.successors import PAPERS
 
 _SINGLE_IMAGES = {BABOON: ("Set14", "img_001")}
@@ -22,14 +23,19 @@ def successor_methods() -> set[str]:
 def table_s(metrics: Metrics) -> Table:
     """Every printed row of :data:`repro.papers.successors.PAPERS` beside what the store's images score.
 
-    One grid a data set, each row under the protocol that its printed values were measured with.
+    One grid a data set, each row under the protocol that its printed values were measured with. What no paper
+    here has, such as a model that was added, follows under the protocol that most papers use.
     """
-    rows = [(paper, printed) for paper in PAPERS for printed in paper.printed]
+    printed_rows = [(paper, printed) for paper in PAPERS for printed in paper.printed]
+    added = [(_ADDED, Printed(name, {}, "")) for name in _added_methods(metrics)]
+    rows = [*printed_rows, *added]
+    more = [name for name in ordered_datasets(metrics.datasets()) if name not in DATASETS]
     grids = []
-    for dataset in DATASETS:
+    for dataset in (*DATASETS, *more):
         here = [pair for pair in rows if dataset in pair[1].scores or _scored(metrics, pair[1], dataset)]
-        grids.append(_grid(metrics, dataset, here))
-    unprinted = [(paper, printed) for paper, printed in rows if not printed.scores]
+        if here or dataset in DATASETS:
+            grids.append(_grid(metrics, dataset, here))
+    unprinted = [(paper, printed) for paper, printed in printed_rows if not printed.scores]
     if unprinted:
         columns = (
             Column("method", "method", numeric=False),
@@ -52,6 +58,16 @@ def table_s(metrics: Metrics) -> Table:
     )
 
 
+_ADDED = Paper("", "", ())
+
+
+def _added_methods(metrics: Metrics) -> list[str]:
+    """Base names in the store that are no row of a paper's."""
+    known = successor_methods().union(VARIANTS, TABLE2_METHODS, ("HR", "SRGAN-VGG54"))
+    bases = {base_and_origin(name)[0] for dataset in metrics.datasets() for name in metrics.methods(dataset)}
+    return ordered_methods(bases - known)
+
+
 def _names(metrics: Metrics, row: Printed, dataset: str) -> list[str]:
     stored = metrics.methods(_SINGLE_IMAGES.get(dataset, (dataset, ""))[0])
     return ordered_methods(name for name in stored if base_and_origin(name)[0] == row.method)
@@ -59,7 +75,7 @@ def _names(metrics: Metrics, row: Printed, dataset: str) -> list[str]:
 
 def _scored(metrics: Metrics, row: Printed, dataset: str) -> bool:
     """Whether images of ours or others' are to be shown though nothing is printed of the data set."""
-    if dataset in _SINGLE_IMAGES or row.method not in successor_methods():
+    if dataset in _SINGLE_IMAGES or row.method == "SRGAN-VGG54":
         return False
     return bool(_names(metrics, row, dataset))
 
@@ -82,7 +98,8 @@ def _grid(metrics: Metrics, dataset: str, rows: list[tuple[Paper, Printed]]) -> 
 
 def _line(metrics: Metrics, dataset: str, name: str, paper: Paper, row: Printed) -> tuple[Cell, ...]:
     printed = dict(zip(_HEADINGS, row.scores.get(dataset, (None, None)), strict=True))
-    cells = [Cell(name, name, (paper.citation, *row.notes)), Cell(row.protocol, row.protocol)]
+    cited = (paper.citation,) if paper.citation else ()
+    cells = [Cell(name, name, (*cited, *row.notes)), Cell(row.protocol, row.protocol)]
     for metric, paper_value in printed.items():
         digits = DECIMALS[metric]
         here, notes = _here(metrics, dataset, name, metric, row.protocol)

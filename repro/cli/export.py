@@ -10,11 +10,13 @@ from rich.console import Console
 
 from repro.cli import common
 from repro.core.errors import UserError
+from repro.core.paths import Results
 from repro.core.progress import bar
 
 if TYPE_CHECKING:
     from repro.inference.export import Trained
     from repro.inference.half import Halved
+    from repro.metrics.score import Score
 
 
 def export(
@@ -40,21 +42,47 @@ def export(
         bool,
         typer.Option("--half", help="safetensors in half the bytes; refused where a mean PSNR would move."),
     ] = False,
+    hub: Annotated[
+        Path | None,
+        typer.Option(
+            "--hub",
+            metavar="FOLDER",
+            help="Write a folder for model hubs: config, safetensors, .pth, card, openmodeldb.json.",
+        ),
+    ] = None,
+    author: Annotated[str, typer.Option("--author", help="For openmodeldb.json.")] = "srgan-repro",
+    upload: Annotated[
+        str,
+        typer.Option(
+            "--upload",
+            metavar="USER/NAME",
+            help="Upload that folder to the Hugging Face hub with your own token (HF_TOKEN; extra `hub`).",
+        ),
+    ] = "",
+    private: Annotated[bool, typer.Option("--private", help="Of a repository that --upload makes.")] = False,
     data: common.DataOption = None,
     results: common.ResultsOption = Path("results"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
 ) -> None:
-    """Give a trained network to others: as ONNX, as one safetensors file with a model card, or as .pth.
+    """Give a trained network to others: as ONNX, safetensors with a model card, .pth, or a hub's folder.
 
     ONNX is compared with torch at several sizes before the file gets its name; RGB goes in and comes out in
-    [0, 1].
+    [0, 1]; IR version 9, opset 18. Spandrel reads --pth of ESRGAN's family as it is, of SRResNet and SRGAN
+    after `repro.inference.spandrel_arch.register()`. Nothing is uploaded without --upload.
 
     A name stands for what `upscale` would take: a finished run's weights, else those that come along.
 
     Example: python -m repro export SRGAN --onnx srgan.onnx
     """
-    if onnx is None and safetensors is None and pth is None:
-        raise UserError("no --onnx, --safetensors or --pth", "one of them, or several", "--onnx FILE.onnx")
+    if onnx is None and safetensors is None and pth is None and hub is None:
+        got = "no --onnx, --safetensors, --pth or --hub"
+        raise UserError(got, "one of them, or several", "--onnx FILE.onnx")
+    if upload and hub is None:
+        raise UserError("--upload without --hub", "the folder to upload", "--hub FOLDER")
+    if hub is not None and hub.exists() and not (force or (hub.is_dir() and not any(hub.iterdir()))):
+        raise UserError(
+            f"{hub}: already exists", "a new folder", "--force overwrites the model's files in it"
+        )
     for path, suffix in ((onnx, ".onnx"), (safetensors, ".safetensors"), (pth, ".pth")):
         if path is not None and path.suffix != suffix:
             raise UserError(f"{path}", f"a name that ends in {suffix}", "choose another name")
@@ -73,10 +101,9 @@ def export(
         out.print(f"{source}: {found.path.stem}, {found.origin}", markup=False)
         file = found.path
     trained = load_trained(file)
+    halved = half_of(trained, data, out) if half else None
     if safetensors is not None:
-        card = export_safetensors(
-            trained, safetensors, licence, half_of(trained, data, out) if half else None
-        )
+        card = export_safetensors(trained, safetensors, licence, halved)
         out.print(f"{safetensors} and {card}", markup=False)
     if onnx is not None:
         difference = export_onnx(trained, onnx)
@@ -85,7 +112,28 @@ def export(
         from repro.inference.interpolate import save_pth
 
         save_pth(trained.network, pth)
-    common.finished(out, onnx or safetensors or pth or "")
+    if hub is not None:
+        from repro.inference.hub import FILES, write_hub
+        from repro.inference.hub import upload as to_the_hub
+
+        write_hub(trained, hub, licence, _scores(trained, file, results), halved, author)
+        out.print(f"{hub}: {', '.join(FILES)}", markup=False)
+        if upload:
+            out.print(f"uploaded: {to_the_hub(hub, upload, private)}", markup=False)
+    common.finished(out, onnx or safetensors or pth or hub or "")
+
+
+def _scores(trained: Trained, source: Path, results: Path) -> dict[str, Score]:
+    """The means of this very run's images, where the results folder or the file's own was scored."""
+    from repro.evaluation.evaluate import edited, mean_scores
+
+    run = str(trained.metadata.get("run", ""))
+    for layout in (Results(results), Results(source.resolve().parent.parent)):
+        if run and layout.metrics_csv.is_file() and not edited(layout.metrics_csv):
+            found = mean_scores(layout, str(trained.metadata.get("variant")), run=run)
+            if found:
+                return found
+    return {}
 
 
 def half_of(trained: Trained, data: Path | None, out: Console) -> Halved:

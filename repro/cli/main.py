@@ -6,6 +6,7 @@ import typer
 
 from repro.cli import (
     ablation,
+    add,
     bench,
     common,
     data,
@@ -23,6 +24,7 @@ from repro.cli import (
     train,
     trials,
     upscale,
+    verify,
 )
 
 app = typer.Typer(
@@ -41,6 +43,7 @@ app.command("upscale")(upscale.upscale)
 app.command("interpolate")(interpolate.interpolate)
 app.add_typer(ranksrgan.app, name="ranksrgan")
 app.command("import")(importing.import_)
+app.command("add")(add.add)
 app.command("export")(export.export)
 app.command("downscale")(downscale.downscale)
 app.command("score")(score.score)
@@ -51,6 +54,8 @@ app.command("ablation")(ablation.ablation)
 app.command("references")(references.references)
 app.command("trials")(trials.trials)
 app.command("publish")(publish.publish)
+app.command("verify")(verify.verify)
+app.command("crate")(verify.crate)
 app.command("bench")(bench.bench)
 
 

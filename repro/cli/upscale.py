@@ -71,7 +71,7 @@ def upscale(
         typer.Option(
             "--weights",
             help="A generator's file, instead of a run's; or a .pth of the authors of ESRGAN, RankSRGAN, "
-            "SRFBN, SAN or Meta-SR.",
+            "SRFBN, SAN or Meta-SR; or ONNX, or what spandrel reads (extra `models`).",
         ),
     ] = None,
     shipped: Annotated[
@@ -151,6 +151,7 @@ def upscale(
             "Default: networks on your own images do, data sets do not.",
         ),
     ] = None,
+    dask: common.DaskOption = "",
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Upscale images fourfold: files of your own, or else a data set into the image store.
@@ -190,8 +191,8 @@ def upscale(
     if inputs:
         from repro.inference.jobs import How, Naming
 
-        if dataset:
-            raise UserError("files and --dataset", "one of them", "leave one out")
+        if dataset or dask:
+            raise UserError("files and --dataset or --dask", "one of them", "leave one out")
         if method is not None and len(method) != 1:
             raise UserError(f"{len(method)} methods for files", "one --method", "start once for each")
         if force and skip_existing:
@@ -247,7 +248,7 @@ def upscale(
             by = ", ".join(upscaler.name for upscaler in shown(name, upscalers))
             out.print(f"{name}: {len(load_dataset(name, root))} images by {by}, and the originals")
         return
-    upscale_datasets(out, layout, root, datasets, upscalers)
+    upscale_datasets(out, layout, root, datasets, upscalers, dask)
     common.finished(out, layout.images)
 
 

@@ -110,7 +110,12 @@ def _between(name: str, found: Weights, wanted: Wanted, results: Results, option
 
 
 def upscale_datasets(
-    out: Console, results: Results, data_root: Path, datasets: Sequence[str], upscalers: Sequence[Upscaler]
+    out: Console,
+    results: Results,
+    data_root: Path,
+    datasets: Sequence[str],
+    upscalers: Sequence[Upscaler],
+    dask: str = "",
 ) -> None:
     """The originals and every upscaler's images of the data sets; of the calibration set nearest alone."""
     from repro.data.benchmarks import load_dataset
@@ -121,7 +126,9 @@ def upscale_datasets(
         count = len(load_dataset(name, data_root))
         for upscaler in shown(name, upscalers):
             with bar(out, f"{name} {upscaler.name}", count) as advance:
-                written = upscale_dataset(results, name, upscaler, data_root, advance)
+                # interpolating takes less time than sending
+                where = "" if upscaler.name in INTERPOLATIONS else dask
+                written = upscale_dataset(results, name, upscaler, data_root, advance, where)
             out.print(f"{name}/{upscaler.name}: {count} images {'written' if written else 'kept'}")
 
 

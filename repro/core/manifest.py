@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -45,6 +47,24 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def date_of_publication() -> str:
+    """YYYY-MM-DD: today in UTC, or what SOURCE_DATE_EPOCH says, which makes the bytes the same again.
+
+    Raises:
+        UserError: SOURCE_DATE_EPOCH is no number of seconds.
+    """
+    value = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        now = datetime.datetime.now(datetime.UTC) if value is None else _at(int(value))
+    except (ValueError, OverflowError, OSError):
+        raise UserError(f"SOURCE_DATE_EPOCH={value}", "seconds since 1970", "unset it") from None
+    return now.date().isoformat()
+
+
+def _at(seconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
 
 def command_line() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from repro.core.errors import UserError
 
@@ -16,11 +16,12 @@ CONNECT_SECONDS = 10
 
 
 def over_images(
-    function: Callable[[_Job], _Result],
+    function: Callable[..., _Result],
     jobs: Sequence[_Job],
     *,
     workers: int | None = None,
     dask: str = "",
+    shared: Any = None,
 ) -> Iterator[_Result]:
     """``function`` of every job, in the order of the jobs, each as soon as it and those before it are done.
 
@@ -34,20 +35,22 @@ def over_images(
         jobs: one for each image.
         workers: threads; by default one for each core that this process may use.
         dask: address of a Dask scheduler, e.g. ``tcp://node:8786``; empty for this machine.
+        shared: what every job needs, a network say: ``function``'s first argument where it is given, sent to
+            each worker once.
 
     Raises:
         UserError: no Dask, or no scheduler at that address; what ``function`` raises, of the first job that
             fails, after which no other is begun.
     """
-    from joblib import Parallel, delayed, parallel_config
-
-    tasks = (delayed(function)(job) for job in jobs)
     if not dask:
+        from joblib import Parallel, delayed
+
+        given = () if shared is None else (shared,)
         # a job of milliseconds is worth a dispatch of microseconds: no batches, and none waits for another
         parallel = Parallel(
             n_jobs=workers or usable_cores(), backend="threading", return_as="generator", batch_size=1
         )
-        yield from parallel(tasks)
+        yield from parallel(delayed(function)(*given, job) for job in jobs)
         return
     if importlib.util.find_spec("distributed") is None:
         raise UserError(
@@ -63,8 +66,15 @@ def over_images(
             "the address of a running Dask scheduler, e.g. tcp://node:8786",
             "dask scheduler, and dask worker ADDRESS on each machine",
         ) from None
-    with client, parallel_config("dask", client=client):
-        yield from Parallel(return_as="generator", batch_size=1, pre_dispatch="all")(tasks)
+    with client:
+        # tasks and no scattered data (joblib's way): what a lost worker held is made again from its task
+        first = () if shared is None else (client.submit(_same, shared, pure=False),)
+        for future in [client.submit(function, *first, job, pure=False) for job in jobs]:
+            yield future.result()
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def usable_cores() -> int:

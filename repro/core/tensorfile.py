@@ -31,6 +31,15 @@ def save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> No
         save_file(plain, temporary, header)
 
 
+def is_ours(path: Path) -> bool:
+    """Whether :func:`load` is to read a file: False of tensors that another program wrote."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _KEY in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return True  # which tells what is wrong with it
+
+
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What :func:`save` wrote.
 
@@ -43,7 +52,8 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if metadata.pop("format") != FORMAT:
                 raise UserError(f"{path}: another format", f"format {FORMAT}", "train it again")
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 no dict
-    except (OSError, SafetensorError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, AttributeError, TypeError,
+            RecursionError) as error:  # fmt: skip
         raise UserError(
             f"{path}: cannot be read ({type(error).__name__}: {error})",
             "a safetensors file that this program wrote",

@@ -214,8 +214,12 @@ def edited(metrics_csv: Path) -> bool:
         return False
 
 
-def mean_scores(results: Results, method: str, protocol: str = DAALA) -> dict[str, Score]:
+def mean_scores(
+    results: Results, method: str, protocol: str = DAALA, run: str | None = None
+) -> dict[str, Score]:
     """A method's mean PSNR and SSIM on each data set, from ``metrics.csv``, in the paper's order.
+
+    With ``run`` only of images that this training run made.
 
     Raises:
         UserError: nothing was scored yet.
@@ -227,7 +231,11 @@ def mean_scores(results: Results, method: str, protocol: str = DAALA) -> dict[st
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             where = (row["method"], current_name(row["protocol"], row["metric"]))
-            if where == (method, protocol) and row["metric"] in ("psnr_db", "ssim"):
+            if (
+                where == (method, protocol)
+                and row["metric"] in ("psnr_db", "ssim")
+                and run in (None, row["run"])
+            ):
                 by_metric = values.setdefault(row["dataset"], {"psnr_db": [], "ssim": []})
                 by_metric[row["metric"]].append(float(row["value"]))
     order = {name: place for place, name in enumerate(DATASETS)}

@@ -30,7 +30,9 @@ from repro.train.finished import GENERATOR_FILE
 TOLERANCE = 1e-4
 """Of 1: what ONNX Runtime may differ from torch; a grey level is 39 times as much."""
 
-OPSET = 18
+OPSET, IR_VERSION = 18, 9
+"""What runtimes in use read: chaiNNer's ONNX Runtime 1.17 refuses IR version 10, which exporters write."""
+
 CHECKED_SIZES = ((1, 16, 16), (2, 24, 40), (1, 37, 21), (1, 1, 9))
 """Batch, height and width of the inputs that an export is compared on; it is traced at another size."""
 
@@ -147,8 +149,8 @@ def export_onnx(trained: Trained, path: Path) -> float:
         program = torch.onnx.export(
             module,
             (example,),
-            input_names=[exported.input],
-            output_names=[exported.output],
+            input_names=["input"],
+            output_names=["output"],
             dynamic_shapes=(dims,),
             opset_version=OPSET,
             dynamo=True,
@@ -157,6 +159,7 @@ def export_onnx(trained: Trained, path: Path) -> float:
     assert program is not None
     model = program.model_proto
     _strip(model)
+    model.ir_version = min(model.ir_version, IR_VERSION)
     about = {"description": exported.words, "notes": " | ".join(trained.metadata.get("notes", []))}
     about |= {key: str(trained.metadata[key]) for key in ("variant", "profile") if key in trained.metadata}
     about |= {"licence": str(trained.metadata.get("licence", LICENCE)), "weights_sha256": trained.sha256}

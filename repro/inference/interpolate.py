@@ -50,8 +50,8 @@ def interpolated(psnr: Loaded, gan: Loaded, alpha: float) -> Loaded:
 def save_pth(network: nn.Module, path: Path) -> None:
     """Writes a network as BasicSR does: a state dict below ``params``, which others' programs read."""
     state = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-    with atomic_path(path) as temporary:
-        torch.save({"params": state}, temporary)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save({"params": state}, file)  # given a path, torch would write its name into the file
 
 
 def strip(images_u8: Sequence[NDArray[np.uint8]], captions: Sequence[str]) -> NDArray[np.uint8]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from repro.core.errors import UserError
 from repro.core.torchfile import read_state_dict
 from repro.imaging.io import sha256_file
 from repro.inference.network import NetworkUpscaler
-from repro.inference.upscaler import Options
+from repro.inference.upscaler import Options, Upscaler
 from repro.methods import METHODS, legacy, method
 from repro.methods.base import Method
 
-FOREIGN = {".pth", ".pt"}
+FOREIGN = {".pth", ".pt", ".ckpt", ".onnx"}
 """Names of files by other programs end so."""
+
+
+class UnknownArchitectureError(UserError):
+    """Weights of no method here."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def network_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], sou
     """The network that a file's tensors and metadata describe.
 
     Args:
-        tensors: ``generator.<name>``; float32, or the kernels in half precision.
+        tensors: by name, perhaps after ``generator.``; float32, or the kernels in half precision.
         metadata: as :meth:`repro.methods.base.Method.described` or an earlier version wrote them.
         source: what errors call them.
 
@@ -62,6 +67,8 @@ def network_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], sou
             raise UserError(
                 f"{source}: {name} is not finite", "weights that a whole run wrote", "get it again"
             )
+    if not any(name.startswith("generator.") for name in floats):
+        floats = {f"generator.{name}": tensor for name, tensor in floats.items()}
     tensorfile.restore_module("generator", network, floats)
     return Loaded(how, network.eval().requires_grad_(False), scale, described)
 
@@ -72,7 +79,7 @@ def load_network(path: Path) -> Loaded:
     Raises:
         UserError: missing, damaged, or of no method's layout.
     """
-    if path.suffix.lower() in FOREIGN:
+    if path.suffix.lower() in FOREIGN or not tensorfile.is_ours(path):
         return authors_network(path)
     tensors, metadata = tensorfile.load(path)
     return network_from(tensors, metadata, path.name)
@@ -84,7 +91,7 @@ def metadata_of(path: Path) -> dict[str, Any]:
     Raises:
         UserError: missing or damaged.
     """
-    if path.suffix.lower() in FOREIGN:
+    if path.suffix.lower() in FOREIGN or not tensorfile.is_ours(path):
         return {"variant": path.stem, "licence": "not told by the file; ask its authors"}
     return tensorfile.load(path)[1]
 
@@ -93,28 +100,57 @@ def authors_network(path: Path) -> Loaded:
     """The network in a file in a layout in circulation, its settings read from the shapes.
 
     Raises:
-        UserError: unreadable, or of no method's layout.
+        UserError: unreadable.
+        UnknownArchitectureError: of no method's layout.
     """
+    if path.suffix.lower() == ".onnx":
+        raise UnknownArchitectureError(f"{path}: a graph", "weights", "python -m repro upscale --weights")
     tensors = read_state_dict(path)
     for key in METHODS:
         found = method(key).recognise(tensors)
         if found is not None:
             described, ours = found
-            prefixed = {f"generator.{name}": tensor for name, tensor in ours.items()}
-            return network_from(prefixed, {"variant": path.stem, **described}, path.name)
+            return network_from(ours, {"variant": path.stem, **described}, path.name)
     names = ", ".join(sorted(tensors)[:3])
-    raise UserError(
-        f"{path}: tensors {names}, ...", f"a network of {', '.join(METHODS)}", "python -m repro train"
+    raise UnknownArchitectureError(
+        f"{path}: tensors {names}, ... (nearest: {_nearest(tensors)})",
+        f"a network of {', '.join(METHODS)}",
+        "pip install -e '.[models]' knows more; else export it as ONNX: python -m repro add FILE.onnx",
     )
 
 
-def trained_upscaler(path: Path, options: Options | None = None, name: str = "") -> NetworkUpscaler:
+def _nearest(tensors: Mapping[str, Tensor]) -> str:
+    """The method whose network's names of tensors are most like these, numbers aside."""
+
+    def kinds(names: Iterable[str]) -> set[str]:
+        return {re.sub(r"\d+", "0", name) for name in names}
+
+    def likeness(key: str) -> float:
+        how = method(key)
+        with torch.device("meta"):
+            ours = kinds(how.network(how.settings, how.scales[0]).state_dict())
+        return len(ours & theirs) / len(ours | theirs)
+
+    theirs = kinds(tensors)
+    return max(METHODS, key=likeness)
+
+
+def trained_upscaler(path: Path, options: Options | None = None, name: str = "") -> Upscaler:
     """The upscaler of a trained generator's file; its images carry ``name``, or else the variant's.
+
+    What is of no method here goes to spandrel or, an ONNX file, to ONNX Runtime.
 
     Raises:
         UserError: the file cannot be used.
     """
-    loaded = load_network(path)
+    from repro.inference.foreign import foreign_upscaler, has_spandrel
+
+    try:
+        loaded = load_network(path)
+    except UnknownArchitectureError:
+        if path.suffix.lower() != ".onnx" and not has_spandrel():
+            raise
+        return foreign_upscaler(path, options, name)
     name = name or str(loaded.metadata.get("variant", path.stem))
     return upscaler_of(loaded, name, {"weights": sha256_file(path)}, options)
 

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from repro.core.atomic import write_json
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest, read_manifest, write_manifest
-from repro.core.paths import Results
+from repro.core.parallel import over_images
+from repro.core.paths import Results, checked_name
 from repro.data.benchmarks import EvaluationImage, load_dataset
 from repro.imaging.io import sha256_file, write_png
 from repro.inference.upscaler import Upscaler
+from repro.methods import DIRECT
 
 Progress = Callable[[int], None]
 OWN, IMPORTED = "result images", "imported result images"
@@ -30,7 +32,7 @@ RESERVED = ("hr", "nearest", "bicubic")
 """Names in the store that mean the originals and the interpolations: no weights may bear them."""
 
 _GROUP = 25
-"""Images whose low-resolution pixels are in memory together."""
+"""Images whose low-resolution pixels are in memory together, where no cluster waits for all of them."""
 
 _RECORD_SECONDS = 5
 """After so long it is written down which images are done."""
@@ -65,6 +67,7 @@ def store_images(
     progress: Progress = lambda done: None,
     notes: tuple[str, ...] = (),
     kind: str = OWN,
+    together: int = _GROUP,
     **extra: Any,
 ) -> bool:
     """Writes one method's images of a data set, and their manifest last; the way into the image store.
@@ -79,6 +82,7 @@ def store_images(
         progress: called with the number of images just done.
         notes: sentences that every reader of the results must see.
         kind: :data:`OWN` or :data:`IMPORTED`.
+        together: images that ``make`` is given at a time.
         extra: more fields of the manifest.
 
     Returns:
@@ -103,8 +107,8 @@ def store_images(
         progress(len(images) - len(left))
         recorded = time.monotonic()
         try:
-            for start in range(0, len(left), _GROUP):
-                part = left[start : start + _GROUP]
+            for start in range(0, len(left), together):
+                part = left[start : start + together]
                 for image, pixels in zip(part, make(part), strict=True):
                     outputs[image.image] = write_png(results.image(dataset, method, image.image), pixels)
                     progress(1)
@@ -178,16 +182,49 @@ def _check_kind(folder: Path, method: str, kind: str) -> None:
         raise UserError(f"{folder}: holds {there}", kind, f"choose another --method, or remove {folder}")
 
 
+def check_free(name: str, manifest: Path | None = None, sha256: str = "") -> None:
+    """That anyone's model may have a name: no method of this program has it, and no other weights.
+
+    Args:
+        name: in the image store.
+        manifest: of the images that bear it already; need not exist.
+        sha256: of the weights that may have made them; empty for any.
+
+    Raises:
+        UserError: it may not.
+    """
+    from repro.methods.variants import trainable
+
+    known = {each.lower() for each in (*RESERVED, *DIRECT, "SRCNN", *trainable())}
+    if checked_name(name, "name").lower() in known or "(" in name or ")" in name:
+        raise UserError(f"the name {name!r}", "one that no method here has, without brackets", "--name NAME")
+    if manifest is None or not sha256 or not manifest.is_file():
+        return
+    inputs = read_manifest(manifest).get("inputs")
+    if not isinstance(inputs, dict) or inputs.get("weights") != sha256:
+        raise UserError(
+            f"{manifest.parent}: images by other weights", "a new name", "--name NAME, or --force"
+        )
+
+
+def _apply(method: Upscaler, lr_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """One image by an upscaler: what a worker of a cluster does."""
+    (sr,) = method([lr_u8])
+    return sr
+
+
 def upscale_dataset(
     results: Results,
     dataset: str,
     method: Upscaler,
     data_root: Path | None,
     progress: Progress = lambda done: None,
+    dask: str = "",
 ) -> bool:
     """Writes ``images/<dataset>/<method>/<image>.png`` for every image, and the manifest last.
 
-    Images that exist from the same inputs are kept.
+    Images that exist from the same inputs are kept. With the address of a Dask scheduler each image is a task
+    of its own (:func:`repro.core.parallel.over_images`); pixels go there and back, workers need no files.
 
     Returns:
         Whether anything was written.
@@ -204,6 +241,10 @@ def upscale_dataset(
     def lr_u8(image: EvaluationImage) -> NDArray[np.uint8]:
         return np.ascontiguousarray(image.lr_native_u8() if method.takes_grey else image.lr_u8())
 
+    def make(part: list[EvaluationImage]) -> Iterable[NDArray[np.uint8]]:
+        given = [lr_u8(image) for image in part]
+        return over_images(_apply, given, dask=dask, shared=method) if dask else method(given)
+
     inputs = {"low-resolution images": _lr_digest(images)} | dict(method.inputs)
     return store_images(
         results,
@@ -211,9 +252,10 @@ def upscale_dataset(
         method.name,
         inputs,
         images,
-        lambda part: method([lr_u8(image) for image in part]),
+        make,
         progress,
         method.notes,
+        together=len(images) if dask else _GROUP,
         run=method.run,
     )
 

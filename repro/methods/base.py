@@ -94,11 +94,9 @@ class Printed:
 
 
 class Exported(NamedTuple):
-    """A module for other programs: its input's and output's names, channels, and what they are in words."""
+    """A module for other programs: its channels, and what `input` and `output` are in words."""
 
     module: nn.Module
-    input: str
-    output: str
     channels: int
     words: str
 
@@ -332,9 +330,9 @@ class Method(ABC):
         from repro.methods.exported import RGBInRGBOut
 
         side = f"{scale:g}"
-        words = "`lr_01`: RGB in [0, 1], (N, 3, h, w), float32. "
-        words += f"`sr_01`: RGB in [0, 1], (N, 3, {side} h, {side} w)."
-        return Exported(RGBInRGBOut(self, self.folded(network), scale), "lr_01", "sr_01", 3, words)
+        words = "`input`: RGB in [0, 1], (N, 3, h, w), float32. "
+        words += f"`output`: RGB in [0, 1], (N, 3, {side} h, {side} w)."
+        return Exported(RGBInRGBOut(self, self.folded(network), scale), 3, words)
 
     # --- files --------------------------------------------------------------------------------------------
 

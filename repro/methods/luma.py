@@ -107,10 +107,10 @@ class LumaMethod(Method):
         large = f"(N, 1, {side} h, {side} w)"
         at = f"enlarged by bicubic interpolation, {large}" if self.interpolates else "(N, 1, h, w)"
         words = (
-            f"`lr_y01`: luma (BT.601, limited range) over 255, {at}, float32. `sr_y01`: the same luma, "
+            f"`input`: luma (BT.601, limited range) over 255, {at}, float32. `output`: the same luma, "
             f"{large}, not clipped. Chroma is enlarged by bicubic interpolation outside the network."
         )
-        return Exported(network, "lr_y01", "sr_y01", 1, words)
+        return Exported(network, 1, words)
 
     def radius(self, network: nn.Module) -> int:
         assert isinstance(network, LumaNetwork)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from repro.data.samples import Sample
 from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update, VGGNeed
 from repro.methods.config import LossSettings, NetworkSettings, RunConfig, ScheduleSettings
 from repro.methods.context import Context
+from repro.methods.renaming import count
 from repro.nn import losses
 from repro.nn.initialise import initialise
 from repro.papers import srgan as paper
@@ -319,6 +320,25 @@ class SRGAN(Method):
         assert isinstance(blocks, nn.Sequential)
         at_lr = 4 + 2 * len(blocks) + 1 + 1  # head 9x9, blocks, body, first upsampling conv
         return at_lr + 1 + 1  # second conv at x2 (1/2 pixel) and tail 9x9 at x4 (1 pixel), rounded up
+
+    def recognise(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        if not tensors.keys() >= GENERATOR_KEYS:
+            return None
+        network = SRGANNetwork(
+            residual_blocks=count(tensors, r"blocks\.(\d+)\."),
+            prelu="layer" if tensors["head_prelu.weight"].numel() == 1 else "channel",
+        )  # no shape tells of the long skip: the paper's
+        return {"method": self.key, "network": network.as_dict(), "scale": 4}, dict(tensors)
+
+
+GENERATOR_KEYS = {
+    "head.weight",
+    "head_prelu.weight",
+    "body_bn.weight",
+    "upsample.1.conv.weight",
+    "tail.weight",
+}
+"""Which a state dict of :class:`Generator` has, and none of another network."""
 
 
 DISCRIMINATOR = (

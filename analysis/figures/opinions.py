@@ -19,7 +19,7 @@ from analysis.figures.drawing import (
     method_style,
     style,
 )
-from analysis.io.methods import ordered_methods
+from analysis.io.methods import base_and_origin, ordered_methods
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import signed
 from analysis.judge.deviations import Deviations
@@ -175,7 +175,7 @@ def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing 
                     (0.45 + panel * column) / width,
                     (0.45 if row else 2.75) / height,
                     (panel - 0.35) / width,
-                    1.55 / height,
+                    1.45 / height,
                 )
             )
             x, y = frame[metric].to_numpy(dtype=float), frame["mos"].to_numpy(dtype=float)
@@ -185,9 +185,11 @@ def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing 
                 axes.scatter(
                     mine[metric], mine["mos"], s=5, color=colour, alpha=0.3, linewidths=0, marker="o"
                 )
+                ours = base_and_origin(method)[1] is None
                 (handle,) = axes.plot(
                     mine[metric].mean(), mine["mos"].mean(), marker=marker, color=colour, markersize=8,
-                    markeredgecolor="black", markeredgewidth=0.5, linestyle="none", zorder=4,
+                    markerfacecolor=colour if ours else "white", markeredgecolor="black" if ours else colour,
+                    markeredgewidth=0.5 if ours else 1.3, linestyle="none", zorder=4,
                 )  # fmt: skip
                 seen.setdefault(method, handle)
             if len(x) >= 3 and x.std() > 0 and y.std() > 0:
@@ -195,8 +197,8 @@ def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing 
                     f"r = {_signed(stats.pearsonr(x, y).statistic)}  "
                     f"ρ = {_signed(stats.spearmanr(x, y).statistic)}"
                 )
-                axes.set_title(words, fontsize=7, loc="right")
-            axes.text(0.0, 1.045, name, transform=axes.transAxes, fontsize=9, weight="bold")
+                axes.set_title(words, fontsize=7, loc="left", pad=3)
+            axes.text(0.0, 1.13, name, transform=axes.transAxes, fontsize=9, weight="bold")
             axes.set_xlabel(label)
             axes.set_ylim(0.9, 5.1)
             axes.set_yticks(SCORES)
@@ -215,8 +217,8 @@ def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing 
         figure,
         key="correlation",
         title=title,
-        caption="Dots: an image by a method; large marks: means of methods. r Pearson, ρ Spearman over dots; "
-        "HR left out (infinite PSNR).",
+        caption="Dots: an image by a method; large marks: means of methods, open ones imported. r Pearson, "
+        "ρ Spearman over dots; HR left out (infinite PSNR).",
         warnings=study.banner,
         notes=(*study.notes, *letters.note(names)),
     )

@@ -93,7 +93,7 @@ def test_tables_link_to_the_viewer_and_list_every_cell(tmp_path: Path) -> None:
     assert list(by_key["vgg54"].decisions) == ["plain MOS", "BT.500", "P.913", "P.910", "ordinal"]
     assert by_key["vgg54"].decisions["plain MOS"] == decide(BY_KEY["vgg54"], study.view)
     assert {decision for decision, _ in by_key["vgg54"].decisions.values()} == {Decision.HOLDS}
-    assert by_key["pairs"].agree  # not judged by any
+    assert by_key["pairs"].agree is None  # not judged by any
     table = sensitivity_table(found, study)
     assert len(table.grids[0].rows) == 5
 

@@ -121,9 +121,10 @@ class Sensitivity:
         return judged and self.decisions[name][0] is Decision.NOT_JUDGED
 
     @property
-    def agree(self) -> bool:
-        """Whether all models that judge say the same."""
-        return len({decision for decision, _ in self.decisions.values()} - {Decision.NOT_JUDGED}) < 2
+    def agree(self) -> bool | None:
+        """Whether all models that judge say the same; None where none judges."""
+        said = {decision for decision, _ in self.decisions.values()} - {Decision.NOT_JUDGED}
+        return len(said) == 1 if said else None
 
 
 def sensitivities(study: Study) -> list[Sensitivity]:

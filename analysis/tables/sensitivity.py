@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.judge.claims import Sensitivity
 from analysis.study.results import Study
-from analysis.tables.grid import Cell, Column, Grid, Table
+from analysis.tables.grid import DASH, Cell, Column, Grid, Table
 
 
 def sensitivity_table(found: list[Sensitivity], study: Study) -> Table:
@@ -22,7 +22,7 @@ def sensitivity_table(found: list[Sensitivity], study: Study) -> Table:
                 Cell(str(decision), str(decision), (why,) if row.unfitted(name) else ())
                 for name, (decision, why) in row.decisions.items()
             ),
-            Cell("yes" if row.agree else "no", int(row.agree)),
+            Cell(DASH) if row.agree is None else Cell("yes" if row.agree else "no", int(row.agree)),
             *(Cell("", why) for _, why in row.decisions.values()),
         )
         for row in found

@@ -227,6 +227,8 @@ def test_variants_differ_in_colour_or_marker_for_every_eye() -> None:
     styles = [method_style(method) for method in VERSIONS_SET5_SET14]
     assert len(set(styles)) == len(styles)
     assert len({marker for _, marker in styles}) == len(styles)
+    added = ["MyNet", "Another", "Third (added)"]
+    assert len({method_style(method, [*added, *VERSIONS_SET5_SET14]) for method in added} - {*styles}) == 3
 
 
 def test_without_anything_each_figure_names_its_command(tmp_path: Path) -> None:

@@ -132,9 +132,16 @@ def style() -> Iterator[None]:
         yield
 
 
-def method_style(method: str) -> tuple[str, str]:
-    """Colour and marker of a method; unknown ones are purple pentagons."""
-    return _STYLES.get(base_and_origin(method)[0], (PURPLE, "p"))
+def method_style(method: str, among: Iterable[str] = ()) -> tuple[str, str]:
+    """Colour and marker of a method; unknown ones are purple, each with its own marker among those given."""
+    base = base_and_origin(method)[0]
+    unknown = sorted({base_and_origin(each)[0] for each in among} - _STYLES.keys())
+    place = unknown.index(base) if base in unknown else 0
+    return _STYLES.get(base, (PURPLE, _UNKNOWN[place % len(_UNKNOWN)]))
+
+
+_UNKNOWN = "pHd<>8^v"
+"""Markers of methods that no paper here has."""
 
 
 def legend_inches(names: Iterable[str]) -> float:

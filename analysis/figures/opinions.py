@@ -128,7 +128,7 @@ def ranks(study: Study, letters: Deviations) -> Drawing:
             rank = result.methods[method].rank
             if rank is None:
                 continue
-            colour, marker = method_style(method)
+            colour, marker = method_style(method, methods)
             if rank.low is not None and rank.high is not None:
                 axes.plot([rank.low, rank.high], [place, place], color=BLACK, linewidth=1.0, zorder=5)
             axes.plot(rank.mean, place, marker=marker, color=colour, markersize=7, markeredgewidth=0)
@@ -181,7 +181,7 @@ def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing 
             x, y = frame[metric].to_numpy(dtype=float), frame["mos"].to_numpy(dtype=float)
             for method in ordered_methods(frame["method"]):
                 mine = frame[frame["method"] == method]
-                colour, marker = method_style(method)
+                colour, marker = method_style(method, frame["method"])
                 axes.scatter(
                     mine[metric], mine["mos"], s=5, color=colour, alpha=0.3, linewidths=0, marker="o"
                 )

@@ -78,7 +78,7 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str, letters: Deviati
             if x is None or y is None:
                 lacking.append(method)
                 continue
-            drawn[method] = _point(axes, method, x, y)
+            drawn[method] = _point(axes, method, method_style(method, methods), x, y)
         _finish_axes(axes, label)
         if lacking:
             left_out.append(f"without {label}: {', '.join(lacking)}")
@@ -102,8 +102,8 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str, letters: Deviati
     )
 
 
-def _point(axes: Axes, method: str, x: Interval, y: Interval) -> Line2D:
-    colour, marker = method_style(method)
+def _point(axes: Axes, method: str, look: tuple[str, str], x: Interval, y: Interval) -> Line2D:
+    colour, marker = look
     ours = base_and_origin(method)[1] is None
     for value, other, across in ((x, y, True), (y, x, False)):
         if value.low is not None and value.high is not None:

@@ -15,7 +15,7 @@ from repro.core import device
 from repro.core.device import resolve_device, use_bfloat16
 from repro.core.errors import UserError
 from repro.core.paths import Results
-from repro.experiments.bench import data, infer, loss_terms, precision, train
+from repro.experiments.bench import data, infer, loss_terms, photo, precision, train
 from repro.experiments.bench.table import write_table
 from repro.methods.variants import configure
 from repro.nn import vgg
@@ -30,6 +30,35 @@ def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert measured["crops_per_second_one_core"] > 0
     assert measured["decoded_crops_per_second"] > 0
     assert json.loads((tmp_path / "bench" / "data.json").read_text()) == measured
+
+
+def test_a_photograph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured here instead of in processes of their own."""
+
+    class Here:
+        def get_context(self, kind: str) -> Here:
+            return self
+
+        def Pool(self, processes: int) -> Here:  # noqa: N802
+            return self
+
+        def __enter__(self) -> Here:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+        def apply(self, function: Any, arguments: tuple[Any, ...]) -> Any:
+            return function(*arguments)
+
+    monkeypatch.setattr(photo, "multiprocessing", Here())
+    monkeypatch.setattr(photo, "HEIGHT", 16)
+    monkeypatch.setattr(photo, "WIDTH", 24)
+    rows = photo.run(tmp_path, "cpu")["modes"]
+    assert list(rows) == list(photo.MODES)
+    assert all(row["peak_resident_mib"] > 0 for row in rows.values())
+    assert "| upscale |" in write_table(tmp_path / "bench").read_text()
+    assert "MiB |" in write_table(tmp_path / "bench").read_text()
 
 
 def test_infer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

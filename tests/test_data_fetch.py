@@ -329,6 +329,17 @@ def test_a_server_that_trickles_is_left_alone(world: World, monkeypatch: pytest.
     assert world.leftovers() == []
 
 
+def test_a_trickle_after_other_files_ends_that_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repro.data.fetch, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(repro.data.fetch, "SLOWEST", 10_000_000)
+    small, *_, large = sorted(world.registry.files, key=lambda file: file.size)
+    world.misbehave(large, "trickle", "always")
+    report = fetch((small, large), world.root, base_url=world.site.url, connections=1, attempts=1)
+    assert list(report.failed) == [large.path]
+    assert "bytes a second" in report.failed[large.path]
+    assert report.offline == ""
+
+
 def test_a_data_root_that_cannot_be_used(world: World) -> None:
     world.root.write_text("a file")
     with pytest.raises(UserError, match="data root"):

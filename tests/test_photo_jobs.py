@@ -23,7 +23,7 @@ from repro.imaging import encode
 from repro.inference import store
 from repro.inference.jobs import Naming, check_writable, find_jobs
 from repro.inference.loading import trained_upscaler
-from repro.inference.network import fitting_tile, out_of_memory
+from repro.inference.network import NetworkUpscaler, fitting_tile, out_of_memory
 from repro.inference.upscaler import Options
 
 RGB = np.random.default_rng(0).integers(0, 256, (10, 14, 3), dtype=np.uint8)
@@ -153,6 +153,7 @@ def test_tiles_are_halved_when_memory_runs_out(tmp_path: Path, monkeypatch: pyte
     (expected,) = trained_upscaler(weights, Options("cpu", tile=0))([photo])
     words: list[str] = []
     upscaler = trained_upscaler(weights, Options("cpu", tile=64, tell=words.append))
+    assert isinstance(upscaler, NetworkUpscaler)
     run_whole = upscaler._run
 
     def little(x: Tensor) -> Tensor:
@@ -188,6 +189,7 @@ def test_an_operation_that_a_device_lacks(tmp_path: Path, monkeypatch: pytest.Mo
         trained_upscaler(untrained(tmp_path / "w", tiny_config()), Options("mps"))
     words: list[str] = []
     upscaler = trained_upscaler(tmp_path / "w" / "generator.safetensors", Options("cpu", tell=words.append))
+    assert isinstance(upscaler, NetworkUpscaler)
     (expected,) = upscaler([RGB])
     infer, upscaler._device = upscaler._infer, torch.device("meta")
 

@@ -11,7 +11,7 @@ from repro.cli import common
 from repro.core.errors import UserError
 from repro.core.paths import Results
 
-PARTS = ("metrics", "data", "infer", "train", "precision")
+PARTS = ("metrics", "data", "infer", "photo", "train", "precision")
 TERMS = "terms"
 """Not part of `all`: it needs a trained generator and VGG-19's weights."""
 
@@ -35,7 +35,8 @@ def bench(
 ) -> None:
     """Measure speed against plain baselines in the same run; JSON and a table in `results/bench`.
 
-    `metrics`: scoring. `data`: crops from the packed dataset. `infer`: upscaling. `train`: updates (with
+    `metrics`: scoring. `data`: crops from the packed dataset. `infer`: upscaling. `photo`: a
+    photograph from file to file, with its peak memory. `train`: updates (with
     `--device cuda`: eager, autocast, compiled and graph-captured, with the fraction of peak).
     `precision`: whether bfloat16 keeps the float32 loss curve (300 updates, three seeds; minutes).
     `terms` (not in `all`): what each loss term weighs where an SRGAN starts, from the finished SRResNet-MSE
@@ -88,6 +89,10 @@ def _run(
 
         measured = [infer(results, device, variant=name) for name in variants or (DEFAULT,)]
         return measured[-1]
+    if name == "photo":
+        from repro.experiments.bench.photo import run as photo
+
+        return photo(results, device)
     if name == "train":
         from repro.experiments.bench.train import run as train
         from repro.experiments.bench.train import timed

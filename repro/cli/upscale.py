@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
+from rich.console import Console
 
 from repro.cli import common
 from repro.cli.photos import photo_upscaler, upscale_photos
@@ -201,6 +202,8 @@ def upscale(
 
         def make(on_part: OnPart) -> Upscaler:
             numbers = _arithmetic(arithmetic or "float32")
+            if numbers == "bfloat16":
+                _say_if_slow(out, device)
             tell = partial(out.print, markup=False)
             options = Options(
                 device, numbers, tile, on_part, tell, wanted_scale, self_ensemble, chop, references
@@ -259,6 +262,13 @@ def _arithmetic(name: str) -> Arithmetic:
     raise UserError(
         f"--arithmetic {name}", f"one of {', '.join(get_args(Arithmetic))}", "--arithmetic float32"
     )
+
+
+def _say_if_slow(out: Console, device: str) -> None:
+    from repro.core.device import resolve_device, use_bfloat16
+
+    if not use_bfloat16("auto", resolve_device(device, mps=True)):
+        out.print("note: this device has no bfloat16 instructions: float32 is faster on it")
 
 
 def _checked_scale(scale: float) -> float:

@@ -135,7 +135,7 @@ def _nearest(tensors: Mapping[str, Tensor]) -> str:
     return max(METHODS, key=likeness)
 
 
-def trained_upscaler(path: Path, options: Options | None = None, name: str = "") -> Upscaler:
+def trained_upscaler(path: Path | str, options: Options | None = None, name: str = "") -> Upscaler:
     """The upscaler of a trained generator's file; its images carry ``name``, or else the variant's.
 
     What is of no method here goes to spandrel or, an ONNX file, to ONNX Runtime.
@@ -145,6 +145,7 @@ def trained_upscaler(path: Path, options: Options | None = None, name: str = "")
     """
     from repro.inference.foreign import foreign_upscaler, has_spandrel
 
+    path = Path(path)
     try:
         loaded = load_network(path)
     except UnknownArchitectureError:

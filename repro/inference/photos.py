@@ -250,8 +250,8 @@ def own_result(path: Path) -> dict[str, Any] | None:
 
 
 def upscale_file(
-    source: Path,
-    target: Path,
+    source: Path | str,
+    target: Path | str,
     upscaler: Upscaler,
     scale: float | None = None,
     quality: int = 95,
@@ -262,6 +262,7 @@ def upscale_file(
     Raises:
         UserError: unreadable, or the result cannot be written.
     """
+    source, target = Path(source), Path(target)
     photo = read_photo(source, keep_location)
     result = upscaled(photo, upscaler, scale)
     made_by = manifest(source, upscaler, scale or upscaler.scale)

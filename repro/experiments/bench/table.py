@@ -38,9 +38,12 @@ def _section(name: str, measured: dict[str, Any]) -> list[str]:
     if "variants" in measured:
         lines += _training(measured)
     elif "modes" in measured:
-        lines += ["| what | megapixels/s | times the baseline |", "| --- | ---: | ---: |"]
+        memory = any("peak_resident_mib" in row for row in measured["modes"].values())
+        lines += ["| what | megapixels/s | times the baseline |" + " peak memory |" * memory]
+        lines += ["| --- | ---: | ---: |" + " ---: |" * memory]
         for label, row in measured["modes"].items():
-            lines.append(f"| {label} | {row['megapixels_per_second']} | {row['times_faster']} |")
+            peak = f" {row['peak_resident_mib']} MiB |" if memory else ""
+            lines.append(f"| {label} | {row['megapixels_per_second']} | {row['times_faster']} |{peak}")
     elif "terms" in measured:
         lines += [
             f"Means over the first {measured['batches']} batches of an SRGAN that starts from "

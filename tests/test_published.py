@@ -100,6 +100,12 @@ def test_scores_edited_by_hand_are_told_in_every_table_and_refused_where_checked
     for name in ("metrics.csv", "metrics.manifest.json"):
         shutil.copy(PUBLISHED.root / name, tmp_path)
     assert differences(tmp_path / "metrics.csv", PUBLISHED.metrics_csv) == []
+    lines = PUBLISHED.metrics_csv.read_text().splitlines()
+    fewer = tmp_path / "fewer.csv"  # than the published rows: told, unless they were not to be made
+    fewer.write_text("\n".join(line for line in lines if ",SRCNN," not in line) + "\n")
+    told = differences(PUBLISHED.metrics_csv, fewer, ["Set5/SRCNN", "Set14/SRCNN"])
+    assert told
+    assert all(line.startswith("BSD100 ") for line in told)
     text = (tmp_path / "metrics.csv").read_text()
     (tmp_path / "metrics.csv").write_text(re.sub(r"(SRGAN-MSE,daala-1,psnr_db,)2", r"\g<1>3", text, count=1))
     outcome = CliRunner().invoke(analysis, ["tables", "--results", str(tmp_path)], catch_exceptions=False)

@@ -1,12 +1,13 @@
 """Whether every value of one ``metrics.csv`` stands in another, whatever version's names they use.
 
-python -m repro.evaluation.compare OLD.csv NEW.csv
+python -m repro.evaluation.compare OLD.csv NEW.csv [DATASET/METHOD that was not made again]...
 """
 
 from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from repro.core.errors import UserError
@@ -16,10 +17,11 @@ from repro.papers.protocols import current_name
 _Key = tuple[str, str, str, str, str]
 
 
-def differences(old: Path, new: Path) -> list[str]:
+def differences(old: Path, new: Path, not_made: Collection[str] = ()) -> list[str]:
     """A sentence for each row of ``old`` that ``new`` has with another value or image, or not at all.
 
-    Rows that only ``new`` has are no difference: later versions measure more.
+    Rows that only ``new`` has are no difference: later versions measure more. Those of ``not_made``
+    (``<dataset>/<method>``) may be missing, and no others.
 
     Raises:
         UserError: a file is missing or no metrics.csv, or ``old`` was changed after it was made.
@@ -34,6 +36,8 @@ def differences(old: Path, new: Path) -> list[str]:
     told = []
     for key, row in before.items():
         if key not in after:
+            if f"{key[0]}/{key[2]}" in not_made:
+                continue
             told.append(f"{' '.join(key)}: missing")
         elif after[key] != row:
             told.append(f"{' '.join(key)}: {row} was, {after[key]} is")
@@ -59,10 +63,10 @@ def _rows(path: Path) -> dict[_Key, tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python -m repro.evaluation.compare OLD.csv NEW.csv")
+    if len(sys.argv) < 3:
+        sys.exit("usage: python -m repro.evaluation.compare OLD.csv NEW.csv [DATASET/METHOD]...")
     try:
-        found = differences(Path(sys.argv[1]), Path(sys.argv[2]))
+        found = differences(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
     except UserError as problem:
         print(problem, file=sys.stderr)
         sys.exit(problem.exit_code)

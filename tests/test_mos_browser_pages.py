@@ -12,6 +12,7 @@ from mos_helpers.serving import serving
 from mos_helpers.studies import make_study, practised, small_toml
 from playwright.sync_api import Page, Playwright, expect
 from sqlalchemy import text
+from test_mos_study import arabic
 
 from mos_app.db.raters import Registry
 from mos_app.files.workspace import Workspace
@@ -106,6 +107,34 @@ def test_card_blind_spot_and_full_screen(playwright: Playwright, tmp_path: Path)
     workspace.close()
 
 
+def test_who_is_too_near_is_refused_with_the_reason(playwright: Playwright, tmp_path: Path) -> None:
+    """The distance told in centimetres, against the study's pixels per degree."""
+    rules = '\n[viewing]\ncard = true\npixels_per_degree = [25, 80]\nrefuse = ["density", "window"]\n'
+    _, workspace = make_study(tmp_path / "study", small_toml(raters=1, more=rules))
+    invite = Registry(workspace.database, workspace.study).invite("r01")
+    with (
+        serving(tmp_path / "study", "small") as server,
+        chromium(playwright, tmp_path / "profile") as context,
+    ):
+        page = context.new_page()
+        walk_to_viewing(page, server.base, invite)
+        page.get_by_role("radio", name="8", exact=True).click()
+        distance = page.get_by_role("spinbutton")
+        set_card(page, 342)
+        distance.fill("20")
+        distance.press("Enter")
+        click_button(page, "Continue")
+        expect(page.get_by_text("The pictures would appear too small or too large")).to_be_visible()
+        distance.fill("60")
+        distance.press("Enter")
+        click_button(page, "Continue")
+        expect(page.get_by_role("heading", name="What to do")).to_be_visible()
+    with workspace.database.read() as connection:
+        sessions = connection.execute(text("SELECT problems, refused FROM viewing_session ORDER BY id"))
+        assert [tuple(row) for row in sessions] == [("density", 1), ("", 0)]
+    workspace.close()
+
+
 def test_a_rater_withdraws_with_the_button(playwright: Playwright, tmp_path: Path) -> None:
     _, workspace = make_study(tmp_path / "study", small_toml(raters=1))
     invite = practised(workspace, "r01")
@@ -126,4 +155,27 @@ def test_a_rater_withdraws_with_the_button(playwright: Playwright, tmp_path: Pat
     assert one(workspace, "SELECT count(*) FROM vote") == 0
     assert one(workspace, "SELECT age_band FROM rater") == ""
     assert one(workspace, "SELECT count(*) FROM event WHERE kind = 'erased' AND actor = 'rater'") == 1
+    workspace.close()
+
+
+def test_pages_run_from_right_to_left(playwright: Playwright, tmp_path: Path) -> None:
+    _, workspace = make_study(tmp_path / "study", arabic(small_toml(raters=1)), height=120, width=160)
+    invite = Registry(workspace.database, workspace.study).invite("r01")
+    with (
+        serving(tmp_path / "study", "small") as server,
+        chromium(playwright, tmp_path / "profile") as context,
+    ):
+        page = context.new_page()
+        page.goto(f"{server.base}/?invite={invite}")
+        page.get_by_text("العربية", exact=True).click()  # the browser's language is English
+        expect(page.get_by_role("heading", name="دراسة صغيرة")).to_be_visible()
+        page.get_by_text("I have read this and want to take part").click()
+        click_button(page, "Continue")
+        question = page.get_by_role("radiogroup", name="Your age")
+        expect(question).to_be_visible()
+        assert question.evaluate("(e) => getComputedStyle(e).direction") == "rtl"
+        options = [option.bounding_box() for option in question.locator("label").all()]
+        assert options[0] is not None
+        assert options[1] is not None
+        assert options[0]["x"] > options[1]["x"]
     workspace.close()

@@ -141,9 +141,10 @@ def only_writer(folder: Path) -> Iterator[None]:
     Raises:
         UserError: somebody does.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    locks = folder.parents[2] / ".locks"  # beside the images, where nothing else looks
+    locks.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(locks / f"{folder.parent.name} {folder.name}.lock", timeout=0):
             yield
     except Timeout:
         raise UserError(

@@ -179,3 +179,75 @@ def test_pages_run_from_right_to_left(playwright: Playwright, tmp_path: Path) ->
         assert options[1] is not None
         assert options[0]["x"] > options[1]["x"]
     workspace.close()
+
+
+def test_rings_and_plates(playwright: Playwright, tmp_path: Path) -> None:
+    """The ring's gap is where the pixels are white; plates read by what they were drawn from."""
+    rules = (
+        '\n[viewing]\ncard = true\nacuity = 0.5\ncolour_plates = 5\nrefuse = ["acuity", "colour", "window"]\n'
+    )
+    _, workspace = make_study(tmp_path / "study", small_toml(raters=1, more=rules))
+    invite = Registry(workspace.database, workspace.study).invite("r01")
+    with (
+        serving(tmp_path / "study", "small") as server,
+        chromium(playwright, tmp_path / "profile") as context,
+    ):
+        page = context.new_page()
+        walk_to_viewing(page, server.base, invite)
+        page.get_by_role("radio", name="8", exact=True).click()
+        expect(page.get_by_text("First measure the card and the distance, please.")).to_be_visible()
+        set_card(page, 342)
+        distance = page.get_by_role("spinbutton")
+        distance.fill("30")
+        distance.press("Enter")
+        # 30 cm * tan(2 minutes) * 3.995 pixels/mm = 0.697 pixels: too fine to be drawn
+        expect(page.get_by_text("Sit 44 cm away or more")).to_be_visible()
+        distance.fill("200")
+        distance.press("Enter")
+        expect(page.get_by_text("0 / 8")).to_be_visible()
+        for number in range(1, 9):
+            page.get_by_role("button", name=gap_direction(page), exact=True).click()
+            expect(page.get_by_text(f"{number} / 8")).to_be_visible()
+        expect(page.get_by_role("button", name="Continue", exact=True)).to_be_disabled()
+        plates = page.get_by_role("textbox", name="Digit in the plate")
+        expect(plates).to_have_count(5)
+        for number, plate in enumerate(plates.all()):
+            right = plate.get_attribute("data-right")
+            plate.fill("0" if number == 4 else str(right))
+        click_button(page, "Continue")
+        expect(page.get_by_text("This study needs full colour vision.")).to_be_visible()
+        plates.nth(4).fill(str(plates.nth(4).get_attribute("data-right")))
+        page.wait_for_timeout(300)
+        click_button(page, "Continue")
+        expect(page.get_by_role("heading", name="What to do")).to_be_visible()
+    with workspace.database.read() as connection:
+        sessions = connection.execute(
+            text("SELECT problems, measured FROM viewing_session ORDER BY id")
+        ).all()
+    assert [session.problems for session in sessions] == ["colour", ""]
+    measured = json.loads(sessions[1].measured)
+    assert (measured["rings_right"], measured["plates_right"]) == (8, 5)
+    workspace.close()
+
+
+def gap_direction(page: Page) -> str:
+    """Where the ring on the screen is open: looked for in its pixels, not in the script's variables."""
+    direction: str = page.evaluate(
+        """() => {
+          const ring = [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
+            .map((e) => e.shadowRoot?.querySelector('.ring')).find(Boolean);
+          const { width } = ring;
+          const { data } = ring.getContext('2d').getImageData(0, 0, width, width);
+          const ink = (dx, dy) => {
+            let sum = 0;
+            for (let r = 2; r < width / 2; r += 1) {
+              const [x, y] = [dx, dy].map((step) => Math.round(width / 2 + r * step));
+              sum += 255 - data[4 * (y * width + x)];
+            }
+            return sum;
+          };
+          const inks = [[1, 0], [0, 1], [-1, 0], [0, -1]].map(([dx, dy]) => ink(dx, dy));
+          return '→↓←↑'[inks.indexOf(Math.min(...inks))];
+        }"""
+    )
+    return direction

@@ -179,7 +179,7 @@ class Loop:
             while self.done < config.schedule.updates:
                 asked = time.perf_counter()
                 batch = self.batches.get(self.done)
-                if isinstance(batch, Sample):
+                if not isinstance(batch, Planned):
                     batch = self.step.eager.method.prepare(config, batch, self.done)
                 waited += time.perf_counter() - asked
                 self._update(batch)

@@ -106,7 +106,7 @@ class Step:
                 the update is skipped on the device and the loop's next look at the values finds it (asking
                 each step would stall the device).
         """
-        sample = batch if isinstance(batch, Sample) else batch.gather(batch.plan)
+        sample = batch.gather(batch.plan) if isinstance(batch, Planned) else batch
         if self.device.type != "cpu":
             values = self.descend(k, sample)
             self.follow(k)

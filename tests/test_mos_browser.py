@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mos_helpers.browsing import (
+    begin,
     chromium,
     click_button,
     click_twice_in_page,
@@ -128,7 +129,7 @@ def test_whole_demo_by_keyboard(tmp_path: Path, browser: BrowserContext) -> None
         for card in ("", "A short check", "Block 1 of 2", "Block 2 of 2"):
             if card:
                 expect(page.get_by_role("heading", name=card)).to_be_visible()
-                page.get_by_role("button", name="Start", exact=True).press("Enter")
+                begin(page, press=True)
             stretch = int(re.search(r"\d+ of (\d+)", wait_armed(page)["place"]).group(1))  # type: ignore[union-attr]
             for _ in range(stretch):
                 info = wait_armed(page)
@@ -139,7 +140,7 @@ def test_whole_demo_by_keyboard(tmp_path: Path, browser: BrowserContext) -> None
             # the check was answered at random: once more, and failed again
             if card == "A short check":
                 expect(page.get_by_role("heading", name="Once more, please")).to_be_visible()
-                page.get_by_role("button", name="Start", exact=True).press("Enter")
+                begin(page, press=True)
                 for _ in range(stretch):
                     wait_armed(page)
                     page.keyboard.press(str(1 + keys % 5))
@@ -239,8 +240,8 @@ def test_reload_during_the_post(study: tuple[Workspace, Server], rater: str, bro
     page.route("**/mos/vote", lambda route: None)  # it never leaves the browser
     page.keyboard.press("2")
     page.wait_for_timeout(200)
-    page.unroute("**/mos/vote")
     assert votes(workspace, rater) == []
+    page.unroute("**/mos/vote")
     page.reload()
     # the card again, or the stage at once if the kept vote was sent before the card could come
     page.get_by_role("button", name="Start", exact=True).or_(page.get_by_role("dialog")).wait_for()

@@ -6,6 +6,7 @@ const CARD_MM = 85.6;
 const BLIND_SPOT_DEGREES = 13.5;
 const TRIALS = 3;
 const DOT_SPEED = 90; // CSS pixels a second
+const LEAST_MM = 5; // of the blind spot: a distance of 2 cm
 
 function drawPatches(canvas, steps) {
   const ratio = window.devicePixelRatio;
@@ -132,6 +133,7 @@ class Check {
     }
     const from = performance.now();
     const dot = this.find(".dot");
+    dot.style.right = "20px"; // not where the last trial left it
     dot.hidden = false;
     const step = (now) => {
       const offset = Math.max(0, ((now - from) / 1000) * DOT_SPEED);
@@ -155,6 +157,7 @@ class Check {
     if (event.key !== " " || !this.moving) return;
     event.preventDefault();
     const { offset } = this.moving;
+    if (offset < LEAST_MM * this.card_mm) return; // nobody sits so near: a slip of the finger
     this.halt();
     this.offsets = [...this.offsets, offset].slice(-TRIALS);
     this.find(".blind-told").textContent = `${this.offsets.length} / ${TRIALS}`;

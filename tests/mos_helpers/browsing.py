@@ -135,32 +135,42 @@ def screenshot(page: Page, folder: Path) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-def begin(page: Page, press: bool = False) -> None:
-    """Starts from a card, by mouse or keyboard, and waits for the stage.
+def rest(page: Page) -> None:
+    """Waits until no run of the page is under way and no stage lies above it.
 
-    Streamlit's page now and then stops sending what is done on it (seen on an idle machine, when something is
-    done in the moment in which a run of the page ends). A rater reloads it then, and so does this.
+    The stage's modal dialog goes a moment after the next card's button has come. Until then nothing else takes
+    the focus or a click: what is done in that moment lands on the body.
     """
-    for _ in range(3):
-        start = page.get_by_role("button", name="Start", exact=True)
-        expect(start).to_be_enabled()
-        if press:
-            start.press("Enter")
-        else:
-            start.click()
-        for _ in range(100):
-            if stage_info(page)["open"]:
-                return
-            page.wait_for_timeout(100)
-        page.reload()
-    raise AssertionError("the stage never opened")
+    page.wait_for_function(
+        """() => {
+          const app = document.querySelector('[data-testid="stApp"]')?.dataset;
+          const open = [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
+            .some((element) => element.shadowRoot?.querySelector('dialog[open]'));
+          return app?.testConnectionState === 'CONNECTED' && app.testScriptState === 'notRunning' && !open;
+        }""",
+        polling=20,
+    )
 
 
-def click_button(page: Page, name: str) -> None:
-    """Clicks one of Streamlit's buttons once it may be clicked."""
+def click_button(page: Page, name: str, *, press: bool = False) -> None:
+    """Clicks one of Streamlit's buttons once it may be clicked, or presses Enter on it."""
     button = page.get_by_role("button", name=name, exact=True)
     expect(button).to_be_enabled()
-    button.click()
+    rest(page)
+    if press:
+        button.press("Enter")
+    else:
+        button.click()
+
+
+def begin(page: Page, *, press: bool = False) -> None:
+    """Starts from a card, by mouse or keyboard, and waits for the stage."""
+    click_button(page, "Start", press=press)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
+          .some((element) => element.shadowRoot?.querySelector('dialog[open]'))""",
+        polling=20,
+    )
 
 
 def walk_to_viewing(page: Page, base: str, invite: str) -> None:
@@ -168,9 +178,9 @@ def walk_to_viewing(page: Page, base: str, invite: str) -> None:
     page.goto(f"{base}/?invite={invite}")
     page.get_by_text("I have read this and want to take part").click()
     click_button(page, "Continue")
-    page.get_by_text("25 to 34", exact=True).click()
-    page.get_by_text("good without glasses", exact=True).click()
-    page.get_by_text("laptop", exact=True).click()
+    for answer in ("25 to 34", "good without glasses", "laptop"):
+        page.get_by_text(answer, exact=True).click()
+        rest(page)
     click_button(page, "Continue")
     expect(page.get_by_role("heading", name="Viewing check")).to_be_visible()
 

@@ -21,8 +21,8 @@ from repro.imaging.tiling import exact_scale, in_tiles, tiled_rows
 from repro.inference.ensemble import Infer, chopped, self_ensembled
 from repro.inference.upscaler import Options, Upscaler
 from repro.methods.base import Method
-from repro.nn.cpu_kernels import suit_cpu
 from repro.nn.exact import with_exact_convolutions
+from repro.nn.suited import suit_cpu
 
 _BATCH_PIXELS = 160 * 160
 """LR pixels that are worth upscaling together; more only fills memory."""

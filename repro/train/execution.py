@@ -10,7 +10,7 @@ from torch import nn
 
 from repro.methods.base import Method
 from repro.methods.config import RunConfig
-from repro.nn.cpu_kernels import suit_cpu
+from repro.nn.suited import freeze_half, suit_cpu, suit_gpu
 from repro.train.distributed import World, distributed, with_global_batch_norm
 from repro.train.graphs import GraphedStep
 from repro.train.step import Forward, Step
@@ -30,7 +30,7 @@ def compiles(config: RunConfig, device: torch.device) -> bool:
     return device.type == "cuda" and config.schedule.updates >= COMPILE_FROM_UPDATES
 
 
-def suit_gpu(bfloat16: bool) -> None:
+def _set_up_cudnn(bfloat16: bool) -> None:
     """Lets cuDNN time its algorithms, whose shapes never change; float32 is float32 and not TF32."""
     torch.backends.cudnn.benchmark = True
     if not bfloat16:
@@ -58,16 +58,19 @@ def make_step(
         bfloat16: autocast for the networks.
         world: the processes; None is this one alone.
         graphs: record the update as a CUDA graph (on one GPU).
-        plain: leave the layers as they are on a CPU: the baseline of benchmarks.
+        plain: leave the layers as they are: the baseline of benchmarks.
     """
     world = world or World()
     compiled = compiles(config, device)
     if device.type == "cuda":
-        suit_gpu(bfloat16)
+        _set_up_cudnn(bfloat16)
     layout = torch.channels_last if config.arithmetic.channels_last else torch.contiguous_format
     placed = {name: module.to(device).to(memory_format=layout) for name, module in modules.items()}
-    if device.type == "cpu" and not compiled and not plain:
-        placed = {name: suit_cpu(module) for name, module in placed.items()}
+    if not compiled and not plain:
+        suit = suit_cpu if device.type == "cpu" else suit_gpu
+        placed = {name: suit(module) for name, module in placed.items()}
+    if bfloat16 and "vgg" in placed and not plain:
+        placed["vgg"] = freeze_half(copy.deepcopy(placed["vgg"]))  # its owner may train in float32 too
     # in the updates' order, not a set's: every process must wrap the networks in the same one
     learning = dict.fromkeys(update.module for update in method.updates(config))
     forwards: dict[str, Forward] = {}

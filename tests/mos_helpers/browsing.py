@@ -138,8 +138,8 @@ def screenshot(page: Page, folder: Path) -> NDArray[np.uint8]:
 def rest(page: Page) -> None:
     """Waits until no run of the page is under way and no stage lies above it.
 
-    The stage's modal dialog goes a moment after the next card's button has come. Until then nothing else takes
-    the focus or a click: what is done in that moment lands on the body.
+    The stage's modal dialog goes a moment after the next card's button has come. Until then nothing else
+    takes the focus or a click: what is done in that moment lands on the body.
     """
     page.wait_for_function(
         """() => {

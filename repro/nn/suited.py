@@ -1,14 +1,14 @@
-"""Three kinds of layers computed in the way that suits a CPU; the same functions, faster.
+"""Three kinds of layers computed in the way that suits the processor; the same functions, faster.
 
 The plain layers are right everywhere; on a CPU they take most of an update's time that is not the residual
-blocks' convolutions. :func:`suit_cpu` turns the layers of a finished network into these; parameters and their
-names stay what they are.
+blocks' convolutions. :func:`suit_cpu` and :func:`suit_gpu` turn the layers of a finished network into these;
+parameters and their names stay what they are.
 """
 
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -19,29 +19,41 @@ class _SharedSlope(torch.autograd.Function):
     """PReLU with one slope: torch's kernel writes a gradient of the slope for every value, to sum it up."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, slope: Tensor, on_host: bool) -> Tensor:
         ctx.save_for_backward(x, slope)
-        return F.leaky_relu(x, float(slope))
+        ctx.on_host = on_host
+        if on_host:
+            return F.leaky_relu(x, float(slope))
+        return torch.where(x > 0, x, x * slope.to(x.dtype))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, slope = ctx.saved_tensors
         of_x = of_slope = None
-        if ctx.needs_input_grad[0]:
+        if ctx.needs_input_grad[0] and ctx.on_host:
             of_x = torch.ops.aten.leaky_relu_backward(gradient, x, float(slope), False)
+        elif ctx.needs_input_grad[0]:
+            of_x = torch.where(x > 0, gradient, gradient * slope.to(gradient.dtype))
         if ctx.needs_input_grad[1]:
             # a sum over channels first: in half precision torch casts the whole tensor where it is asked to
             # sum in float32, which costs more than all the rest
             by_position = (gradient * x.clamp_max(0)).sum(1)
             of_slope = by_position.sum(dtype=torch.float32).to(slope.dtype).view_as(slope)
-        return of_x, of_slope
+        return of_x, of_slope, None
 
 
 class SharedPReLU(nn.PReLU):
     """PReLU with one slope for the layer (He et al. 2015, the channel-shared variant)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return _SharedSlope.apply(x, self.weight)
+        return _SharedSlope.apply(x, self.weight, True)
+
+
+class DeviceSharedPReLU(nn.PReLU):
+    """The same, whose slope never leaves the device: a recorded update cannot ask for its value."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _SharedSlope.apply(x, self.weight, False)
 
 
 class _ShiftedSum(torch.autograd.Function):
@@ -104,7 +116,7 @@ class ShuffledConv2d(nn.Conv2d):
 
 
 def suit_cpu(module: nn.Module) -> nn.Module:
-    """``module`` with the layers that have a faster form here turned into it, in place.
+    """``module`` with the layers that have a faster form on a CPU turned into it, in place.
 
     A convolution is joined with a PixelShuffle by 2 that comes next among the children of the same module:
     such pairs are applied one after the other.
@@ -112,15 +124,40 @@ def suit_cpu(module: nn.Module) -> nn.Module:
     for parent in list(module.modules()):
         children = list(parent.named_children())
         for (_, child), (after, following) in zip_longest(children, children[1:], fillvalue=("", None)):
-            if type(child) is nn.PReLU and child.num_parameters == 1:
+            shuffled = isinstance(following, nn.PixelShuffle) and following.upscale_factor == 2
+            if _shares_slope(child):
                 child.__class__ = SharedPReLU
-            elif type(child) is nn.Conv2d and _keeps_size(child):
-                shuffled = isinstance(following, nn.PixelShuffle) and following.upscale_factor == 2
-                if shuffled and child.kernel_size == (3, 3):
-                    child.__class__ = ShuffledConv2d
-                    setattr(parent, after, nn.Identity())
-                elif child.out_channels <= _FEW and child.kernel_size[0] >= _LARGE and not shuffled:
-                    child.__class__ = FewOutputsConv2d
+            elif shuffled and _keeps_size(child) and child.kernel_size == (3, 3):
+                child.__class__ = ShuffledConv2d
+                setattr(parent, after, nn.Identity())
+            elif _has_few_outputs(child) and not shuffled:
+                child.__class__ = FewOutputsConv2d
+    return module
+
+
+def suit_gpu(module: nn.Module) -> nn.Module:
+    """``module`` with the layers that have a better form on a GPU turned into it, in place.
+
+    The last convolution's 27 channels feed the tensor cores that 3 leave idle, and its sum is float32, as on
+    a CPU. What is frozen there (VGG) takes the arithmetic that autocast would cast it to at each call:
+    :func:`freeze_half`.
+    """
+    for child in list(module.modules()):
+        if _shares_slope(child):
+            child.__class__ = DeviceSharedPReLU
+        elif _has_few_outputs(child):
+            child.__class__ = FewOutputsConv2d
+    return module
+
+
+def freeze_half(module: nn.Module) -> nn.Module:
+    """``module`` with its frozen convolutions in bfloat16, in place: the bits that autocast makes of them.
+
+    Autocast keeps the cast of a parameter that learns, and makes a frozen one's again at each call.
+    """
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d) and not child.weight.requires_grad:
+            child.to(torch.bfloat16)
     return module
 
 
@@ -128,7 +165,17 @@ _FEW, _LARGE = 4, 5
 """Output channels and kernel sides from which summing rows pays."""
 
 
-def _keeps_size(conv: nn.Conv2d) -> bool:
-    side = conv.kernel_size[0]
-    square = conv.kernel_size == (side, side) and conv.padding == (side // 2, side // 2) and side % 2 == 1
-    return square and conv.stride == (1, 1) and conv.groups == 1 and conv.padding_mode == "zeros"
+def _shares_slope(module: nn.Module) -> bool:
+    return type(module) is nn.PReLU and module.num_parameters == 1
+
+
+def _has_few_outputs(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    return _keeps_size(module) and module.out_channels <= _FEW and module.kernel_size[0] >= _LARGE
+
+
+def _keeps_size(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    if type(module) is not nn.Conv2d:
+        return False
+    side = module.kernel_size[0]
+    square = module.kernel_size == (side, side) and module.padding == (side // 2, side // 2) and side % 2 == 1
+    return square and module.stride == (1, 1) and module.groups == 1 and module.padding_mode == "zeros"

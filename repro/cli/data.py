@@ -29,6 +29,7 @@ from repro.cli.common import (
     DataOption,
     DryRunOption,
     ResultsOption,
+    SeedOption,
     TrainRootOption,
     console,
     data_root,
@@ -277,6 +278,41 @@ def pack_images(
         for line in packed.skipped[:SHOWN_PROBLEMS]:
             out.print(f"  left out: {escape(line)}")
     finished(out, results / "bank")
+
+
+@app.command("subset")
+def write_travelling_subset(
+    out: Annotated[Path, typer.Argument(help="A new folder for the crops.")],
+    side: Annotated[int, typer.Option("--side", min=96, max=4096, help="Of the crops in pixels.")] = 192,
+    mib: Annotated[float, typer.Option("--mib", min=0.1, max=1e6, help="Of all crops together.")] = 60,
+    seed: SeedOption = 0,
+    data: DataOption = None,
+    train_root: TrainRootOption = None,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Cut one crop of each training image into a folder of small files, to train where the images are not.
+
+    A rented GPU often takes small files alone; there, `train --train-root FOLDER` goes on with them.
+
+    Example: python -m repro data subset travelling --mib 60
+    """
+    from repro.core.progress import bar
+    from repro.data.facts import default_cache
+    from repro.data.prepare import scored_images
+    from repro.data.subset import write_subset
+    from repro.data.training import assert_disjoint, training_images
+
+    told = console()
+    root, cache = data_root(data), default_cache()
+    images = training_images(train_root, root, cache=cache, console=told)
+    if dry_run:
+        told.print(f"{len(images):,} images would be cropped into {out}", markup=False)
+        return
+    assert_disjoint(images, scored_images(root), cache=cache, console=told)
+    with bar(told, "cutting crops", len(images)) as advance:
+        count, size = write_subset(images, out, side, int(mib * 2**20), seed, advance)
+    told.print(f"{count:,} crops, {size / 2**20:.1f} MiB")
+    finished(told, out)
 
 
 def _right_size(file: DataFile, data: Path) -> bool:

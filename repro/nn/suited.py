@@ -7,7 +7,6 @@ parameters and their names stay what they are.
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import Any, TypeGuard
 
 import torch
@@ -123,7 +122,8 @@ def suit_cpu(module: nn.Module) -> nn.Module:
     """
     for parent in list(module.modules()):
         children = list(parent.named_children())
-        for (_, child), (after, following) in zip_longest(children, children[1:], fillvalue=("", None)):
+        for number, (_, child) in enumerate(children):
+            after, following = children[number + 1] if number + 1 < len(children) else ("", None)
             shuffled = isinstance(following, nn.PixelShuffle) and following.upscale_factor == 2
             if _shares_slope(child):
                 child.__class__ = SharedPReLU

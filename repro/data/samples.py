@@ -135,6 +135,7 @@ class HostBatches:
         references: where reference images come from, for a method that needs them.
         ahead: how many batches wait at most.
         regions: the maps of regions of the same images, in their order, where the method asks for them.
+        threads: of torch's operations in the batches' thread; 0 for as many as the loop itself has.
     """
 
     def __init__(
@@ -148,12 +149,14 @@ class HostBatches:
         references: References | None = None,
         ahead: int = 4,
         regions: PackedDataset | None = None,
+        threads: int = 0,
     ) -> None:
         self.images = images
         self.regions = _aligned(regions, images)
         self.data = data
         self.seed = seed
         self.updates = updates
+        self.threads = threads
         self.device = device
         self.share = slice(*(share or (0, data.batch_size)))
         self.references = references
@@ -184,6 +187,8 @@ class HostBatches:
         return placed.permute(0, 3, 1, 2)
 
     def _fill(self, first: int) -> None:
+        if self.threads:
+            torch.set_num_threads(self.threads)  # of this thread: OpenMP's setting is one's own
         for k in range(first, self.updates):
             try:
                 item: tuple[int, Sample | BaseException] = (k, self.make(k))

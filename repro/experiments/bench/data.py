@@ -30,7 +30,7 @@ GOAL_CROPS_PER_SECOND = 20_000
 
 
 @dataclass(frozen=True)
-class _Noise:
+class Noise:
     """A made-up image of ImageNet's mean size."""
 
     number: int
@@ -55,7 +55,7 @@ def run(results_folder: Path) -> dict[str, Any]:
     data = DataSettings(augmentation="dihedral")
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        images = pack([_Noise(n) for n in range(IMAGES)], Path(folder), data.crop_hr)
+        images = pack([Noise(n) for n in range(IMAGES)], Path(folder), data.crop_hr)
         packing = time.perf_counter() - began
         values = _measure(images, data)
     return record(results_folder, "data", {"images_packed_per_second": round(IMAGES / packing, 1)} | values)

@@ -59,7 +59,7 @@ def run(
     megapixels = COUNT * HEIGHT * WIDTH * scale**2 / 1e6
     rows = {
         label: {
-            "megapixels_per_second": round(megapixels / time, 3),
+            "megapixels_per_second": float(f"{megapixels / time:.4g}"),
             "times_faster": round(seconds[0] / time, 2),
         }
         for label, time in zip(tasks, seconds, strict=True)

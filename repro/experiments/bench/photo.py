@@ -42,7 +42,7 @@ def run(results_folder: Path, device_option: str = "auto", variant: str = "SRRes
         for mode in MODES:
             with pool.Pool(1) as process:
                 seconds, peak = process.apply(_measure, (source, mode, variant, device_option))
-            rows[mode] = {"megapixels_per_second": round(16 * HEIGHT * WIDTH / 1e6 / seconds, 3)}
+            rows[mode] = {"megapixels_per_second": float(f"{16 * HEIGHT * WIDTH / 1e6 / seconds:.4g}")}
             plain = rows[PLAIN]["megapixels_per_second"]
             rows[mode]["times_faster"] = round(rows[mode]["megapixels_per_second"] / plain, 2)
             rows[mode]["peak_resident_mib"] = round(peak)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import json
 import multiprocessing
 import statistics
@@ -10,19 +10,16 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from repro.core.device import device_name, resolve_device, use_bfloat16
-from repro.core.streams import stream
 from repro.data.packed import pack
-from repro.data.samples import DeviceBatches, Sample
+from repro.data.samples import DeviceBatches, HostBatches, Sample
+from repro.experiments.bench.data import Noise
 from repro.experiments.harness import record
 from repro.methods import method
 from repro.methods.config import RunConfig
@@ -62,12 +59,25 @@ def _modes(device: torch.device) -> dict[str, dict[str, Any]]:
         modes = {label: mode for label, mode in modes.items() if not mode["bfloat16"]}
         modes[ENGINE_FLOAT32] = plain | {"channels_last": True, "layers": "engine"}
     if device.type == "cuda":
-        del modes[ENGINE]  # GPUs run the ordinary layers
+        modes = {label: mode for label, mode in modes.items() if mode["layers"] == "plain"}
         eager = modes["eager bfloat16, channels last"]
         modes["graph of eager bfloat16"] = eager | {"graphs": True}
+        modes["graph of eager bfloat16, its layers"] = eager | {"graphs": True, "layers": "engine"}
         modes["graph of compiled bfloat16"] = eager | {"graphs": True, "compile": "on"}
         modes[ENGINE_GPU] = eager | {"graphs": True, "compile": "on", "gather": True}
     return modes
+
+
+def _answers(device: torch.device) -> dict[str, dict[str, Any]]:
+    """What else a CPU's update costs: Muon, and the thread that makes the batches, on one core or on all."""
+    if device.type != "cpu":
+        return {}
+    engine = engine_mode(device)
+    return {
+        "the engine with Muon": engine | {"optimiser": "muon"},
+        "the engine, batches made beside it": engine | {"batches": 0},
+        "the engine, batches made beside it on one thread": engine | {"batches": 1},
+    }
 
 
 def engine_mode(device: torch.device) -> dict[str, Any]:
@@ -84,24 +94,6 @@ def timed(variant: str) -> RunConfig:
     return config if config.method == "srgan" else configure(variant, "cpu")
 
 
-@dataclass(frozen=True)
-class _Noise:
-    """A made-up photograph."""
-
-    number: int
-
-    @property
-    def key(self) -> str:
-        return f"noise_{self.number}"
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.key.encode()).hexdigest()
-
-    def load_u8(self) -> NDArray[np.uint8]:
-        return stream(self.number, "noise").integers(0, 256, (321, 481, 3), np.uint8)
-
-
 def make_update(config: RunConfig, device: torch.device, mode: dict[str, Any]) -> Callable[[], object]:
     """One update of ``config`` on a fixed made-up batch, executed as ``mode`` says.
 
@@ -109,7 +101,9 @@ def make_update(config: RunConfig, device: torch.device, mode: dict[str, Any]) -
     update, as in training.
     """
     layout = {"channels_last": mode["channels_last"], "compile": mode["compile"]}
-    config = config.but(arithmetic=layout)
+    config = config.but(
+        arithmetic=layout, optimiser={"optimiser": mode.get("optimiser", config.optimiser.optimiser)}
+    )
     how = method(config.method)
     modules = how.build(config)
     need = how.vgg(config)
@@ -124,9 +118,13 @@ def make_update(config: RunConfig, device: torch.device, mode: dict[str, Any]) -
     lr = torch.rand(data.batch_size, 3, data.crop_lr, data.crop_lr, generator=generator)
     hr = torch.rand(data.batch_size, 3, data.crop_hr, data.crop_hr, generator=generator) * 2 - 1
     lr, hr = (images.to(device).to(memory_format=memory) for images in (lr, hr))
-    if mode.get("gather"):
-        with tempfile.TemporaryDirectory() as folder:  # gone once its pixels are on the device
-            images = pack([_Noise(n) for n in range(4)], Path(folder), data.crop_hr, workers=1)
+    if mode.get("gather") or "batches" in mode:
+        with tempfile.TemporaryDirectory() as folder:  # may go: the pixels are mapped, or on the device
+            images = pack([Noise(n) for n in range(4)], Path(folder), data.crop_hr, workers=1)
+            if "batches" in mode:
+                numbers = itertools.count()
+                beside = HostBatches(images, data, 0, 10**6, device, threads=mode["batches"])
+                return lambda: step(0, beside.get(next(numbers)))
             batches = DeviceBatches(images, data, 0, device, planned=isinstance(step, GraphedStep))
         return lambda: step(0, batches.get(0))
     sample = how.prepare(config, Sample(lr, hr, data.scale), 0)
@@ -234,7 +232,8 @@ def run(
         flops = update_flops(config)
         rows: dict[str, Any] = {}
         baseline = None
-        for label, mode in _modes(device).items():
+        asked = _modes(device) | (_answers(device) if name == VARIANTS[0] else {})
+        for label, mode in asked.items():
             try:
                 times, peak = _time_alone(config, device, mode, updates)
             except (RuntimeError, BrokenExecutor) as error:

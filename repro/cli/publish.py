@@ -97,9 +97,10 @@ def publish(
         upscalers.append(srcnn_upscaler(root, options))
     upscalers += [trained_upscaler(target.weights / f"{name}.safetensors", options) for name in every]
     upscale_datasets(out, target, root, datasets, upscalers)
-    if not scores_only:  # seven minutes on a core, where its images are not there yet
+    if not scores_only:  # seven minutes on a core each, where their images are not there yet
         theirs = [name for name in datasets if name in DATASETS]
-        upscale_datasets(out, target, root, theirs, [direct_upscaler("SelfExSR")])
+        both = [direct_upscaler(name) for name in ("SelfExSR", "SelfExSR-repaired")]
+        upscale_datasets(out, target, root, theirs, both)
     import_references(out, target, root)
     score_store(out, target)
     write_cards(out, layout, target, names, profile, seed)

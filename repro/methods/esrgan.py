@@ -171,12 +171,7 @@ class ESRGAN(Method):
 
     def updates(self, config: RunConfig) -> tuple[Update, ...]:
         settings = _losses(config)
-        terms = []
-        if settings.pixel_weight:
-            terms.append(Term("pixel", lambda c: l1(c.sr, c.hr) / 2, settings.pixel_weight))
-        if settings.content != "none":
-            tap = TAPS[settings.content]
-            terms.append(Term("content", lambda c: l1(*c.phi(tap)), settings.content_weight))
+        terms = fidelity(settings.pixel_weight, settings.content, settings.content_weight)
         if settings.adversarial_weight == 0:
             return (Update("generator", tuple(terms)),)
         form = settings.relativistic
@@ -233,6 +228,16 @@ def discriminator(config: RunConfig, channels: int) -> VGGStyleDiscriminator:
     network = VGGStyleDiscriminator(config.data.crop_hr, channels)
     network.initialise(config.seed, "discriminator")
     return network
+
+
+def fidelity(pixel_weight: float, content: Content, content_weight: float) -> list[Term]:
+    """L1 of pixels in [0, 1] and of VGG features before activation: the terms beside the adversarial one."""
+    terms = []
+    if pixel_weight:
+        terms.append(Term("pixel", lambda c: l1(c.sr, c.hr) / 2, pixel_weight))
+    if content != "none":
+        terms.append(Term("content", lambda c: l1(*c.phi(TAPS[content])), content_weight))
+    return terms
 
 
 def vgg_need(content: Content) -> VGGNeed | None:

@@ -19,19 +19,19 @@ from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update,
 from repro.methods.config import LossSettings, NetworkSettings, RunConfig
 from repro.methods.context import Context
 from repro.methods.esrgan import (
-    TAPS,
     VGG34_WEIGHT,
     VGG_SIDE,
     Content,
     check_crop,
     discriminator,
+    fidelity,
     short_profile,
     vgg_need,
 )
+from repro.methods.srgan import DISCRIMINATOR
 from repro.nn.discriminators import Ranker
 from repro.nn.losses import adversarial
-from repro.nn.losses import discriminator as discriminator_loss
-from repro.nn.losses_relative import l1, margin_ranking, rank_content
+from repro.nn.losses_relative import margin_ranking, rank_content
 from repro.nn.plain_residual import RankSRGANGenerator
 from repro.papers import ranksrgan as paper
 
@@ -172,24 +172,14 @@ class RankSRGAN(Method):
 
     def updates(self, config: RunConfig) -> tuple[Update, ...]:
         settings = _losses(config)
-        terms = []
-        if settings.pixel_weight:
-            terms.append(Term("pixel", lambda c: l1(c.sr, c.hr) / 2, settings.pixel_weight))
-        if settings.content != "none":
-            tap = TAPS[settings.content]
-            terms.append(Term("content", lambda c: l1(*c.phi(tap)), settings.content_weight))
+        terms = fidelity(settings.pixel_weight, settings.content, settings.content_weight)
         if settings.rank_weight > 0:
             bias = settings.rank_bias
             terms.append(Term("rank", lambda c: rank_content(scores(c), bias), settings.rank_weight))
         if settings.adversarial_weight == 0:
             return (Update("generator", tuple(terms)),)
         terms.append(Term("adversarial", lambda c: adversarial(c.logits_sr), settings.adversarial_weight))
-        opinions = (
-            Term("discriminator", lambda c: discriminator_loss(c.logits_hr, c.logits_sr)),
-            Term("d_hr", lambda c: c.logits_hr.float().sigmoid().mean(), 0),
-            Term("d_sr", lambda c: c.logits_sr.float().sigmoid().mean(), 0),
-        )
-        return (Update("generator", tuple(terms)), Update("discriminator", opinions))
+        return (Update("generator", tuple(terms)), Update("discriminator", DISCRIMINATOR))
 
     def radius(self, network: nn.Module) -> int:
         assert isinstance(network, RankSRGANGenerator)

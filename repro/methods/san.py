@@ -21,6 +21,7 @@ from repro.methods.short import shortened
 from repro.nn.covariance import covariance, square_root
 from repro.nn.initialise_he import framework_default
 from repro.nn.levels import LEVELS, MeanShift, l1_levels, levels_to_pm1
+from repro.nn.plain_residual import ResidualBlock
 from repro.nn.precision import full_precision, wide
 
 STATISTICS = 1000
@@ -51,18 +52,6 @@ class SANSettings(NetworkSettings):
                 "a multiple of 8 and of the reduction",
                 "--set channels=64 --set reduction=16",
             )
-
-
-class ResidualBlock(nn.Module):
-    """conv3, ReLU, conv3, plus its input (N, C, H, W)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(x)))
 
 
 class SecondOrderAttention(nn.Module):

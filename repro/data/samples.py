@@ -135,7 +135,8 @@ class HostBatches:
         references: where reference images come from, for a method that needs them.
         ahead: how many batches wait at most.
         regions: the maps of regions of the same images, in their order, where the method asks for them.
-        threads: of torch's operations in the batches' thread; 0 for as many as the loop itself has.
+        threads: of torch's operations in the batches' thread; 0 for as many as the loop itself has, whose
+            second OpenMP team then costs the loop a tenth of its time (`bench train`).
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class HostBatches:
         references: References | None = None,
         ahead: int = 4,
         regions: PackedDataset | None = None,
-        threads: int = 0,
+        threads: int = 1,
     ) -> None:
         self.images = images
         self.regions = _aligned(regions, images)

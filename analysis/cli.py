@@ -29,7 +29,7 @@ from analysis.stats.power import check_design, plan, spread_of
 from analysis.study.inputs import Inputs, read_inputs
 from analysis.tables.error_rates import KEY, error_table, read_rates
 from analysis.tables.every import all_tables, rendered
-from analysis.tables.grid import to_markdown
+from analysis.tables.grid import to_csv, to_markdown
 from analysis.tables.power import IMAGES, power_table, solver_table
 from repro.core.errors import UserError
 from repro.core.paths import Results
@@ -224,7 +224,10 @@ def errors(
     ] = 60.0,
     seed: SeedOption = 0,
 ) -> None:
-    """Simulate how often verdicts and claims are wrong, and how often right; goes on where it was stopped."""
+    """Simulate how often verdicts and claims are wrong, and how often right; goes on where it was stopped.
+
+    The rows become a table, with the others, by ``python -m analysis tables``.
+    """
     folder = out / KEY
     record = read_json(folder / "manifest.json")
     wanted = {"studies": studies}
@@ -240,8 +243,7 @@ def errors(
     end = time.monotonic() + 60 * minutes
 
     def write() -> None:
-        made = rendered([error_table(rates)])
-        del made["all.tex"]
+        made = {f"{KEY}.csv": to_csv(error_table(rates)).encode()}
         write_folder(folder, made, kind="error rates", inputs={}, seed=seed, notes=[], config=wanted)
 
     for number, setting in enumerate(left if minutes > 0 else (), start=1):

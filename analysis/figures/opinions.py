@@ -23,7 +23,7 @@ from analysis.io.methods import base_and_origin, ordered_methods
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import signed
 from analysis.judge.deviations import Deviations
-from analysis.stats.votes import SCORE_WORDS, SCORES
+from analysis.stats.votes import SCORE_WORDS, SCORES, categories
 from analysis.study.results import Study, image_scores
 
 _NO_VOTES = "no ratings yet: make mos runs a study, python -m mos_app simulate makes a synthetic one"
@@ -54,7 +54,10 @@ def distribution(study: Study, dataset: str, letters: Deviations) -> Drawing:
     methods = list(result.methods)
     shares = np.array(
         [
-            [(result.ratings.of(method) == score).sum() / result.methods[method].votes for method in methods]
+            [
+                (categories(result.ratings.of(name)) == score).sum() / result.methods[name].votes
+                for name in methods
+            ]
             for score in SCORES
         ]
     )
@@ -200,7 +203,8 @@ def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing 
                 axes.set_title(words, fontsize=7, loc="left", pad=3)
             axes.text(0.0, 1.13, name, transform=axes.transAxes, fontsize=9, weight="bold")
             axes.set_xlabel(label)
-            axes.set_ylim(0.9, 5.1)
+            low, high = study.datasets[name].ratings.bounds
+            axes.set_ylim(low - 0.1, high + 0.1)
             axes.set_yticks(SCORES)
             if column == 0:
                 axes.set_ylabel("MOS")

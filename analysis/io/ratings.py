@@ -17,7 +17,7 @@ from analysis.io.csvfile import read_text_csv
 from analysis.io.methods import ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
 from analysis.stats.retest import Criteria
-from analysis.stats.votes import DatasetRatings
+from analysis.stats.votes import CATEGORICAL, CONTINUOUS, SLIDER_STEPS, DatasetRatings, categories, on_scale
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.imaging.io import sha256_file
@@ -37,6 +37,10 @@ COLUMNS = (
     "flagged",
     "synthetic",
 )
+CONTINUOUS_NOTE = (
+    "rated with a slider: opinions are 0.5 + position / 20 (0.5 to 5.5; the middle of a word's fifth is its "
+    "number); shares of scores, kappa, alpha and the ordinal model are of the fifths"
+)
 DEFAULT_STUDIES = ("paper", "paper-synthetic")
 
 FLAGS = {"repeat": (0, 1), "excluded": (0, 1), "flagged": (0, 1), "synthetic": (0, 1)}
@@ -51,7 +55,7 @@ class Ratings:
     """All votes that count (excluded raters are left out).
 
     Attributes:
-        frame: one row per vote, numbers as numbers.
+        frame: one row per vote, numbers as numbers; ``score`` is the position where there was a slider.
         study: its name.
         source: how to call the file in text, never an absolute path.
         sha256: of the file.
@@ -61,6 +65,8 @@ class Ratings:
         leave_out: display deviations whose votes the study's file leaves out (``quality.leave_out``).
         deviating: how many votes those are.
         study_file: the study's file, parsed; empty without one.
+        continuous: whether the votes are positions of a slider, in the units of
+            :func:`analysis.stats.votes.on_scale`.
     """
 
     frame: pd.DataFrame
@@ -74,6 +80,7 @@ class Ratings:
     leave_out: tuple[str, ...] = ()
     deviating: int = 0
     study_file: Mapping[str, Any] = field(default_factory=dict)
+    continuous: bool = False
 
     @property
     def banner(self) -> tuple[str, ...]:
@@ -83,7 +90,7 @@ class Ratings:
     @property
     def notes(self) -> tuple[str, ...]:
         """Footnotes on the whole study."""
-        notes = []
+        notes = [CONTINUOUS_NOTE] if self.continuous else []
         if self.excluded:
             notes.append(
                 f"{len(self.excluded)} of {len(self.excluded) + len(self.raters)} raters excluded by the "
@@ -114,7 +121,9 @@ class Ratings:
         """First showings (``repeat`` 0) by data set."""
         first = self.frame[self.frame["repeat"] == 0]
         return {
-            name: _arrange(name, first[first["dataset"] == name])
+            name: _arrange(
+                name, first[first["dataset"] == name], CONTINUOUS if self.continuous else CATEGORICAL
+            )
             for name in ordered_datasets(first["dataset"])
         }
 
@@ -146,8 +155,8 @@ def read_ratings(path: Path) -> Ratings:
     """The votes in an export's ``ratings.csv``.
 
     Raises:
-        UserError: no file, columns missing, a number that is none, a score outside 1..5, two votes of one
-            rater for one showing, more than one study.
+        UserError: no file, columns missing, a number that is none, a score outside 1..5, a slider's position
+            in another fifth than its score, two votes of one rater for one showing, more than one study.
     """
     frame = read_text_csv(path, COLUMNS, _AGAIN)
     for column in _NUMBERS:
@@ -156,6 +165,14 @@ def read_ratings(path: Path) -> Ratings:
         )
     for column, (low, high) in {"score": (1, 5), **FLAGS}.items():
         refuse(path, frame, ~frame[column].between(low, high), column, f"a whole number from {low} to {high}")
+    continuous = "slider" in frame and bool((frame["slider"] != "").any())
+    if continuous:
+        positions = integers(path, frame["slider"], "slider")
+        opinions = on_scale(positions.to_numpy(dtype=float))
+        outside = ~positions.between(0, SLIDER_STEPS) | (categories(opinions) != frame["score"])
+        frame["slider"] = positions
+        refuse(path, frame, outside, "slider", f"a position from 0 to {SLIDER_STEPS} in the score's fifth")
+        frame["score"] = opinions
     study = one_study(path, frame, _KEY)
     excluded = tuple(sorted(set(frame.loc[frame["excluded"] == 1, "rater"])))
     kept, leave_out, deviating = counting(path, frame)
@@ -171,6 +188,7 @@ def read_ratings(path: Path) -> Ratings:
         leave_out=leave_out,
         deviating=deviating,
         study_file=read_study_file(path.with_name("study.toml")),
+        continuous=continuous,
     )
 
 
@@ -273,14 +291,14 @@ def refuse(path: Path, frame: pd.DataFrame, wrong: pd.Series, column: str, expec
         raise UserError(f"{path}, line {int(row) + 2}: {column} {frame.loc[row, column]!s}", expected, _AGAIN)
 
 
-def _arrange(dataset: str, votes: pd.DataFrame) -> DatasetRatings:
+def _arrange(dataset: str, votes: pd.DataFrame, bounds: tuple[float, float]) -> DatasetRatings:
     images, raters = (tuple(sorted(set(votes[column]))) for column in ("image", "rater"))
     methods = tuple(ordered_methods(votes["method"]))
     ratings_irv = np.full((len(images), len(raters), len(methods)), np.nan)
     ratings_irv[
         _places(votes["image"], images), _places(votes["rater"], raters), _places(votes["method"], methods)
     ] = votes["score"].to_numpy(dtype=float)
-    return DatasetRatings(dataset, images, raters, methods, ratings_irv)
+    return DatasetRatings(dataset, images, raters, methods, ratings_irv, bounds)
 
 
 def _places(names: Iterable[str], order: tuple[str, ...]) -> NDArray[np.intp]:

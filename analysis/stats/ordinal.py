@@ -51,18 +51,20 @@ class OrdinalFit:
         return found
 
 
-def _densities(link: str, x: Array) -> tuple[Array, Array, Array, Array]:
-    """F, f, f' and f'' at x; zero density at infinity."""
-    finite = np.isfinite(x)
-    safe = np.where(finite, x, 0.0)
+_CHANCES = {"probit": special.ndtr, "logit": special.expit}
+
+
+def _densities(link: str, x: Array) -> tuple[Array, Array, Array]:
+    """f, f' and f'' at x; zero density at infinity."""
     if link == "probit":
-        cdf = special.ndtr(x)
+        finite = np.isfinite(x)
+        safe = np.where(finite, x, 0.0)
         f = np.where(finite, np.exp(-0.5 * safe**2) / math.sqrt(2 * math.pi), 0.0)
-        return cdf, f, -safe * f, (safe**2 - 1) * f
+        return f, -safe * f, (safe**2 - 1) * f
     cdf = special.expit(x)
     f = cdf * (1 - cdf)
     slope = 1 - 2 * cdf
-    return cdf, f, f * slope, f * (slope**2 - 2 * f)
+    return f, f * slope, f * (slope**2 - 2 * f)
 
 
 class _Laplace:
@@ -79,6 +81,14 @@ class _Laplace:
         self.places = np.stack([group + start for group, start in zip(groups, starts, strict=True)], axis=1)
         self.of_group = np.repeat(np.arange(len(groups)), self.sizes)
         self.mode = np.zeros(sum(self.sizes))
+        votes, groups = self.places.shape
+        self.incidence = sparse.csr_matrix(
+            (np.ones(votes * groups), self.places.ravel(), np.arange(votes + 1) * groups),
+            shape=(votes, len(self.mode)),
+        )
+        self.incidence_t = self.incidence.T.tocsr()
+        # where each vote's pairs of effects stand in the flattened matrix of all effects
+        self.pairs = (self.places[:, :, None] * len(self.mode) + self.places[:, None, :]).ravel()
 
     def unpack(self, parameters: Array) -> tuple[Array, Array, Array]:
         theta = np.concatenate(
@@ -94,10 +104,10 @@ class _Laplace:
         # both tails are computed on the side where they are small
         flip = a > 0
         low, high = np.where(flip, -b, a), np.where(flip, -a, b)
-        p_low, p_high = _densities(self.link, low)[0], _densities(self.link, high)[0]
-        chance = np.maximum(p_high - p_low, _SMALLEST)
-        _, fa, fa1, fa2 = _densities(self.link, a)
-        _, fb, fb1, fb2 = _densities(self.link, b)
+        chances = _CHANCES[self.link]
+        chance = np.maximum(chances(high) - chances(low), _SMALLEST)
+        fa, fa1, fa2 = _densities(self.link, a)
+        fb, fb1, fb2 = _densities(self.link, b)
         q, p, ra, rb = fa / chance, fb / chance, fa1 / chance, fb1 / chance
         gap = p - q
         second_b = fb2 / chance - rb * p + ra * p - 2 * gap * (rb - p**2 + q * p)
@@ -114,21 +124,18 @@ class _Laplace:
             "curve_b": second_b,
         }
 
-    def _hessian(self, weights: Array, sigma_n: Array) -> Array:
+    def _hessian(self, weights: Array, sigma: Array) -> Array:
         # the model is log-concave; where a chance underflows its curvature is noise
         weights = np.clip(np.nan_to_num(weights), 0.0, 1e8)
-        scaled = sparse.csr_matrix(
-            (sigma_n.ravel(), self.places.ravel(), np.arange(len(self.scores) + 1) * self.places.shape[1]),
-            shape=(len(self.scores), len(self.mode)),
-        )
-        product = (scaled.T @ scaled.multiply(weights[:, None])).toarray()
-        found: Array = product + np.eye(len(self.mode))
+        each = weights[:, None, None] * (sigma[:, None] * sigma[None, :])
+        size = len(self.mode)
+        found: Array = np.bincount(self.pairs, weights=each.ravel(), minlength=size**2).reshape(size, size)
+        found.flat[:: size + 1] += 1.0
         return found
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
         theta, beta, sigma = self.unpack(parameters)
         fixed = self.design @ beta
-        sigma_n = np.broadcast_to(sigma, self.places.shape)
         scale = sigma[self.of_group]
 
         def predictor(mode: Array) -> Array:
@@ -136,14 +143,7 @@ class _Laplace:
             return found
 
         def pull(votes: Array) -> Array:
-            found: Array = (
-                np.bincount(
-                    self.places.ravel(),
-                    weights=np.repeat(votes, self.places.shape[1]),
-                    minlength=len(self.mode),
-                )
-                * scale
-            )
+            found: Array = (self.incidence_t @ votes) * scale
             return found
 
         mode = self.mode
@@ -151,7 +151,7 @@ class _Laplace:
         value = found["log"].sum() - 0.5 * mode @ mode
         for _ in range(100):
             gradient = pull(found["eta"]) - mode
-            factor = linalg.cho_factor(self._hessian(-found["curve"], sigma_n), check_finite=False)
+            factor = linalg.cho_factor(self._hessian(-found["curve"], sigma), check_finite=False)
             if np.abs(gradient).max() < 1e-9:
                 break
             step, length = linalg.cho_solve(factor, gradient, check_finite=False), 1.0
@@ -203,17 +203,13 @@ class _Laplace:
         # how the inner gradient A' l' - v moves, the mode held
         moved = direct * found["curve"][:, None]
         moved[:, : self.cuts] += da * found["eta_a"][:, None] + db * found["eta_b"][:, None]
-        design = sparse.csr_matrix(
-            (np.ones(votes * groups), self.places.ravel(), np.arange(votes + 1) * groups),
-            shape=(votes, len(mode)),
-        )
-        shift = (design.T @ moved) * scale[:, None]
-        pulled = (design.T @ found["eta"]) * scale
+        shift = (self.incidence_t @ moved) * scale[:, None]
+        pulled = (self.incidence_t @ found["eta"]) * scale
         for group in range(groups):
             mine = self.of_group == group
             shift[mine, self.cuts + self.fixed + group] += pulled[mine]
         mode_moves = inverse @ shift
-        total = direct + design @ (mode_moves * scale[:, None])
+        total = direct + self.incidence @ (mode_moves * scale[:, None])
         curve = third[:, None] * total
         curve[:, : self.cuts] += da * found["curve_a"][:, None] + db * found["curve_b"][:, None]
         trace = -(curve.T @ leverage)
@@ -241,7 +237,7 @@ def fit_ordinal(
     Raises:
         ValueError: fewer than two scores occur, or an unknown link.
     """
-    if link not in {"probit", "logit"}:
+    if link not in _CHANCES:
         raise ValueError(f"link {link!r}: probit or logit")
     problem = _Laplace(scores, np.asarray(design, dtype=float), list(groups.values()), link)
     if problem.cuts < 1:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.stats.intervals import CONFIDENCE, expanded_level
-from analysis.stats.votes import SCORES
+from analysis.stats.votes import SCORES, categories
 
 DRAWS = 2000
 
@@ -31,7 +31,7 @@ class Agreement:
     Attributes:
         icc_single: ICC(A,1), absolute agreement of a single rater's vote.
         icc_mean: ICC(A,k), of the mean over all raters.
-        alpha: Krippendorff's alpha, ordinal.
+        alpha: Krippendorff's alpha, ordinal, of the votes as scores (fifths of a continuous scale).
         stimuli, raters: how many entered the ICC (raters with all votes).
     """
 
@@ -116,7 +116,8 @@ def alpha_ordinal(ratings_irv: NDArray[np.float64]) -> float:
 
 def value_counts(ratings_irv: NDArray[np.float64]) -> NDArray[np.float64]:
     """How many raters gave each score: (image, version, score)."""
-    return np.stack([(ratings_irv == score).sum(axis=1) for score in SCORES], axis=-1).astype(float)
+    scores_irv = categories(ratings_irv)
+    return np.stack([(scores_irv == score).sum(axis=1) for score in SCORES], axis=-1).astype(float)
 
 
 def _drawn_alpha(ratings_irv: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

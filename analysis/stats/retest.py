@@ -12,7 +12,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from analysis.stats.defaults import EQUIVALENCE_MARGIN, WITHIN_ONE_AT_LEAST
 from analysis.stats.intervals import Interval, student_interval
 from analysis.stats.reliability import icc_agreement
-from analysis.stats.votes import SCORES
+from analysis.stats.votes import SCORES, categories
 from analysis.stats.wilcoxon import SignedRank, signed_rank
 
 _KEY = ["rater", "dataset", "image", "method"]
@@ -38,7 +38,8 @@ class Retest:
     Attributes:
         pairs, raters: how many.
         exact, within_one: shares of pairs with the same score, and at most one apart.
-        kappa: quadratically weighted; NaN where only one score occurs.
+        kappa: quadratically weighted; NaN where only one score occurs. Of a continuous scale, ``exact`` and
+            ``kappa`` are of its fifths.
         icc: ICC(A,1) of the two showings; NaN where nothing varies.
         wilcoxon: over all pairs, as the paper tests; a difference that is significant may still be small, so
             it decides nothing here.
@@ -104,7 +105,7 @@ def retest(votes: pd.DataFrame, criteria: Criteria | None = None) -> Retest | No
     """How well raters repeat themselves; None where nothing was shown twice.
 
     Args:
-        votes: rater, dataset, image, method, repeat (0 or 1), score; one row a vote.
+        votes: rater, dataset, image, method, repeat (0 or 1), score (or opinion); one row a vote.
         criteria: of go and no-go; None: the defaults.
     """
     first = votes.loc[votes["repeat"] == 0, [*_KEY, "score"]]
@@ -112,24 +113,21 @@ def retest(votes: pd.DataFrame, criteria: Criteria | None = None) -> Retest | No
     both = first.merge(second, on=_KEY, suffixes=("_first", "_second"), validate="one_to_one")
     if both.empty:
         return None
-    one, two = both["score_first"].to_numpy(), both["score_second"].to_numpy()
-    table = np.array([[((one == a) & (two == b)).sum() for b in SCORES] for a in SCORES])
+    one, two = (both[name].to_numpy(dtype=float) for name in ("score_first", "score_second"))
+    first_scores, second_scores = categories(one), categories(two)
+    table = np.array([[((first_scores == a) & (second_scores == b)).sum() for b in SCORES] for a in SCORES])
     kappa = math.nan
-    if len(set(one) | set(two)) > 1:
+    if len(set(first_scores) | set(second_scores)) > 1:
         kappa = float(cohens_kappa(table, wt="quadratic", return_results=False))
     by_rater = (both["score_second"] - both["score_first"]).groupby(both["rater"]).mean()
     icc = math.nan
     if len(both) > 1:
-        icc = float(
-            icc_agreement(np.stack([one, two], axis=1)[:, :, None].astype(float), np.ones((1, len(one))))[0][
-                0
-            ]
-        )
+        icc = float(icc_agreement(np.stack([one, two], axis=1)[:, :, None], np.ones((1, len(one))))[0][0])
     return Retest(
         pairs=len(both),
         raters=len(by_rater),
-        exact=float((one == two).mean()),
-        within_one=float((np.abs(one - two) <= 1).mean()),
+        exact=float((first_scores == second_scores).mean()),
+        within_one=float((np.abs(one - two) <= 1 + 1e-9).mean()),  # twentieths are not exact
         kappa=kappa,
         icc=icc,
         wilcoxon=signed_rank(two - one),

@@ -230,7 +230,7 @@ def _dataset(
         methods[method] = MethodResult(
             data.dataset,
             method,
-            _interval(votes, drawn, (1.0, 5.0)),
+            _interval(votes, drawn, data.bounds),
             float(there.std(ddof=1) / math.sqrt(len(there))) if len(there) > 1 else math.nan,
             int((~np.isnan(votes)).any(axis=0).sum()),
             len(there),

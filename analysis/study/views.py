@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ from analysis.stats.equivalence import equivalence
 from analysis.stats.ordinal import OrdinalMethods, ordinal_methods
 from analysis.stats.power import spread_of
 from analysis.stats.rater_models import ROUNDING, RaterModel
-from analysis.stats.votes import DatasetRatings
+from analysis.stats.votes import CATEGORICAL, DatasetRatings, categories
 from repro.core.errors import UserError
 from repro.papers.srgan import SIGNIFICANCE_LEVEL
 
@@ -99,10 +99,8 @@ class OrdinalView:
 
 
 def whole_scores(data: DatasetRatings) -> DatasetRatings:
-    """Scores rounded to the scale, for a model of scores."""
-    return DatasetRatings(
-        data.dataset, data.images, data.raters, data.methods, np.clip(np.rint(data.ratings_irv), 1, 5)
-    )
+    """Opinions rounded to scores, for a model of scores."""
+    return replace(data, ratings_irv=categories(data.ratings_irv), bounds=CATEGORICAL)
 
 
 def cleaned(
@@ -121,7 +119,7 @@ def cleaned(
         votes = data.ratings_irv[:, kept, :] - model.bias_r[mine][kept][None, :, None]
         votes = _weighted(votes, model.inconsistency_r[mine][kept])
         names = tuple(rater for rater, keep in zip(data.raters, kept, strict=True) if keep)
-        found[name] = DatasetRatings(name, data.images, names, data.methods, votes)
+        found[name] = replace(data, raters=names, ratings_irv=votes)
     return found
 
 

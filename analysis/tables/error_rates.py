@@ -45,6 +45,7 @@ def error_table(rates: list[Rate]) -> Table:
         "5 %), with Clopper and Pearson's 95 % interval; power: in which what is true is found."
         + (f" {left} of {len(place)} rows are not computed yet." if left else ""),
         grid_key="statement",
+        formats=("md", "tex", "html"),  # the CSV is what the table is made from
     )
 
 

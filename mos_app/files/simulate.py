@@ -22,6 +22,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from analysis.stats.defaults import Spread
+from analysis.stats.votes import SLIDER_STEPS
 from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
 from mos_app.db.studies import ImageVersions, add_raters
 from mos_app.db.tables import insert_answers, read_presentations, restore_events, set_rater_fields
@@ -29,7 +30,6 @@ from mos_app.files.workspace import Workspace, make_study, open_workspace, study
 from mos_app.study.definition import LEFT, RIGHT, TIE, ScalePart, StudyConfig, parse_study
 from mos_app.study.preregistration import frozen
 from mos_app.study.progress import Phase, label_of
-from mos_app.study.scale import SLIDER_STEPS
 from repro.core.atomic import write_json
 from repro.core.errors import UserError
 from repro.core.paths import Results

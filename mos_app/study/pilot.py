@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.stats.retest import Criteria, Retest, retest
 from mos_app.study.definition import PilotPart
+from mos_app.study.scale import opinion
 from repro.core.errors import UserError
 
 
@@ -24,6 +25,7 @@ def pilot_report(ratings: pd.DataFrame, part: PilotPart) -> Retest:
         & (ratings["method"] == part.method)
         & (~ratings["excluded"].astype(bool))
     ]
+    mine = mine.assign(score=opinion(mine))
     found = retest(mine, Criteria(part.equivalence_margin, part.within_one_at_least))
     if found is None or found.raters < 2:
         raise UserError("fewer than two raters have rated identical images twice", "at least two raters")

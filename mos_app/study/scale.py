@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.stats.votes import CATEGORICAL, CONTINUOUS, SLIDER_STEPS, on_scale
 from mos_app.study.definition import ScalePart
 from mos_app.study.display import Ballot
 
-SLIDER_STEPS = 100
 _FIFTH = SLIDER_STEPS // 5
 
 
@@ -24,16 +24,13 @@ def fits_scale(ballot: Ballot, scale: ScalePart) -> bool:
 
 
 def opinion(votes: pd.DataFrame) -> pd.Series:
-    """The votes as numbers to average: scores, or positions on the slider in their units.
-
-    The middle of a fifth is its number, so that the continuous scale runs from 0.5 to 5.5.
-    """
+    """The votes as numbers to average: scores, or positions on the slider in their units."""
     scores = votes["score"].astype(float)
     if "slider" not in votes or votes["slider"].isna().all():
         return scores
-    return 0.5 + votes["slider"].astype(float) / _FIFTH
+    return pd.Series(on_scale(votes["slider"].to_numpy(dtype=float)), index=votes.index)
 
 
 def bounds(scale: ScalePart) -> tuple[float, float]:
     """Least and greatest :func:`opinion`."""
-    return (0.5, 5.5) if scale.method == "slider" else (1.0, 5.0)
+    return CONTINUOUS if scale.method == "slider" else CATEGORICAL

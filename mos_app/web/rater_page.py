@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
+from analysis.stats.votes import SLIDER_STEPS
 from mos_app.db.credentials import UnknownInviteError
 from mos_app.db.journal import now_ms
 from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
@@ -19,7 +20,7 @@ from mos_app.stage import BAR_HEIGHT, GREY_STEPS, ORIGINAL_GAP, component
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.facts import consent_text
 from mos_app.study.progress import Kind, Phase
-from mos_app.study.scale import SLIDER_STEPS, category
+from mos_app.study.scale import category
 from mos_app.study.texts import study_texts
 from mos_app.study.viewing import MEASURED, MEASURED_EYES, refused, ring_gap, unsuitable
 from mos_app.web.routes import INVITE_COOKIE, PREFIX

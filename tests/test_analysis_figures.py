@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.figures.drawing import (
-    PAGE_INCHES,
     SMALLEST_POINTS,
     Drawing,
     Missing,
@@ -30,6 +29,7 @@ from analysis.figures.images import detailed_crop, spectral_error_db, stand_in
 from analysis.io.metrics import COLUMNS
 from analysis.io.training_runs import read_ablation, read_runs, read_trials
 from analysis.study.inputs import read_inputs
+from analysis.tables.grid import COLUMN_INCHES, PAGE_INCHES
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.streams import stream
@@ -135,7 +135,8 @@ def test_every_figure_is_drawn_or_says_why_not(drawn: dict[str, Drawing | Missin
             assert figure.pdf.startswith(b"%PDF")
             picture = Image.open(io.BytesIO(figure.png))
             # drawn at the width at which a paper prints it, so that its text keeps its size
-            assert picture.width / picture.info["dpi"][0] == pytest.approx(PAGE_INCHES, abs=0.02)
+            width = COLUMN_INCHES if figure.key == "training" else PAGE_INCHES
+            assert picture.width / picture.info["dpi"][0] == pytest.approx(width, abs=0.02)
             texts = [text for text in figure.figure.findobj(Text) if text.get_text()]
             assert min(text.get_fontsize() for text in texts) >= SMALLEST_POINTS
             assert figure.caption_text.endswith(".\n")

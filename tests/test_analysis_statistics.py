@@ -216,6 +216,41 @@ def test_unanimous_presentations_count_for_nobody_and_for_everybody_in_sureal() 
     assert with_both.tolist() == run_sureal("BT500Model", scores)["observer_rejected"]
 
 
+def lonely(raters: int, above: int, below: int, of: int = 100) -> np.ndarray:
+    """The first rater votes 5 where the others are about 1, 1 where they are about 5; else all spread."""
+    scores = np.tile(np.where(np.arange(raters) % 2 == 0, 2.0, 3.0), (of, 1))
+    scores[: above + below] = 1.0
+    scores[: above + below, 1:3] = 1.2
+    scores[: above + below, 0] = 5.0
+    scores[above : above + below] = 6 - scores[above : above + below]
+    return scores
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "rejected"),
+    [
+        (3, 3, True),  # 6 of 100 scores are outside, none more above than below
+        (3, 2, False),  # 5 of 100: not more than 0.05
+        (6, 4, True),  # |6 - 4| / 10 = 0.2
+        (13, 7, False),  # |13 - 7| / 20 = 0.3: to one side, a severe or mild rater rather than a careless one
+    ],
+)
+def test_screening_by_hand(above: int, below: int, rejected: bool) -> None:
+    """Kurtosis 28 at 30 raters, so the reach is sqrt(20) S; the first rater is 5.3 S away."""
+    found = bt500_rejected(lonely(30, above, below))
+    assert found.tolist() == [rejected] + [False] * 29
+    assert found.tolist() == run_sureal("BT500Model", lonely(30, above, below))["observer_rejected"]
+
+
+def test_s_has_n_minus_one_in_its_denominator_and_in_sureal_n() -> None:
+    """22 raters: the first is 4.47 S away, just within sqrt(20) = 4.472; with N it would be 4.57."""
+    scores = lonely(22, 5, 5)
+    assert not bt500_rejected(scores).any()
+    by_n = bt500_rejected(scores, as_sureal=True)
+    assert np.flatnonzero(by_n).tolist() == [0]
+    assert by_n.tolist() == run_sureal("BT500Model", scores)["observer_rejected"]
+
+
 def test_agreement_of_all_raters_on_a_stimulus_rejects_nobody() -> None:
     scores = np.tile(np.array([[1.0], [5.0], [5.0], [1.0]]), (10, 12))
     scores[0, 0] = 2

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mos_helpers.browsing import (
+    GREY,
     begin,
     chromium,
     click_button,
@@ -127,6 +128,7 @@ def test_whole_demo_by_keyboard(tmp_path: Path, browser: BrowserContext) -> None
         keys = 0
         for card in ("What to do", "A short check", "Block 1 of 2", "Block 2 of 2"):
             expect(page.get_by_role("heading", name=card)).to_be_visible()
+            expect(page.get_by_test_id("stApp")).to_have_css("background-color", GREY)
             begin(page, press=True)
             stretch = int(re.search(r"\d+ of (\d+)", wait_armed(page)["place"]).group(1))  # type: ignore[union-attr]
             for _ in range(stretch):
@@ -145,6 +147,7 @@ def test_whole_demo_by_keyboard(tmp_path: Path, browser: BrowserContext) -> None
                     keys += 1
                     page.wait_for_timeout(60)
         expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", GREY)
         look("page", page.content())
         page.close()
         answered = votes(workspace, invite)

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from mos_helpers.browsing import chromium, click_button, walk_to_viewing
+from mos_helpers.browsing import GREY, chromium, click_button, walk_to_viewing
 from mos_helpers.serving import serving
 from mos_helpers.studies import make_study, practised, small_toml
 from playwright.sync_api import Page, Playwright, expect
@@ -15,7 +15,9 @@ from sqlalchemy import text
 from test_mos_study import arabic
 
 from mos_app.db.raters import Registry
+from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace
+from mos_app.study.display import Ballot, DisplayRecord
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("mos_browser")]
 
@@ -155,6 +157,38 @@ def test_a_rater_withdraws_with_the_button(playwright: Playwright, tmp_path: Pat
     assert one(workspace, "SELECT count(*) FROM vote") == 0
     assert one(workspace, "SELECT age_band FROM rater") == ""
     assert one(workspace, "SELECT count(*) FROM event WHERE kind = 'erased' AND actor = 'rater'") == 1
+    workspace.close()
+
+
+@pytest.mark.slow
+def test_the_admin_stays_logged_in_and_sees_new_votes(playwright: Playwright, tmp_path: Path) -> None:
+    """F5 asks for no password, and a vote shows by itself, within a minute of waiting."""
+    _, workspace = make_study(tmp_path / "study", small_toml(raters=1))
+    vote_service, invite = VoteService(workspace.database, workspace.study), practised(workspace, "r01")
+    with (
+        serving(tmp_path / "study", "small") as server,
+        chromium(playwright, tmp_path / "profile") as context,
+    ):
+        page = context.new_page()
+        page.goto(f"{server.base}/admin")
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", GREY)
+        page.get_by_role("link", name="Log in").click()
+        page.locator("input[type=password]").fill("a long password")
+        page.keyboard.press("Enter")
+        for _ in range(2):
+            expect(page.get_by_role("heading", name="Study small")).to_be_visible()
+            expect(page.get_by_text("0 of 24")).to_be_visible()
+            expect(page.get_by_test_id("stApp")).to_have_css("background-color", GREY)
+            page.reload()
+        expect(page.get_by_text("0 of 24")).to_be_visible()
+        item = vote_service.state(invite).current
+        assert item is not None
+        ballot = Ballot(
+            item=item.item, nonce="a" * 22, score=3, response_ms=600, display=DisplayRecord(surface="plain")
+        )
+        assert vote_service.vote(invite, ballot).verdict == "saved"
+        expect(page.get_by_text("1 of 24")).to_be_visible()
+        page.screenshot(path=tmp_path / "admin.png")
     workspace.close()
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from analysis.figures.drawing import BLUE, GREY, PAGE_INCHES, Drawing, Missing, finish, style
+from analysis.figures.drawing import BLUE, GREY, Drawing, Missing, column_figure, finish, legend_above, style
 from analysis.io.training_runs import TRIALS_COMMAND
 from repro.papers.srgan import DATASETS, SRRESNET_UPDATES, TABLE2
 
 KEY, TITLE = "budget", "PSNR against updates: how far from the paper"
 _METHOD = "SRResNet-MSE"
+_WHOLE, _UNDER_WAY = "whole schedules", "longest under way"
+_PAPER = {_METHOD: "SRResNet, paper", "SRCNN": "SRCNN, paper", "bicubic": "bicubic, paper"}
 
 
 def budget_figure(trials: pd.DataFrame | None) -> Drawing | Missing:
@@ -29,12 +30,12 @@ def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
         return Missing(KEY, TITLE, f"no budgets in results/trials.csv: {TRIALS_COMMAND}")
     dataset = str(whole["dataset"].iloc[-1])
     progress = scored[(scored["kind"] == "progress") & (scored["dataset"] == dataset)].sort_values("updates")
-    figure = Figure(figsize=(PAGE_INCHES, 3.3))
-    axes = figure.add_axes((0.09, 0.14, 0.63, 0.82))
+    names = [_WHOLE] + [_UNDER_WAY] * (not progress.empty) + list(_PAPER.values()) * (dataset in DATASETS)
+    figure, axes = column_figure(names)
     axes.set_xscale("log")
     axes.plot(
         whole["updates"], whole["psnr_db"], color=BLUE, marker="o", markersize=5, linestyle="none",
-        label="whole schedules",
+        label=_WHOLE,
     )  # fmt: skip
     means = whole.groupby("updates")["psnr_db"].mean()  # over seeds
     updates, psnr_db = means.index.to_numpy(float), means.to_numpy(float)
@@ -42,7 +43,7 @@ def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
     if not progress.empty:
         axes.plot(
             progress["updates"], progress["psnr_db"], color=GREY, marker=".", linewidth=0.9,
-            label="the longest under way",
+            label=_UNDER_WAY,
         )  # fmt: skip
     notes = []
     if dataset in DATASETS:
@@ -65,7 +66,7 @@ def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.grid(color="#E5E5E5", linewidth=0.6)
     axes.set_axisbelow(True)
-    figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.73, 0.97))
+    legend_above(figure, axes)
     return finish(
         figure,
         key=KEY,
@@ -78,10 +79,10 @@ def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
 def _paper_lines(axes: object, dataset: str) -> None:
     axes.plot(  # type: ignore[attr-defined]
         [SRRESNET_UPDATES], [TABLE2[dataset, _METHOD].psnr_db], color="black", marker="D", markersize=4,
-        linestyle="none", label="SRResNet, paper",
+        linestyle="none", label=_PAPER[_METHOD],
     )  # fmt: skip
     for method, style_of_line in (("SRCNN", ":"), ("bicubic", "-.")):
         axes.axhline(  # type: ignore[attr-defined]
             TABLE2[dataset, method].psnr_db, color="black", linewidth=0.8, linestyle=style_of_line, zorder=0,
-            label=f"{method}, paper",
+            label=_PAPER[method],
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -12,15 +13,15 @@ from functools import cached_property
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from analysis.io.methods import base_and_origin
+from analysis.tables.grid import COLUMN_INCHES
 
 DPI = 200
-COLUMN_INCHES, PAGE_INCHES = 3.25, 6.875
-"""Widths of a column and of a page in CVPR's style; figures are drawn at the size of print."""
 SMALLEST_POINTS = 7.0
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY, BLACK = (
     "#0072B2",
@@ -147,6 +148,26 @@ _UNKNOWN = "pHd<>8^v"
 def legend_inches(names: Iterable[str]) -> float:
     """Room for a legend of these names beside the axes, at the legend's font size."""
     return 0.5 + 0.066 * max(map(len, names), default=0)
+
+
+def column_figure(names: Iterable[str]) -> tuple[Figure, Axes]:
+    """A figure of one column's width, with axes and, above them, room for a legend of these names."""
+    names = list(names)
+    top = 0.12 + 0.17 * math.ceil(len(names) / _legend_columns(names))
+    height = 2.3 + top
+    figure = Figure(figsize=(COLUMN_INCHES, height))
+    box = (0.52 / COLUMN_INCHES, 0.42 / height, 1 - 0.7 / COLUMN_INCHES, 1 - (0.42 + top) / height)
+    return figure, figure.add_axes(box)
+
+
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """The legend of a :func:`column_figure`."""
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=_legend_columns(names))
+
+
+def _legend_columns(names: Iterable[str]) -> int:
+    return 2 if 2 * legend_inches(names) <= COLUMN_INCHES else 1
 
 
 def finish(

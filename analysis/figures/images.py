@@ -8,12 +8,13 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
-from analysis.figures.drawing import PAGE_INCHES, SMALLEST_POINTS, VERMILION, Drawing, Missing, finish, style
+from analysis.figures.drawing import SMALLEST_POINTS, VERMILION, Drawing, Missing, finish, style
 from analysis.io.methods import base_and_origin, ordered_datasets
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import number
 from analysis.io.training_runs import TrainingRun
 from analysis.judge.deviations import Deviations
+from analysis.tables.grid import PAGE_INCHES
 from repro.core.paths import Results, checked_name
 from repro.data.benchmarks import COMMON_NAMES
 from repro.imaging.io import read_rgb_u8

@@ -1,4 +1,4 @@
-"""Figures from votes: Figure 5 and the supplement's versions, mean rank, PSNR and SSIM against MOS."""
+"""Figures from votes: Figure 5 and the supplement's versions, mean rank, metrics against MOS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from scipy import stats
 
 from analysis.figures.drawing import (
     BLACK,
-    PAGE_INCHES,
     Drawing,
     Missing,
     finish,
@@ -25,7 +24,10 @@ from analysis.io.numbers import signed
 from analysis.judge.deviations import Deviations
 from analysis.stats.votes import SCORE_WORDS, SCORES, categories
 from analysis.study.results import Study, image_scores
+from analysis.tables.grid import PAGE_INCHES
 
+_AGAINST = "PSNR, SSIM and NIQE against MOS"
+_METRICS = (("psnr_db", "PSNR [dB]"), ("ssim", "SSIM"), ("niqe", "NIQE"))
 _NO_VOTES = "no ratings yet: make mos runs a study, python -m mos_app simulate makes a synthetic one"
 
 
@@ -35,7 +37,7 @@ def opinion_figures(study: Study | None, metrics: Metrics, letters: Deviations) 
         return [
             Missing("figure5", "Figure 5: distribution of opinion scores", _NO_VOTES),
             Missing("rank", "Mean rank (supplement)", _NO_VOTES),
-            Missing("correlation", "PSNR and SSIM against MOS", _NO_VOTES),
+            Missing("correlation", _AGAINST, _NO_VOTES),
         ]
     with style():
         made: list[Drawing | Missing] = []
@@ -159,24 +161,25 @@ def ranks(study: Study, letters: Deviations) -> Drawing:
 
 
 def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing | Missing:
-    """PSNR and SSIM of every image and method against its MOS, with correlations."""
-    title = "PSNR and SSIM against MOS"
+    """PSNR, SSIM and NIQE (where scored) of every image and method against its MOS, with correlations."""
+    title = _AGAINST
     scores = image_scores(study, metrics)
     scores = scores[scores["method"] != "HR"]
     datasets = [name for name in study.datasets if (scores["dataset"] == name).any()]
     if not datasets:
         return Missing("correlation", title, "no image was both rated and scored: python -m repro evaluate")
-    width, height = PAGE_INCHES, 4.6
+    rows = [(metric, label) for metric, label in _METRICS if scores[metric].notna().any()]
+    width, height = PAGE_INCHES, 2.3 * len(rows)
     panel = (width - 0.2 - legend_inches(scores["method"])) / len(datasets)
     figure = Figure(figsize=(width, height))
     seen: dict[str, Line2D] = {}
-    for row, (metric, label) in enumerate((("psnr_db", "PSNR [dB]"), ("ssim", "SSIM"))):
+    for row, (metric, label) in enumerate(rows):
         for column, name in enumerate(datasets):
-            frame = scores[scores["dataset"] == name]
+            frame = scores[(scores["dataset"] == name) & scores[metric].notna()]
             axes = figure.add_axes(
                 (
                     (0.45 + panel * column) / width,
-                    (0.45 if row else 2.75) / height,
+                    (0.45 + 2.3 * (len(rows) - 1 - row)) / height,
                     (panel - 0.35) / width,
                     1.45 / height,
                 )
@@ -192,7 +195,7 @@ def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing 
                 (handle,) = axes.plot(
                     mine[metric].mean(), mine["mos"].mean(), marker=marker, color=colour, markersize=8,
                     markerfacecolor=colour if ours else "white", markeredgecolor="black" if ours else colour,
-                    markeredgewidth=0.5 if ours else 1.3, linestyle="none", zorder=4,
+                    markeredgewidth=0.5 if ours else 1.3, linestyle="none", zorder=4, clip_on=False,
                 )  # fmt: skip
                 seen.setdefault(method, handle)
             if len(x) >= 3 and x.std() > 0 and y.std() > 0:
@@ -215,14 +218,14 @@ def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing 
         [seen[name] for name in names],
         names,
         loc="upper left",
-        bbox_to_anchor=((0.2 + panel * len(datasets)) / width, 0.97),
+        bbox_to_anchor=((0.2 + panel * len(datasets)) / width, 1 - 0.14 / height),
     )
     return finish(
         figure,
         key="correlation",
         title=title,
         caption="Dots: an image by a method; large marks: means of methods, open ones imported. r Pearson, "
-        "ρ Spearman over dots; HR left out (infinite PSNR).",
+        "ρ Spearman over dots; HR left out (infinite PSNR). Low NIQE is good.",
         warnings=study.banner,
         notes=(*study.notes, *letters.note(names)),
     )

@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.drawing import PAGE_INCHES, Drawing, Missing, finish, legend_inches, method_style, style
+from analysis.figures.drawing import Drawing, Missing, finish, legend_inches, method_style, style
 from analysis.io.methods import base_and_origin, ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
 from analysis.judge.deviations import Deviations
 from analysis.stats.intervals import Interval, student_interval
 from analysis.study.results import Study
+from analysis.tables.grid import PAGE_INCHES
 from repro.papers.protocols import DAALA, NIQE, RGB
 
 _MEASURES = (

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.drawing import BLUE, GREEN, VERMILION, Drawing, Missing, finish, style
 from analysis.io.references import COMMAND, KINDS, gains
+from analysis.tables.grid import PAGE_INCHES
 
 KEY, TITLE = "references", "What a reference image brings, by its kind"
 _LOOKS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"))
@@ -22,7 +23,7 @@ def references_figure(frame: pd.DataFrame | None) -> Drawing | Missing:
 
 
 def _draw(frame: pd.DataFrame) -> Drawing | Missing:
-    figure = Figure(figsize=(6.6, 2.9))
+    figure = Figure(figsize=(PAGE_INCHES, 2.9))
     panels = (
         (figure.add_axes((0.08, 0.13, 0.33, 0.80)), "gain_db", "PSNR over none [dB]"),
         (figure.add_axes((0.49, 0.13, 0.33, 0.80)), "niqe", "NIQE"),

@@ -8,16 +8,18 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.drawing import (
     BLUE,
-    PAGE_INCHES,
     VERMILION,
     Drawing,
     Missing,
+    column_figure,
     finish,
+    legend_above,
     method_style,
     style,
 )
 from analysis.io.training_runs import TrainingRun
 from analysis.judge.deviations import Deviations
+from analysis.tables.grid import PAGE_INCHES
 from repro.papers.srgan import RESIDUAL_BLOCKS
 
 
@@ -91,23 +93,24 @@ def curves(runs: list[TrainingRun], letters: Deviations) -> Drawing | Missing:
     shown = [run for run in runs if run.validation and not run.ablated]
     if not shown:
         return Missing("training", title, "no run with validation points under results/runs: make reproduce")
-    height = 0.9 + max(2.3, 0.17 * len(shown))
-    figure = Figure(figsize=(PAGE_INCHES, height))
-    axes = figure.add_axes((0.09, 0.45 / height, 0.64, (height - 0.65) / height))
-    for number, run in enumerate(shown):
+    labels = [
+        run.variant if sum(other.variant == run.variant for other in shown) == 1 else run.name
+        for run in shown
+    ]
+    figure, axes = column_figure(labels)
+    for number, (run, label) in enumerate(zip(shown, labels, strict=True)):
         colour, marker = method_style(run.variant)
         x, y = zip(*run.validation, strict=True)
-        label = run.variant if sum(r.variant == run.variant for r in shown) == 1 else run.name
         axes.plot(
             x, y, color=colour, marker=marker, markersize=4, linewidth=1.0, label=label,
             linestyle=("-", "--", ":", "-.")[number % 4], markevery=max(1, len(x) // 12),
         )  # fmt: skip
     axes.set_xlabel("updates")
-    axes.set_ylabel("PSNR on held-out training images [dB]")
+    axes.set_ylabel("PSNR on held-out images [dB]")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.grid(color="#E5E5E5", linewidth=0.6)
-    figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.74, 0.97))
+    legend_above(figure, axes)
     notes = dict.fromkeys(note for run in shown for note in letters.run_notes(run.variant, run.notes))
     return finish(
         figure,

@@ -129,9 +129,9 @@ class _Laplace:
         weights = np.clip(np.nan_to_num(weights), 0.0, 1e8)
         each = weights[:, None, None] * (sigma[:, None] * sigma[None, :])
         size = len(self.mode)
-        found: Array = np.bincount(self.pairs, weights=each.ravel(), minlength=size**2).reshape(size, size)
-        found.flat[:: size + 1] += 1.0
-        return found
+        found = np.bincount(self.pairs, weights=each.ravel(), minlength=size**2).astype(float, copy=False)
+        found[:: size + 1] += 1.0
+        return found.reshape(size, size)
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
         theta, beta, sigma = self.unpack(parameters)

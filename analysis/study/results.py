@@ -301,15 +301,21 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def image_scores(study: Study, metrics: Metrics) -> pd.DataFrame:
-    """One row per data set, method and image that was both rated and scored: psnr_db, ssim, mos."""
+    """One row per data set, method and image that was both rated and scored.
+
+    Returns:
+        dataset, method, image, psnr_db, ssim, niqe (NaN where the image has none), mos.
+    """
     rows = []
     for dataset, result in study.datasets.items():
         for method in ordered_methods(result.methods):
             psnr = metrics.values(dataset, method, "psnr_db")
             ssim = metrics.values(dataset, method, "ssim")
+            niqe = metrics.values(dataset, method, "niqe", "niqe-1")
             votes = result.ratings.of(method)
             for place, image in enumerate(result.ratings.images):
                 mos = _mean(votes[place])
                 if image in psnr.index and image in ssim.index and not math.isnan(mos):
-                    rows.append((dataset, method, image, float(psnr[image]), float(ssim[image]), mos))
-    return pd.DataFrame(rows, columns=["dataset", "method", "image", "psnr_db", "ssim", "mos"])
+                    scores = (float(psnr[image]), float(ssim[image]), float(niqe.get(image, math.nan)))
+                    rows.append((dataset, method, image, *scores, mos))
+    return pd.DataFrame(rows, columns=["dataset", "method", "image", "psnr_db", "ssim", "niqe", "mos"])

@@ -11,6 +11,9 @@ from analysis.judge.deviations import Deviations
 from analysis.tables.grid import DASH, Cell, Column, Grid, Table
 from repro.papers.protocols import DAALA, DESCRIPTIONS
 
+_HEADINGS = {"psnr_db": "PSNR", "ssim": "SSIM", "lr_rms": "rms", "niqe": "NIQE"}
+"""Short ones: thirteen columns stand in the width of a page."""
+
 
 def all_scores(metrics: Metrics, deviations: Deviations) -> Table:
     """Every metric under every protocol: the figures to compare with other papers."""
@@ -25,7 +28,7 @@ def all_scores(metrics: Metrics, deviations: Deviations) -> Table:
         pairs = list(pairs)
         columns = [Column("method", "method", numeric=False)]
         columns += [
-            Column(f"{protocol}_{metric}", f"{metric.replace('_db', ' [dB]')} ({protocol})")
+            Column(f"{protocol}_{metric}", _HEADINGS.get(metric, metric.removesuffix("_db")), group=protocol)
             for protocol, metric in pairs
         ]
         lines = []
@@ -37,7 +40,7 @@ def all_scores(metrics: Metrics, deviations: Deviations) -> Table:
                     line.append(Cell(DASH, None, (f"{metric} ({protocol}) was not computed",)))
                     continue
                 partial = () if mean.complete else (f"mean of {mean.images} of {mean.expected} images",)
-                text = number(mean.value, DECIMALS.get(metric, 4)) + ("" if mean.complete else PARTIAL)
+                text = number(mean.value, DECIMALS.get(metric, 2)) + ("" if mean.complete else PARTIAL)
                 line.append(Cell(text, mean.value, partial))
             lines.append(tuple(line))
         grids.append(Grid(dataset, tuple(columns), tuple(lines)))
@@ -45,7 +48,7 @@ def all_scores(metrics: Metrics, deviations: Deviations) -> Table:
         "scores",
         "All scores",
         tuple(grids),
-        "Means over images. "
+        "Means over images; PSNR and octaves in dB. "
         + " ".join(f"{name}: {DESCRIPTIONS[name]}." for name in protocols)
         + " Letters: table of deviations.",
     )

@@ -88,7 +88,7 @@ def _grid(metrics: Metrics, dataset: str, rows: list[tuple[Paper, Printed]]) -> 
             Column(metric, "here"),
             Column(f"{metric}_difference", "diff"),
         ]
-    columns.append(Column("source", "printed by", numeric=False, tex_mm=32))
+    columns.append(Column("source", "printed by", numeric=False, tex_mm=30))
     lines = []
     for paper, row in rows:
         for name in _names(metrics, row, dataset) or [row.method]:

@@ -31,6 +31,9 @@ ARGUMENTS = (
 PATIENCE_MS = 90_000
 """For what has to happen sooner or later; a busy machine may take its time."""
 
+GREY = "rgb(128, 128, 128)"
+"""The stage's, and so every page's, as the browser computes it."""
+
 _FRAME = 87
 """Height of the window's own bars in CSS pixels, which the headless mode has too."""
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.io.metrics import COLUMNS, read_metrics
-from analysis.io.numbers import printed_difference, signed
+from analysis.io.numbers import number, printed_difference, signed
 from analysis.judge.deviations import deviations
 from analysis.judge.error_rates import Rate, settings
 from analysis.judge.values import Judge
@@ -288,6 +288,7 @@ def test_differences_are_those_of_the_printed_figures() -> None:
     assert printed_difference(float("inf"), float("inf"), 2) == 0.0
     assert printed_difference(30.0, float("inf"), 2) == float("-inf")
     assert (signed(-0.1, 2), signed(0.1, 2), signed(0.0, 2)) == ("−0.10", "+0.10", "0.00")
+    assert (signed(-0.001, 2), number(-0.001, 2), number(-0.0, 2)) == ("0.00",) * 3
 
 
 def test_formats_escape_what_they_must() -> None:

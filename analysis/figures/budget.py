@@ -51,7 +51,7 @@ def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
         ours, paper = psnr_db[-1], TABLE2[dataset, _METHOD].psnr_db
         srcnn = TABLE2[dataset, "SRCNN"].psnr_db
         notes.append(
-            f"measured after {updates[-1]:,.0f} updates: {ours:.2f} dB, {ours - srcnn:+.2f} dB from SRCNN "
+            f"Measured after {updates[-1]:,.0f} updates: {ours:.2f} dB, {ours - srcnn:+.2f} dB from SRCNN "
             f"and {ours - paper:+.2f} dB from the paper's SRResNet ({SRRESNET_UPDATES:,} updates)"
         )
     if len(updates) > 1:
@@ -60,7 +60,7 @@ def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
             f"{gain:.2f} dB from {first:,.0f} to {last:,.0f} updates"
             for gain, first, last in zip(gains, updates[:-1], updates[1:], strict=True)
         )
-        notes.append(f"gain for ten times as many updates: {steps}")
+        notes.append(f"Gain for ten times as many updates: {steps}")
     axes.set_xlabel("updates (batch 16)")
     axes.set_ylabel(f"PSNR on {dataset} [dB]")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

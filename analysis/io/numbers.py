@@ -11,16 +11,16 @@ PARTIAL = "†"
 
 
 def number(value: float, digits: int) -> str:
-    """A value as printed; ``∞`` for infinity."""
+    """A value as printed, zero without a sign; ``∞`` for infinity."""
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.{digits}f}"
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def signed(value: float, digits: int) -> str:
     """A difference with its sign, a true minus, and no sign for zero."""
     text = f"{abs(value):.{digits}f}"
-    if value == 0:
+    if round(value, digits) == 0:
         return text
     return ("+" if value > 0 else "−") + text
 

@@ -16,7 +16,7 @@ VENV  := .venv
 STAMP := $(VENV)/.installed
 PY    := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup data reproduce published tables figures report mos test test-all lint bench clean
+.PHONY: help setup data reproduce published tables figures report mos test test-all lint bench clean crate-validator
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,9 +74,16 @@ lint: $(STAMP) ## ruff (lint and format) and mypy
 	$(VENV)/bin/ruff format --check repro mos_app analysis tests
 	$(VENV)/bin/mypy
 
+# RO-Crate's validator wants an older rich: an environment of its own, with the context that it looks up offline
+crate-validator:
+	test -x .crate/bin/python || $(PYTHON) -m venv .crate
+	.crate/bin/pip install -qq roc-validator==0.13.0
+	.crate/bin/pip install -qq --no-deps rocrate==0.13.0
+	.crate/bin/python .ci/crate_context.py .crate/cache
+
 bench: $(STAMP) ## benchmarks against plain baselines, into results/bench
 	$(PY) -m repro bench all --results $(RESULTS)
 
 clean: ## remove .venv and caches (never data, results or studies)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf $(VENV) .crate .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

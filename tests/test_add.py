@@ -29,9 +29,19 @@ from repro.imaging.io import read_u8, write_png
 from repro.imaging.resize import imresize_u8, nearest_u8
 from repro.inference import foreign
 from repro.inference.card import check_upscaler, test_card
-from repro.inference.foreign import RANGES, Foreign, ForeignUpscaler, examined, foreign_upscaler
+from repro.inference.foreign import (
+    MARGINS,
+    RANGES,
+    Foreign,
+    ForeignUpscaler,
+    examined,
+    foreign_upscaler,
+    margin_of,
+)
 from repro.inference.interpolate import save_pth
 from repro.inference.loading import load_network, trained_upscaler
+from repro.inference.photos import own_result
+from repro.inference.upscaler import Options
 from repro.methods.srgan import Generator, begin_as_interpolation
 from repro.nn.rrdb import RRDBNet
 
@@ -88,14 +98,79 @@ def test_the_card_tells_scale_and_range() -> None:
 
 
 def test_tiles_and_what_only_our_networks_can() -> None:
-    from repro.inference.upscaler import Options
-
     image = np.random.default_rng(0).integers(0, 256, (30, 70, 3), dtype=np.uint8)
     parts = ForeignUpscaler("x", enlarged, 4, (0, 1), Options(tile=16))
     np.testing.assert_array_equal(next(parts([image])), nearest_u8(image, 4))
     with pytest.raises(UserError, match="--self-ensemble"):
         ForeignUpscaler("x", enlarged, 4, (0, 1), Options(self_ensemble=True))
     assert check_upscaler(parts) < 20
+
+
+def _blurred(radius: int) -> foreign.Run:
+    """The mean along both diagonals, of pixels up to a distance."""
+    return lambda x: enlarged(
+        np.mean([np.roll(x, (step, step), (2, 3)) for step in (-radius, -radius // 2, 0, radius)], axis=0)
+    )
+
+
+def _windowed(x: np.ndarray) -> np.ndarray:
+    """Each pixel less what its window of 8 x 8 has on average, as attention in windows looks."""
+    sides = [-(-side // 8) * 8 for side in x.shape[2:]]
+    padded = np.pad(x, ((0, 0), (0, 0), *((0, to - is_) for to, is_ in zip(sides, x.shape[2:], strict=True))))
+    means = padded.reshape(1, 3, sides[0] // 8, 8, sides[1] // 8, 8).mean((3, 5))
+    return enlarged(x - 0.5 * means.repeat(8, 2).repeat(8, 3)[..., : x.shape[2], : x.shape[3]])
+
+
+def _pooled(x: np.ndarray) -> np.ndarray:
+    """Each pixel by the mean of the image, as channel attention looks."""
+    return enlarged(x * (0.5 + x.mean((2, 3), keepdims=True)))
+
+
+LOOKS: dict[str, tuple[foreign.Run, int | None]] = {
+    "at its own pixel": (enlarged, 16),
+    "10 pixels far": (_blurred(10), 16),
+    "20 pixels far": (_blurred(20), 32),
+    "50 pixels far": (_blurred(50), 64),
+    "at windows of 8": (_windowed, 16),
+    "200 pixels far": (_blurred(200), None),
+    "at the whole image": (_pooled, None),
+}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_how_far_a_network_looks_is_measured(name: str) -> None:
+    """Tiles of any side show no seam where the margin was found, and it is said where none was."""
+    run, margin = LOOKS[name]
+    assert margin_of(Foreign("", run), 4, (0, 1)) == margin
+    image = np.random.default_rng(1).integers(0, 256, (230, 300, 3), dtype=np.uint8)
+    (whole,) = ForeignUpscaler("x", run, 4, (0, 1), Options(tile=0), margin=margin)([image])
+    parts = ForeignUpscaler("x", run, 4, (0, 1), Options(tile=100), margin=margin)
+    (tiled,) = parts([image])
+    inside = (slice(4 * 50, -4 * 50),) * 2  # np.roll takes what is beyond a border from the other side
+    seams = np.abs(tiled.astype(int) - whole)[inside].max()
+    if margin is None:
+        assert f"farther than {MARGINS[-1]} LR pixels" in parts.notes[-1]
+    else:
+        assert seams <= 1
+        assert parts.notes == ()
+    np.testing.assert_array_equal(np.concatenate(list(parts.rows(image))), tiled)
+
+
+def test_a_network_of_another_program_has_no_seams(compact: Path, tmp_path: Path) -> None:
+    """Its margin comes from the probe in its own process; what looks at everything is told and recorded."""
+    image = np.random.default_rng(1).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    upscaler = foreign_upscaler(compact, Options(tile=32))
+    whole = upscaler._one(image)
+    assert np.abs(next(upscaler([image])).astype(int) - whole).max() <= 1
+    assert len(upscaler.notes) == 1
+    out = tmp_path / "out.png"
+    write_png(tmp_path / "in.png", image)
+    pooled = onnx_file(tmp_path / "pooled.onnx", "pooled")
+    outcome = command("upscale", tmp_path / "in.png", "--weights", pooled, "-o", out)
+    assert outcome.exit_code == 0, outcome.output
+    assert "farther than 64 LR pixels" in " ".join(outcome.output.split())
+    notes = own_result(out)["notes"]  # type: ignore[index]
+    assert any("farther than 64 LR pixels" in note for note in notes)
 
 
 def test_weights_through_spandrel_become_rows_of_every_table(compact: Path, tmp_path: Path) -> None:
@@ -194,6 +269,12 @@ def onnx_file(path: Path, kind: str = "good") -> Path:
     scales = onnx.numpy_helper.from_array(np.array([1, 1, 4, 4], np.float32), "scales")
     nodes = [helper.make_node("Resize", ["input", "", "scales"], ["output"], mode="nearest")]
     weights = [scales]
+    if kind == "pooled":  # minus a part of the mean of the whole image
+        nodes[0] = helper.make_node("Resize", ["input", "", "scales"], ["enlarged"], mode="nearest")
+        nodes.append(helper.make_node("GlobalAveragePool", ["input"], ["mean"]))
+        nodes.append(helper.make_node("Mul", ["mean", "part"], ["less"]))
+        nodes.append(helper.make_node("Sub", ["enlarged", "less"], ["output"]))
+        weights.append(onnx.numpy_helper.from_array(np.array([0.1], np.float32), "part"))
     if kind == "bomb":  # 400 GB from a few bytes
         many = helper.make_tensor("many", onnx.TensorProto.INT64, [1], [100_000_000_000])
         nodes.insert(0, helper.make_node("ConstantOfShape", ["many"], ["large"]))
@@ -215,8 +296,8 @@ def onnx_file(path: Path, kind: str = "good") -> Path:
 
 
 def test_an_onnx_file_upscales(tmp_path: Path) -> None:
-    upscaler = foreign_upscaler(onnx_file(tmp_path / "nearest.onnx"))
-    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    upscaler = foreign_upscaler(onnx_file(tmp_path / "nearest.onnx"), Options(tile=16))
+    image = np.random.default_rng(0).integers(0, 256, (25, 37, 3), dtype=np.uint8)
     np.testing.assert_array_equal(next(upscaler([image])), nearest_u8(image, 4))
     assert (upscaler.name, upscaler.scale) == ("nearest", 4)
     assert "ONNX" in upscaler.notes[0]

@@ -62,8 +62,12 @@ def photo_upscaler(
         if name == "SRCNN":
             out.print("weights: SRCNN by its authors (research use only)")
     if found is not None:
-        for line in statement(found, metadata_of(found.path)):
+        metadata = metadata_of(found.path)
+        for line in statement(found, metadata):
             out.print(line, markup=False)
+        for note in upscaler.notes:
+            if note not in metadata.get("notes", []):
+                out.print(f"note: {note}", markup=False)
     for reference, sha256 in upscaler.inputs.items():
         if reference.startswith("reference "):
             out.print(f"{reference}: SHA-256 {sha256}", markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from statistics import fmean
 
@@ -17,7 +18,7 @@ FURTHEST = 3
 def best_generator(metrics_csv: Path, names: Sequence[str]) -> tuple[str, str] | None:
     """The method of the highest mean PSNR among those whose results keep the LR image, and why in words.
 
-    A method's rms of LR - down(SR) has to be :data:`FURTHEST` at most, where the table has it.
+    A method's rms of LR - down(SR) has to be in the table, and :data:`FURTHEST` at most.
 
     Args:
         metrics_csv: of `evaluate`.
@@ -38,9 +39,13 @@ def best_generator(metrics_csv: Path, names: Sequence[str]) -> tuple[str, str] |
             }:
                 values[row["method"], row["metric"]].append(float(row["value"]))
     means = {key: fmean(found) for key, found in values.items()}
-    kept = [name for name in names if (name, "psnr_db") in means]
-    kept = [name for name in kept if means.get((name, "lr_rms"), 0) <= FURTHEST]
+    kept = [name for name in names if means.get((name, "lr_rms"), inf) <= FURTHEST]
+    kept = [name for name in kept if (name, "psnr_db") in means]
     if not kept:
         return None
     best = max(kept, key=lambda name: means[name, "psnr_db"])
-    return best, f"{means[best, 'psnr_db']:.2f} dB in the published table, the best that keeps its input"
+    psnr, rms = means[best, "psnr_db"], means[best, "lr_rms"]
+    return (
+        best,
+        f"{psnr:.2f} dB in the published table, the best that keeps its input (within {rms:.1f} levels)",
+    )

@@ -14,6 +14,8 @@ from repro.core.paths import Results
 from repro.imaging.io import sha256_file
 
 FILE = "ro-crate-metadata.json"
+_CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
+"""RO-Crate 1.1 is older than schema.org's word for the hash."""
 _TYPES = {
     ".png": "image/png", ".pdf": "application/pdf", ".csv": "text/csv", ".json": "application/json",
     ".md": "text/markdown", ".html": "text/html", ".tex": "text/x-tex", ".txt": "text/plain",
@@ -54,8 +56,8 @@ def write_crate(results: Results) -> int:
         "systems after it, as this program's manifests record them.",
         "datePublished": date_of_publication(),
         "license": {"@id": _LICENCE["@id"]},
-        "hasPart": files,
-        "mentions": actions,
+        "hasPart": _compact(files),
+        "mentions": _compact(actions),
     }
     descriptor = {
         "@id": FILE,
@@ -64,8 +66,7 @@ def write_crate(results: Results) -> int:
         "about": {"@id": "./"},
     }
     graph = [descriptor, root, _LICENCE, *entities.values()]
-    context = "https://w3id.org/ro/crate/1.1/context"
-    write_json(results.root / FILE, {"@context": context, "@graph": graph})
+    write_json(results.root / FILE, {"@context": _CONTEXT, "@graph": graph})
     return len(files)
 
 
@@ -87,12 +88,17 @@ def _of_manifest(results: Results, path: Path) -> Iterator[Entity]:
         "@type": "CreateAction",
         "name": f"{manifest.get('kind', 'results')} in {place.as_posix()}",
         "instrument": {"@id": software["@id"]},
-        "object": [{"@id": entity["@id"]} for entity in sides["inputs"]],
-        "result": [{"@id": entity["@id"]} for entity in (*sides["outputs"], record)],
+        "object": _compact([{"@id": entity["@id"]} for entity in sides["inputs"]]),
+        "result": _compact([{"@id": entity["@id"]} for entity in (*sides["outputs"], record)]),
     }
     if isinstance(notes, list) and notes:
         action["description"] = " ".join(str(note) for note in notes)
     yield action
+
+
+def _compact(values: list[Entity]) -> list[Entity] | Entity:
+    """A list of one as JSON-LD's compacted form has it."""
+    return values[0] if len(values) == 1 else values
 
 
 def _thing(results: Results, folder: Path, name: str, value: str) -> Entity:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from repro.core.errors import UserError
-from repro.core.manifest import read_manifest
+from repro.core.jsonfile import read_object
 from repro.core.paths import Results
 from repro.evaluation.evaluate import edited, stored_images
 from repro.imaging.io import write_png
@@ -123,4 +123,4 @@ def test_damaged_manifests(store: Results, tmp_path: Path, text: str) -> None:
     assert edited(store.metrics_csv) is False
     if text != '{"outputs": [1]}':
         with pytest.raises(UserError, match="unusable"):
-            read_manifest(path)
+            read_object(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import pandas as pd
 
 from analysis.io.csvfile import read_text_csv
 from repro.core.errors import UserError
+from repro.core.jsonfile import read_object
 from repro.core.paths import Results
 from repro.imaging.io import sha256_file
 from repro.papers.protocols import DAALA, DESCRIPTIONS, current_name
@@ -168,17 +168,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is damaged or holds something else than an object.
     """
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise UserError(
-            f"{path}: damaged ({error})", "a JSON object", "make the stage's output again"
-        ) from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: {type(value).__name__}", "a JSON object", "make the stage's output again")
-    return value
+    return read_object(path, next_step="make the stage's output again") if path.is_file() else {}
 
 
 def _by_pair(record: Any, path: Path) -> dict[tuple[str, str], Any]:

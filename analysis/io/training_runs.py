@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.io.csvfile import read_text_csv
 from analysis.io.metrics import one_wording, read_json, sentences
 from repro.core.errors import UserError
+from repro.core.jsonfile import parsed_object
 from repro.core.paths import Results
 from repro.papers.srgan import RESIDUAL_BLOCKS
 
@@ -112,9 +113,9 @@ def _validation(path: Path) -> tuple[tuple[int, float], ...]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = parsed_object(line, str(path))
             step, value = record["step"], record.get("val_psnr_db")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (UserError, KeyError):
             if number == len(lines):
                 continue
             raise UserError(

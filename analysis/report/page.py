@@ -23,7 +23,8 @@ from analysis.study.inputs import Inputs
 from analysis.study.results import Study
 from analysis.tables.grid import Cell, Column, Grid, Table, to_html
 from analysis.tables.outliers import viewer_link
-from repro.core.manifest import read_manifest, reference_inputs
+from repro.core.jsonfile import read_object
+from repro.core.manifest import reference_inputs
 from repro.core.paths import Results
 
 _MAIN = ("table1", "table2", "claims", "plan", "sensitivity", "deviations")
@@ -142,7 +143,7 @@ def reference_images(layout: Results) -> list[tuple[str, str, str, str]]:
     return [
         (place.parent.parent.name, place.parent.name, name, sha256)
         for place in sorted(layout.images.glob("*/*/manifest.json"))
-        for name, sha256 in reference_inputs(read_manifest(place)).items()
+        for name, sha256 in reference_inputs(read_object(place)).items()
     ]
 
 

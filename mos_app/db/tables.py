@@ -14,6 +14,7 @@ from mos_app.db.models import Event, Image, Presentation, Rater, Stimulus, Viewi
 from mos_app.db.studies import stimulus_ids
 from mos_app.study.definition import StudyConfig
 from mos_app.study.progress import Phase
+from repro.core.jsonfile import parsed_object
 
 ANSWER_FIELDS = tuple(
     column.name for column in Vote.__table__.columns if column.name not in {"id", "presentation_id"}
@@ -256,7 +257,9 @@ def restore_events(database: Database, events: Sequence[Mapping[str, Any]]) -> N
                 "actor": event["actor"],
                 "rater_id": ids[event["rater"]] if event["rater"] else None,
                 "kind": event["kind"],
-                "detail": json.dumps(json.loads(event["detail"]), sort_keys=True, ensure_ascii=False),
+                "detail": json.dumps(
+                    parsed_object(event["detail"], "events.csv"), sort_keys=True, ensure_ascii=False
+                ),
             }
             for event in events
         ]

@@ -42,6 +42,7 @@ from mos_app.study.results import PARTICIPANTS_SIDECAR, RATINGS_SIDECAR, opinion
 from mos_app.study.texts import study_texts
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
+from repro.core.jsonfile import parsed_object
 from repro.core.manifest import make_manifest
 from repro.core.paths import Results
 
@@ -365,14 +366,17 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
     files = read_export(path)
     config_toml = files["study.toml"].decode()
     config = parse_study(config_toml, f"{path}: study.toml", stored=True)
+    told = parsed_object(files["study.json"], f"{path}: study.json", "export again")
     try:
-        told = json.loads(files["study.json"])
+        recorded, synthetic, version = told["name"], told["synthetic"], told["format"]
+        if (type(recorded), type(synthetic), type(version)) != (str, bool, int):
+            raise TypeError("name, synthetic, format")
         left_out = [(str(dataset), str(method)) for dataset, method in told["left_out"]]
         given = _references(told.get("reference_images", {}))
         images = _image_versions(files["stimuli.csv"])
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: malformed ({type(error).__name__})", "an export", "export again") from None
-    study = name or str(told["name"])
+    study = name or recorded
     folder = study_folder(results, study)
     if folder.path.exists():
         raise UserError(f"{folder.path} exists already", "a new name", "pass --name, or remove the study")
@@ -388,14 +392,14 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
             url=url,
             left_out=left_out,
             images=images,
-            synthetic=bool(told["synthetic"]),
-            recorded_name=str(told["name"]),
+            synthetic=synthetic,
+            recorded_name=recorded,
             reference_images=given,
             log_creation=False,
         )
         workspace = open_workspace(part, study, url)
         try:
-            _restore_rows(workspace, files, path)
+            _restore_rows(workspace, files, path, version)
         finally:
             workspace.close()
         study_folder(part, study).path.rename(folder.path)
@@ -425,7 +429,7 @@ def _image_versions(stimuli: bytes) -> list[ImageVersions]:
     ]
 
 
-def _restore_rows(workspace: Workspace, files: dict[str, bytes], path: Path) -> None:
+def _restore_rows(workspace: Workspace, files: dict[str, bytes], path: Path, version: int) -> None:
     try:
         restore_raters(
             workspace.database,
@@ -439,14 +443,14 @@ def _restore_rows(workspace: Workspace, files: dict[str, bytes], path: Path) -> 
                 workspace.database, _records(files["viewing.csv"], {"at_ms": int, "refused": _flag})
             )
         restore_events(workspace.database, _records(files["events.csv"], {"at_ms": int}))
-    except (KeyError, ValueError, TypeError, SQLAlchemyError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, SQLAlchemyError) as error:
         raise UserError(
             f"{path}: its tables contradict each other ({type(error).__name__})", "an export", "export again"
         ) from None
     if "simulation.json" in files:
         write_bytes(workspace.folder.path / "simulation.json", files["simulation.json"])
     again = export_files(workspace.database, workspace.study, files.get("simulation.json"))
-    old = int(json.loads(files["study.json"])["format"]) < FORMAT
+    old = version < FORMAT
     differing = [
         name
         for name in files
@@ -485,7 +489,7 @@ def read_export(path: Path) -> dict[str, bytes]:
             ):
                 raise UserError(f"{path}: too large", f"at most {_MAX_TOTAL:,} bytes", "check the file")
             files = {entry.filename: archive.read(entry) for entry in entries}
-        manifest = json.loads(files["manifest.json"])
+        manifest = parsed_object(files["manifest.json"], f"{path}: manifest.json", "export again")
         hashes = dict(manifest["outputs"])
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, RuntimeError) as error:
         if isinstance(error, UserError):

@@ -14,7 +14,8 @@ from mos_app.db.studies import ImageVersions, References
 from mos_app.study.definition import StudyConfig
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
-from repro.core.manifest import read_manifest, reference_inputs
+from repro.core.jsonfile import read_object
+from repro.core.manifest import reference_inputs
 from repro.core.paths import Results
 from repro.imaging.io import png_bytes, read_rgb_u8, sha256_file
 
@@ -96,7 +97,7 @@ def reference_images(config: StudyConfig, results: Results) -> References:
     for part in config.datasets:
         for method in part.methods:
             path = results.method_manifest(part.name, method)
-            given = reference_inputs(read_manifest(path)) if path.is_file() else {}
+            given = reference_inputs(read_object(path)) if path.is_file() else {}
             if given:
                 found.setdefault(part.name, {})[method] = given
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -28,6 +27,8 @@ from mos_app.study.display import Ballot
 from mos_app.study.texts import study_texts
 from mos_app.web.limits import client_key
 from mos_app.web.service import Service
+from repro.core.errors import UserError
+from repro.core.jsonfile import parsed_object
 
 PREFIX = "/mos"
 INVITE_COOKIE = "mos_invite"
@@ -126,8 +127,8 @@ async def _body(request: Request, content_type: str = "application/json") -> byt
 async def _json_body(request: Request) -> Any:
     data = await _body(request)
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return parsed_object(data, "the answer")
+    except UserError:
         raise _RefusedError(422, "not JSON") from None
 
 

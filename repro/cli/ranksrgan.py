@@ -91,12 +91,11 @@ def ranker(
 
     The same command goes on where it was stopped. `train RankSRGAN` finds the ranker of its profile and seed.
     """
-    import json
 
     from repro.core.device import resolve_device
     from repro.methods.ranksrgan import RANKER_CONFIG, RankerTraining
     from repro.methods.variants import PROFILES
-    from repro.train.ranker import describe, train_ranker
+    from repro.train.ranker import describe, ranker_manifest, train_ranker
 
     out, layout = common.console(), common.results_layout(results)
     known = next((each for each in PROFILES if each == profile), None)
@@ -108,6 +107,5 @@ def ranker(
         run, right = train_ranker(
             config, folder or layout.root / "rank", layout, resolve_device(device), progress
         )
-    pairs = json.loads((run / "manifest.json").read_text())["held_out_pairs"]
-    out.print(describe(right, pairs), markup=False)
+    out.print(describe(right, ranker_manifest(run)[1]), markup=False)
     common.finished(out, run)

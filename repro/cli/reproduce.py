@@ -122,7 +122,8 @@ def _start(config: RunConfig, generators: dict[str, Path]) -> Path:
 
     published = SHIPPED / f"{config.start}.safetensors"
     if config.profile == "quick" and published.is_file():
-        described = tensorfile.load(published)[1].get("network", {})
+        described = tensorfile.load(published)[1].get("network")
+        described = described if isinstance(described, dict) else {}
         ours = config.network.as_dict()
         if all(ours[name] == described.get(name, ours[name]) for name in ours if name != "initial"):
             return published

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import platform
 import subprocess
@@ -141,25 +140,3 @@ def add_reference(inputs: dict[str, str], name: str, sha256: str) -> None:
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     """Writes a manifest as JSON, whole or not at all."""
     write_json(path, dict(manifest))
-
-
-def read_manifest(path: Path, got: str = "", next_step: str = "make it again") -> dict[str, Any]:
-    """The object in a manifest.
-
-    Args:
-        path: the JSON file.
-        got, next_step: for the error: what the missing manifest means, and what makes it.
-
-    Raises:
-        UserError: missing, unreadable, not JSON, nested too deep, or no object.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(value, dict):
-            return value
-        reason = f"holds a {type(value).__name__}"
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except (ValueError, RecursionError) as error:
-        reason = str(error)
-    raise UserError(f"{path}: {got or 'unusable'} ({reason})", "a manifest: a JSON object", next_step)

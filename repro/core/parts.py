@@ -60,7 +60,10 @@ def joined(path: Path) -> bool:
         return path.is_file()
     pieces: dict[str, dict[int, Tensor]] = {}
     first: dict[str, Any] = tensorfile.load(part(path, 0))[1]
-    for number in range(int(first["parts"])):
+    count, shapes, metadata = (first.get(name) for name in ("parts", "shapes", "metadata"))
+    if not isinstance(count, int) or not isinstance(shapes, dict) or not isinstance(metadata, dict):
+        raise UserError(f"{part(path, 0)}: no part", "a part of a larger file", "get all again")
+    for number in range(count):
         group, about = tensorfile.load(part(path, number))
         if about != {**first, "part": number}:
             raise UserError(
@@ -68,13 +71,13 @@ def joined(path: Path) -> bool:
             )
         for key, piece in group.items():
             start, _, name = key.partition(" ")
-            pieces.setdefault(name, {})[int(start)] = piece
+            pieces.setdefault(name, {})[int(start) if start.isdecimal() else -1] = piece
     try:
         tensors = {
             name: cat([pieces[name][start] for start in sorted(pieces[name])]).reshape(shape)
-            for name, shape in first["shapes"].items()
+            for name, shape in shapes.items()
         }
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, TypeError) as error:
         raise UserError(f"{path}: parts do not fit ({error})", "all parts", "get all again") from None
-    tensorfile.save(path, tensors, first["metadata"])
+    tensorfile.save(path, tensors, metadata)
     return True

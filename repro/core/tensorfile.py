@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,20 @@ from torch import Tensor, nn
 
 from repro.core.atomic import atomic_path
 from repro.core.errors import UserError
+from repro.core.jsonfile import parsed_object
 
 FORMAT = 1
 
 _KEY = "srgan-repro"
 """The header's only entry: safetensors writes several in no fixed order, and same runs give same bytes."""
+
+
+_KNOWN: dict[str, Callable[[Any], bool]] = {
+    "notes": lambda value: isinstance(value, list) and all(isinstance(note, str) for note in value),
+    "variant": lambda value: isinstance(value, str),
+    "run": lambda value: isinstance(value, str),
+}
+"""What every reader of metadata takes as it stands."""
 
 
 def save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
@@ -48,12 +58,16 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})[_KEY])
+            metadata = parsed_object(
+                (file.metadata() or {})[_KEY], str(path), "train it again, or get it again"
+            )
             if metadata.pop("format") != FORMAT:
                 raise UserError(f"{path}: another format", f"format {FORMAT}", "train it again")
+            for name, value in metadata.items():
+                if name in _KNOWN and not _KNOWN[name](value):
+                    raise UserError(f"{path}: {name} {value!r:.60}", "what training wrote", "train it again")
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 no dict
-    except (OSError, SafetensorError, ValueError, KeyError, AttributeError, TypeError,
-            RecursionError) as error:  # fmt: skip
+    except (OSError, SafetensorError, KeyError) as error:
         raise UserError(
             f"{path}: cannot be read ({type(error).__name__}: {error})",
             "a safetensors file that this program wrote",

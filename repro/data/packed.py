@@ -9,7 +9,6 @@ pixels are asked for.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from repro.core.atomic import atomic_path, write_json
 from repro.core.errors import UserError
+from repro.core.jsonfile import read_object
 
 IMAGES_PER_CHUNK = 256
 FORMAT = 1
@@ -145,17 +145,15 @@ def open_packed(folder: Path) -> PackedDataset:
         UserError: not a whole one, or one without images.
     """
     try:
-        head = json.loads((folder / "bank.json").read_text())
-        indices = [
-            json.loads((folder / f"chunk_{number:05d}.json").read_text()) for number in range(head["chunks"])
-        ]
-    except (OSError, ValueError, KeyError) as error:
+        head = read_object(folder / "bank.json")
+        indices = [read_object(folder / f"chunk_{number:05d}.json") for number in range(head["chunks"])]
+        dataset = PackedDataset(folder, str(head["digest"]), indices)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise UserError(
             f"{folder}: not a whole packed dataset ({type(error).__name__})",
             "a packed dataset",
             "python -m repro data pack",
         ) from None
-    dataset = PackedDataset(folder, head["digest"], indices)
     if not len(dataset):
         skipped = dataset.skipped[0] if dataset.skipped else "none was given"
         raise UserError(
@@ -186,6 +184,11 @@ class PackedDataset:
         self.widths = np.array([entry["width"] for _, entry in entries], np.int64)
         self.offset = np.array([entry["offset"] for _, entry in entries], np.int64)
         self.chunk = np.array([number for number, _ in entries], np.int64)
+        sizes = np.array([index["bytes"] for index in indices], np.int64)
+        last = self.offset + 3 * self.heights * self.widths
+        sides = (self.heights < 1) | (self.widths < 1) | (np.maximum(self.heights, self.widths) > 2**24)
+        if (sides | (self.offset < 0) | (last > sizes[self.chunk])).any():
+            raise ValueError("images beyond their chunk")
         self.skipped = [problem for index in indices for problem in index["skipped"]]
         self._maps = [
             self._map(folder / f"chunk_{number:05d}.u8", index["bytes"])

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from repro.core.atomic import write_json
 from repro.core.errors import UserError
-from repro.core.manifest import date_of_publication, read_manifest
+from repro.core.jsonfile import read_object
+from repro.core.manifest import date_of_publication
 from repro.core.paths import Results
 from repro.imaging.io import sha256_file
 
@@ -72,7 +73,7 @@ def write_crate(results: Results) -> int:
 
 def _of_manifest(results: Results, path: Path) -> Iterator[Entity]:
     """The manifest itself, its program, its action, and the files on both sides."""
-    manifest = read_manifest(path)
+    manifest = read_object(path)
     place = path.parent.relative_to(results.root)
     yield (record := _file(results.root, path))
     software = _software(manifest)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
-from repro.core.manifest import make_manifest, read_manifest, write_manifest
+from repro.core.jsonfile import read_object
+from repro.core.manifest import make_manifest, write_manifest
 from repro.core.parallel import over_images
 from repro.core.paths import Results, checked_name
 from repro.imaging.io import read_u8, sha256_file
@@ -53,7 +54,7 @@ class _Stored(NamedTuple):
 
 def _manifest(path: Path) -> _Stored:
     again = f"python -m repro upscale --dataset {path.parent.parent.name} --method {path.parent.name!r}"
-    manifest = read_manifest(path, "images without a readable manifest", again)
+    manifest = read_object(path, "images without a readable manifest", again)
     outputs, notes = manifest.get("outputs", 0), manifest.get("notes", [])
     run, scale = manifest.get("run", ""), manifest.get("scale", 4)  # earlier ones do not say
     for what, right in (
@@ -208,7 +209,7 @@ def edited(metrics_csv: Path) -> bool:
     Without a manifest, or with one that names no hash, nothing can be said: False.
     """
     try:
-        outputs = read_manifest(metrics_csv.with_suffix(".manifest.json"))["outputs"]
+        outputs = read_object(metrics_csv.with_suffix(".manifest.json"))["outputs"]
         return bool(outputs[metrics_csv.name] != sha256_file(metrics_csv))
     except (UserError, KeyError, TypeError):
         return False

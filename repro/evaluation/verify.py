@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from repro.core.errors import UserError
-from repro.core.manifest import read_manifest
+from repro.core.jsonfile import read_object
 from repro.core.paths import Results, checked_name
 from repro.evaluation.evaluate import edited, stored_images
 from repro.imaging.io import sha256_file
@@ -48,7 +48,7 @@ def present(results: Results) -> list[str]:
 
 def _outputs(manifest: Path, again: str, needed: bool = True) -> dict[str, str]:
     """The files that a manifest lists, checked to be those; without ``needed`` they may be missing."""
-    outputs = read_manifest(manifest, next_step=again).get("outputs")
+    outputs = read_object(manifest, next_step=again).get("outputs")
     if not isinstance(outputs, dict):
         raise UserError(f"{manifest}: no outputs", "files with their hashes", again)
     for name, sha256 in outputs.items():
@@ -83,7 +83,7 @@ def _images(results: Results) -> None:
 
 def _metrics(results: Results) -> None:
     path, again = results.metrics_csv, "python -m repro evaluate"
-    inputs = read_manifest(path.with_suffix(".manifest.json"), next_step=again).get("inputs")
+    inputs = read_object(path.with_suffix(".manifest.json"), next_step=again).get("inputs")
     if edited(path):
         raise UserError(f"{path}: changed after it was made", "the SHA-256 that its manifest lists", again)
     if not isinstance(inputs, dict):
@@ -94,7 +94,7 @@ def _metrics(results: Results) -> None:
     except (KeyError, ValueError) as error:
         raise UserError(f"{path}: {error!r}", "a metrics.csv", again) from None
     if scored != inputs:
-        name = sorted(scored.items() ^ inputs.items())[0][0]
+        name = next(each for each in sorted({*scored, *inputs}) if scored.get(each) != inputs.get(each))
         raise UserError(f"{path}: {name} is not the image that its manifest lists", "one evaluation", again)
     for name, sha256 in inputs.items():
         image = results.image(*name.split("/", 2))
@@ -106,7 +106,7 @@ def _made(folder: str) -> Callable[[Results], None]:
     def check(results: Results) -> None:
         manifest, again = results.root / folder / "manifest.json", MADE[folder]
         _outputs(manifest, again)
-        inputs = read_manifest(manifest).get("inputs")
+        inputs = read_object(manifest).get("inputs")
         recorded = inputs.get(results.metrics_csv.name) if isinstance(inputs, dict) else None
         if results.metrics_csv.is_file() and recorded != sha256_file(results.metrics_csv):
             raise UserError(f"{manifest.parent}: made from other scores", f"{results.metrics_csv}", again)

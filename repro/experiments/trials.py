@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
+from repro.core.jsonfile import read_object
 from repro.core.settings import leaves
 from repro.methods.config import RunConfig
 from repro.methods.variants import config_from_dict, configure
@@ -188,7 +188,7 @@ def write_csv(path: Path, figures: list[Figure]) -> None:
 
 def run_config(run: FinishedRun) -> RunConfig:
     """The configuration that a finished run's manifest tells."""
-    return config_from_dict(json.loads((run.folder / "manifest.json").read_text())["config"])
+    return config_from_dict(read_object(run.folder / "manifest.json").get("config"))
 
 
 def snapshots(run: FinishedRun) -> list[tuple[int, Path]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from repro.core import tensorfile
 from repro.core.atomic import atomic_path, write_text
 from repro.core.errors import UserError
+from repro.core.jsonfile import parsed_object, read_object
 from repro.imaging.io import sha256_file
 from repro.inference.half import Halved
 from repro.inference.loading import network_from
@@ -79,10 +79,7 @@ def load_trained(path: Path) -> Trained:
     manifest_path = file.with_name("manifest.json")
     manifest: Any = {}
     if file.name == GENERATOR_FILE and manifest_path.is_file():
-        try:
-            manifest = json.loads(manifest_path.read_text())
-        except ValueError:
-            raise UserError(f"{manifest_path}: damaged", "a run's manifest", "train it again") from None
+        manifest = read_object(manifest_path, next_step="train it again")
     seconds = training_seconds(file.with_name("timing.jsonl")) if manifest else 0.0
     return Trained(
         loaded.method, loaded.network, loaded.scale, tensors, metadata, manifest, sha256_file(file), seconds
@@ -98,10 +95,10 @@ def training_seconds(timing: Path) -> float:
     seconds, before = 0.0, 0
     try:
         for line in timing.read_text().splitlines() if timing.is_file() else ():
-            record = json.loads(line)
+            record = parsed_object(line, str(timing), "remove it")
             seconds += (record["step"] - before) * record["seconds_per_update"]
             before = record["step"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{timing}: damaged", "one JSON object a line", "remove it") from None
     return seconds
 

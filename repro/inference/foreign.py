@@ -34,8 +34,8 @@ TILE = 256
 """LR pixels."""
 
 MARGINS = (16, 32, 64)
-"""LR pixels around tiles that are tried (:func:`margin_of`). Tiles begin at multiples of the first: attention in
-windows finds them where they lie in the image."""
+"""LR pixels around tiles that are tried (:func:`margin_of`). Tiles begin at multiples of the first: attention
+in windows finds them where they lie in the image."""
 
 SEAM = 0.5
 """Grey levels that a pixel may depend on what lies beyond the margin."""
@@ -92,9 +92,9 @@ class ForeignUpscaler(Upscaler):
         self._tile = -(-wanted // MARGINS[0]) * MARGINS[0]
         if margin is None and self._tile:
             self.notes += (
-                f"this network looks farther than {self._margin} LR pixels, perhaps at the whole image: where "
-                f"a side is above {self._tile} LR pixels it sees tiles of that side and {self._margin} around, "
-                "and seams may show (--tile 0: none, with the memory that it takes)",
+                f"this network looks farther than {self._margin} LR pixels, perhaps at the whole image: "
+                f"where a side is above {self._tile} LR pixels it sees tiles of that side and "
+                f"{self._margin} around, and seams may show (--tile 0: none, with the memory that it takes)",
             )
 
     def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:

@@ -16,6 +16,7 @@ from scipy.ndimage import distance_transform_edt
 
 from repro.core.atomic import atomic_path
 from repro.core.errors import UserError
+from repro.core.jsonfile import parsed_object
 from repro.imaging import encode
 from repro.imaging.color import grey_u8
 from repro.imaging.io import opened, sha256_file, to_rgb
@@ -243,10 +244,10 @@ def own_result(path: Path) -> dict[str, Any] | None:
                 exif = image.getexif()
             else:  # getexif would decode a whole PNG to look behind its pixels
                 exif.load(image.info.get("exif", b""))
-            found = json.loads(str(exif.get(_HISTORY, "")))
-    except (UserError, RecursionError):  # what cannot be read is none of ours, and is told when it is read
+            found = parsed_object(str(exif.get(_HISTORY, "")), str(path))
+    except UserError:  # what cannot be read is none of ours, and is told when it is read
         return None
-    return found if isinstance(found, dict) and found.get("kind") == KIND else None
+    return found if found.get("kind") == KIND else None
 
 
 def upscale_file(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 
 from repro.core.atomic import write_json
 from repro.core.errors import UserError
-from repro.core.manifest import make_manifest, read_manifest, write_manifest
+from repro.core.jsonfile import read_object
+from repro.core.manifest import make_manifest, write_manifest
 from repro.core.parallel import over_images
 from repro.core.paths import Results, checked_name
 from repro.data.benchmarks import EvaluationImage, load_dataset
@@ -48,7 +48,7 @@ def _lr_digest(images: tuple[EvaluationImage, ...]) -> str:
 def kept(folder: Path, inputs: dict[str, str], names: list[str]) -> bool:
     """Whether a method's folder already holds exactly these images, unchanged, from these inputs."""
     try:
-        manifest = read_manifest(folder / "manifest.json")
+        manifest = read_object(folder / "manifest.json")
         outputs = manifest["outputs"]
         if manifest["inputs"] != inputs or sorted(outputs) != sorted(names):
             return False
@@ -155,7 +155,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 def _begun(record: Path, inputs: dict[str, str]) -> dict[str, str]:
     """Image -> hash of those that an interrupted call has made from the same inputs."""
     try:
-        begun = json.loads(record.read_text())
+        begun = read_object(record)
         if begun["inputs"] != inputs:
             return {}
         return {
@@ -163,7 +163,7 @@ def _begun(record: Path, inputs: dict[str, str]) -> dict[str, str]:
             for name, digest in begun["outputs"].items()
             if sha256_file(record.parent / f"{name}.png") == digest
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (UserError, OSError, KeyError, AttributeError):
         return {}
 
 
@@ -176,7 +176,7 @@ def _check_kind(folder: Path, method: str, kind: str) -> None:
             "choose another --method",
         )
     try:
-        there = read_manifest(folder / "manifest.json")["kind"]
+        there = read_object(folder / "manifest.json")["kind"]
     except (UserError, KeyError):
         return
     if there != kind:
@@ -201,7 +201,7 @@ def check_free(name: str, manifest: Path | None = None, sha256: str = "") -> Non
         raise UserError(f"the name {name!r}", "one that no method here has, without brackets", "--name NAME")
     if manifest is None or not sha256 or not manifest.is_file():
         return
-    inputs = read_manifest(manifest).get("inputs")
+    inputs = read_object(manifest).get("inputs")
     if not isinstance(inputs, dict) or inputs.get("weights") != sha256:
         raise UserError(
             f"{manifest.parent}: images by other weights", "a new name", "--name NAME, or --force"

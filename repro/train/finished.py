@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repro.core.errors import UserError
-from repro.core.manifest import read_manifest
+from repro.core.jsonfile import read_object
 from repro.core.paths import Results
 from repro.imaging.io import sha256_file
 
@@ -30,7 +30,7 @@ class FinishedRun:
 def is_finished(folder: Path) -> bool:
     """Whether a run's generator is there, whole, and its manifest says so."""
     try:
-        written = read_manifest(folder / "manifest.json")["outputs"][GENERATOR_FILE]
+        written = read_object(folder / "manifest.json")["outputs"][GENERATOR_FILE]
     except (UserError, KeyError, TypeError):
         return False
     generator = folder / GENERATOR_FILE
@@ -42,7 +42,7 @@ def finished_runs(results: Results) -> list[FinishedRun]:
     found = []
     for folder in sorted(results.runs.glob("*")) if results.runs.is_dir() else []:
         if is_finished(folder):
-            match read_manifest(folder / "manifest.json").get("config"):
+            match read_object(folder / "manifest.json").get("config"):
                 case {"variant": str(variant), "profile": str(profile), "seed": int(seed)}:
                     found.append(FinishedRun(folder, variant, profile, seed))
     return found

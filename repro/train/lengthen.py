@@ -57,7 +57,7 @@ def begin_from(prepared: Prepared, shorter: Path) -> int:
     prepared.folder.mkdir(parents=True, exist_ok=True)
     # a resumed run drops the lines that lie behind its checkpoint
     for log in ("log.jsonl", "timing.jsonl"):
-        write_text(prepared.folder / log, (shorter / log).read_text(encoding="utf-8"))
+        write_text(prepared.folder / log, (shorter / log).read_text(encoding="utf-8", errors="replace"))
     names = {"identity": prepared.identity, "config": prepared.config.as_dict()}
     tensorfile.save(mine, tensors, metadata | names)
     return done

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from repro.core.atomic import write_text
+from repro.core.errors import UserError
+from repro.core.jsonfile import parsed_object
 
 
 def _jsonable(value: float) -> float | str:
@@ -60,15 +62,20 @@ class RunLog:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log; a last line that was cut short by a crash is left out."""
+    """The lines of a log up to one that was cut short by a crash, or is none of ours."""
     if not path.is_file():
         return []
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            lines.append(json.loads(text))
-        except ValueError:
+            line = parsed_object(text, str(path))
+        except UserError:
             break
+        if not isinstance(line.get("step"), int) or any(
+            isinstance(v, list | dict | str) for v in line.values()
+        ):
+            break
+        lines.append(line)
     return lines
 
 

@@ -122,19 +122,27 @@ class Loop:
         if not joined(path):
             return
         tensors, metadata = tensorfile.load(path)
-        if metadata["identity"] != self.identity:
+        if metadata.get("identity") != self.identity:
             raise UserError(
-                f"{path}: a checkpoint of another run ({metadata['identity']})",
+                f"{path}: a checkpoint of another run ({metadata.get('identity')!r:.40})",
                 f"one of this run ({self.identity})",
                 f"remove {path.parent} to start again",
             )
+        done, summed = metadata.get("done"), metadata.get("summed")
+        validation = metadata.get("validation_psnr_db")
+        if (
+            not (isinstance(done, int) and isinstance(summed, int) and 0 <= summed <= done)
+            or done > self.config.schedule.updates
+            or not isinstance(validation, int | float | None)
+            or "torch_rng" not in tensors
+        ):
+            raise UserError(f"{path}: damaged", "a checkpoint", f"remove {path.parent} to start again")
         restore_step(self.step.eager, tensors)
         device = self.step.eager.device
         self._sums = {n[4:]: t.to(device) for n, t in tensors.items() if n.startswith("sum.")}
-        self._summed = int(metadata["summed"])
-        self.done = int(metadata["done"])
-        if metadata["validation_psnr_db"] is not None:
-            self.validation_psnr_db = float(metadata["validation_psnr_db"])
+        self._summed, self.done = summed, done
+        if validation is not None:
+            self.validation_psnr_db = float(validation)
         torch.set_rng_state(tensors["torch_rng"])
 
     def description(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from repro.core import tensorfile
 from repro.core.atomic import write_json
 from repro.core.device import device_name
 from repro.core.errors import UserError
+from repro.core.jsonfile import read_object
 from repro.core.manifest import make_manifest, write_manifest
 from repro.core.paths import Results
 from repro.data.packed import pack
@@ -60,8 +61,7 @@ def train_ranker(
     identity = hashlib.sha256(text.encode()).hexdigest()[:16]
     run = results.runs / f"{config.variant}-{config.profile}-s{config.seed}-{identity[:8]}"
     if is_finished(run):
-        found = json.loads((run / "manifest.json").read_text())["accuracy"]
-        return run, found
+        return run, ranker_manifest(run)[0]
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / "config.json", config.as_dict())
     how = RankerTraining()
@@ -88,6 +88,21 @@ def train_ranker(
     )
     write_manifest(run / "manifest.json", manifest)
     return run, right
+
+
+def ranker_manifest(run: Path) -> tuple[dict[str, float], int]:
+    """The accuracies of a finished ranker and the number of held-out pairs.
+
+    Raises:
+        UserError: its manifest does not say.
+    """
+    manifest = read_object(run / "manifest.json", next_step="train it again")
+    match manifest:
+        case {"accuracy": {"all": float(), **rest} as right, "held_out_pairs": int(count)} if all(
+            isinstance(share, float) for share in rest.values()
+        ):
+            return right, count
+    raise UserError(f"{run}: its manifest tells no accuracy", "a finished ranker's", "train it again")
 
 
 @torch.no_grad()

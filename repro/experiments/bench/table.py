@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from repro.core.atomic import write_text
+from repro.core.errors import UserError
+from repro.core.jsonfile import read_object
 
 
 def write_table(folder: Path) -> Path:
     """Writes the table of every measurement in ``folder``; the same files give the same bytes."""
-    found = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    found = {
+        path.stem: read_object(path, next_step="python -m repro bench")
+        for path in sorted(folder.glob("*.json"))
+    }
     lines = [
         "# Benchmarks",
         "",
@@ -19,7 +23,11 @@ def write_table(folder: Path) -> Path:
         "",
     ]
     for name, measured in found.items():
-        lines += _section(name, measured)
+        try:
+            lines += _section(name, measured)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            got = f"{folder / name}.json: {type(error).__name__} ({error})"
+            raise UserError(got, "a measurement of bench", "remove it, or measure again") from None
     path = folder / "README.md"
     write_text(path, "\n".join(lines).rstrip() + "\n")
     return path

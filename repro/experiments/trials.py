@@ -155,7 +155,7 @@ class Figure:
             "settings": changed_settings(self.config),
             "updates": self.updates,
             "schedule": self.config.schedule.updates,
-            **{name: "" if value is None else f"{value:.6g}" for name, value in seen.items()},
+            **{name: "" if value is None else f"{float(value):.6g}" for name, value in seen.items()},
             "dataset": self.dataset,
             "psnr_db": f"{score.psnr_db:.6g}" if score else "",
             "ssim": f"{score.ssim:.6g}" if score else "",

@@ -18,6 +18,10 @@ def _jsonable(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
+def _is_figure(value: object) -> bool:
+    return value is None or isinstance(value, int | float) or value in ("nan", "inf", "-inf")
+
+
 class RunLog:
     """Two files in a run's folder, each one JSON object a line.
 
@@ -71,9 +75,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             line = parsed_object(text, str(path))
         except UserError:
             break
-        if not isinstance(line.get("step"), int) or any(
-            isinstance(v, list | dict | str) for v in line.values()
-        ):
+        if not isinstance(line.get("step"), int) or not all(map(_is_figure, line.values())):
             break
         lines.append(line)
     return lines

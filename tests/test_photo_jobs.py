@@ -20,6 +20,7 @@ from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.evaluation.choice import best_generator
 from repro.imaging import encode
+from repro.imaging.photo import read_photo
 from repro.inference import store
 from repro.inference.jobs import Naming, check_writable, find_jobs
 from repro.inference.loading import trained_upscaler
@@ -112,6 +113,22 @@ def test_names_with_brackets_and_strange_letters(tmp_path: Path) -> None:
     assert "[red]out[/red]" in outcome.output
     assert (out / "[bold] ünïcödé ☃_x4.png").exists()
     assert "[bold] n" in run(tmp_path / "[bold] none.png", "--out", out).exception.message()  # type: ignore[union-attr]
+
+
+def test_words_that_lead_somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit that holds, the method that is near, the arithmetic that is faster."""
+    source = image(tmp_path / "a.png")
+    assert run(source, "--method", "Bicubic").exit_code == 0
+    wrong = run(source, "--method", "Bicubicle")
+    assert isinstance(wrong.exception, UserError)
+    assert wrong.exception.next_step == "the nearest is bicubic"
+    monkeypatch.setattr("repro.imaging.photo.MAX_PIXELS", 100)
+    with pytest.raises(UserError, match="at most 100 pixels") as large:
+        read_photo(source)
+    assert str(source) in large.value.got
+    monkeypatch.setattr("repro.core.device.use_bfloat16", lambda precision, device: False)
+    outcome = run(source, "--method", "bicubic", "--force", "--arithmetic", "bfloat16")
+    assert "float32 is faster" in outcome.output
 
 
 def test_sides_that_a_kind_of_file_cannot_hold(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from repro.core.progress import bar
 
 
 def snapshots(
-    variant: Annotated[str, typer.Argument(help="A trained variant; the paper shows SRGAN-VGG54.")] = "SRGAN",
+    variant: Annotated[
+        str, typer.Argument(help="A trained variant; SRGAN: SRGAN-VGG54 (the paper's), or else VGG22.")
+    ] = "SRGAN",
     image: Annotated[str, typer.Option("--image", help="A test image, e.g. baboon or img_001.")] = "baboon",
     dataset: Annotated[str, typer.Option("--dataset", help="The image's data set.")] = "Set14",
     profile: Annotated[
@@ -33,11 +35,13 @@ def snapshots(
     from repro.imaging.io import write_png
     from repro.inference.loading import trained_upscaler
     from repro.inference.upscaler import Options
-    from repro.methods.variants import canonical_variant
-    from repro.train.finished import the_run
+    from repro.inference.weights import nearest
+    from repro.train.finished import finished_runs, the_run
 
     out = common.console()
-    run = the_run(common.results_layout(results), canonical_variant(variant), profile, seed)
+    layout = common.results_layout(results)
+    variant = nearest(variant, {each.variant for each in finished_runs(layout)})
+    run = the_run(layout, variant, profile, seed)
     images = load_dataset(dataset, common.data_root(data))
     wanted = [i for i in images if image.lower() in {i.name.lower(), i.image.lower()}]
     if not wanted:

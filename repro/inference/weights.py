@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ SHIPPED = Path(__file__).resolve().parents[2] / "results" / "published" / "weigh
 
 NEAREST = ("SRGAN-VGG54", "SRGAN-VGG22")
 """What `SRGAN` stands for: the paper's variant, or the nearest to it that has weights."""
+
+
+def nearest(name: str, have: Collection[str]) -> str:
+    """The variant of a name; `SRGAN` is the first of :data:`NEAREST` that is among those one has."""
+    named = (each for each in NEAREST if name.lower() == "srgan" and each in have)
+    return next(named, canonical_variant(name))
 
 
 @dataclass(frozen=True)
@@ -50,10 +57,7 @@ def find_weights(
     Raises:
         UserError: unknown method, no weights, or several runs to choose from.
     """
-    variant = canonical_variant(name)
-    if name.lower() == "srgan":
-        have = trained_variants(results, shipped)
-        variant = next((nearest for nearest in NEAREST if nearest in have), variant)
+    variant = nearest(name, trained_variants(results, shipped))
     if not shipped and any(run.variant == variant for run in finished_runs(results)):
         run = the_run(results, variant, profile, seed)
         return Weights(run.generator, f"run {run.folder.name}")

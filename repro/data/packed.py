@@ -145,8 +145,11 @@ def open_packed(folder: Path) -> PackedDataset:
         UserError: not a whole one, or one without images.
     """
     try:
-        head = read_object(folder / "bank.json")
-        indices = [read_object(folder / f"chunk_{number:05d}.json") for number in range(head["chunks"])]
+        told = "not a whole packed dataset", "python -m repro data pack"
+        head = read_object(folder / "bank.json", *told)
+        indices = [
+            read_object(folder / f"chunk_{number:05d}.json", *told) for number in range(head["chunks"])
+        ]
         dataset = PackedDataset(folder, str(head["digest"]), indices)
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise UserError(

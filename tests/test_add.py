@@ -156,6 +156,19 @@ def test_how_far_a_network_looks_is_measured(name: str) -> None:
     np.testing.assert_array_equal(np.concatenate(list(parts.rows(image))), tiled)
 
 
+def test_a_network_of_another_program_gets_smaller_tiles_when_memory_runs_out() -> None:
+    def hungry(x: np.ndarray) -> np.ndarray:
+        if x.shape[3] > 100:
+            raise MemoryError
+        return enlarged(x)
+
+    told: list[str] = []
+    image = np.random.default_rng(1).integers(0, 256, (150, 300, 3), dtype=np.uint8)
+    upscaler = ForeignUpscaler("x", hungry, 4, (0, 1), Options(tell=told.append), margin=16)
+    np.testing.assert_array_equal(next(upscaler([image])), nearest_u8(image, 4))
+    assert told == [f"out of memory: tiles of {side} LR pixels from here on" for side in (112, 48)]
+
+
 def test_a_network_of_another_program_has_no_seams(compact: Path, tmp_path: Path) -> None:
     """Its margin comes from the probe in its own process; what looks at everything is told and recorded."""
     image = np.random.default_rng(1).integers(0, 256, (70, 90, 3), dtype=np.uint8)
@@ -228,6 +241,10 @@ def test_an_unknown_architecture_is_answered_with_the_nearest(
     )
     monkeypatch.setattr(foreign, "has_spandrel", lambda: False)
     with pytest.raises(UserError, match="nearest: esrgan") as caught:
+        trained_upscaler(tmp_path / "a.pth")
+    assert "ONNX" in caught.value.next_step
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=r"spandrel knows \(nearest: esrgan\)") as caught:
         trained_upscaler(tmp_path / "a.pth")
     assert "ONNX" in caught.value.next_step
 

@@ -23,8 +23,9 @@ from repro.core.device import resolve_device
 from repro.core.errors import UserError
 from repro.core.torchfile import MAX_BYTES, read_state_dict
 from repro.imaging.io import sha256_file
-from repro.imaging.tiling import tiled_rows
+from repro.imaging.tiling import in_tiles, tiled_rows
 from repro.inference.card import MAX_OFF, levels_off, test_card
+from repro.inference.network import out_of_memory
 from repro.inference.upscaler import Options, Upscaler
 
 RANGES = {"0 to 1": (0.0, 1.0), "0 to 255": (0.0, 255.0), "-1 to 1": (-1.0, 1.0)}
@@ -43,6 +44,8 @@ SEAM = 0.5
 PROBE_SECONDS = 300
 PROBE_BYTES = 12 << 30
 """Of address space, libraries included."""
+
+UNKNOWN = "of no architecture that spandrel knows"
 
 _ADVICE = "export it again: float32, RGB, dynamic sizes, at most opset 18"
 
@@ -86,7 +89,8 @@ class ForeignUpscaler(Upscaler):
             got = f"--self-ensemble, --chop or --reference with {name}"
             raise UserError(got, "a network of this program", "leave them out")
         self.name, self.scale, self.inputs, self.notes = name, scale, inputs or {}, notes
-        self._run, self._span, self._on_part = run, span, options.on_part
+        self._run, self._span, self._on_part, self._tell = run, span, options.on_part, options.tell
+        self._fits = 0
         self._margin = margin or MARGINS[-1]
         wanted = TILE if options.tile is None else options.tile
         self._tile = -(-wanted // MARGINS[0]) * MARGINS[0]
@@ -106,8 +110,23 @@ class ForeignUpscaler(Upscaler):
         """The result of one image, a row of tiles at a time."""
         if self._tile and max(image_u8.shape[:2]) > self._tile:
             scale = int(self.scale)
-            return tiled_rows(image_u8, self._one, self._tile, self._margin, scale, self._on_part)
-        return iter([self._one(image_u8)])
+            return tiled_rows(image_u8, self._part, self._tile, self._margin, scale, self._on_part)
+        return iter([self._part(image_u8)])
+
+    def _part(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Of a tile with its margin; where memory runs out put together from smaller ones, from then on."""
+        side = max(image_u8.shape[:2])
+        if self._fits and side > self._fits + 2 * self._margin:
+            return in_tiles(image_u8, self._part, self._fits, self._margin, int(self.scale))
+        try:
+            return self._one(image_u8)
+        except MemoryError:
+            smaller = (side - 2 * self._margin) // 2 // MARGINS[0] * MARGINS[0]
+            if smaller < MARGINS[0]:
+                raise
+            self._fits = smaller
+        self._tell(f"out of memory: tiles of {smaller} LR pixels from here on")
+        return self._part(image_u8)
 
     def _one(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
         x = _encoded(image_u8, self._span)
@@ -152,7 +171,7 @@ def _spandrel(path: Path, device: str) -> Foreign:
     try:
         found = ModelLoader(resolve_device(device)).load_from_state_dict(read_state_dict(path))
     except UnsupportedModelError:
-        raise UserError(f"{path}: of no architecture that spandrel knows", "one of its", _as_onnx()) from None
+        raise UserError(f"{path}: {UNKNOWN}", "one of its", _as_onnx()) from None
     except (RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError,
             AssertionError, MemoryError) as error:  # fmt: skip
         words = " ".join(str(error).split())[:200]
@@ -167,6 +186,8 @@ def _spandrel(path: Path, device: str) -> Foreign:
         try:
             result: NDArray[Any] = found(torch.from_numpy(x).to(found.device)).cpu().numpy()
         except RuntimeError as error:
+            if out_of_memory(error):
+                raise MemoryError(str(error)) from None
             raise UserError(f"{path}: {str(error)[:200]}", "a network that runs", "get it again") from None
         return result
 
@@ -224,6 +245,8 @@ def _onnx(path: Path, device: str) -> Foreign:
             return np.asarray(session.run(None, {inputs[0].name: x.astype(kinds[inputs[0].type])})[0])
         except refused as error:
             words = " ".join(str(error).split())[:200]
+            if "allocate" in words.lower():
+                raise MemoryError(words) from None
             raise UserError(f"{path}: {words}", "a network that runs", _ADVICE) from None
 
     return Foreign("ONNX", run)

@@ -143,7 +143,7 @@ def trained_upscaler(path: Path | str, options: Options | None = None, name: str
     Raises:
         UserError: the file cannot be used.
     """
-    from repro.inference.foreign import foreign_upscaler, has_spandrel
+    from repro.inference.foreign import UNKNOWN, foreign_upscaler, has_spandrel
 
     path = Path(path)
     try:
@@ -151,7 +151,13 @@ def trained_upscaler(path: Path | str, options: Options | None = None, name: str
     except UnknownArchitectureError:
         if path.suffix.lower() != ".onnx" and not has_spandrel():
             raise
-        return foreign_upscaler(path, options, name)
+        try:
+            return foreign_upscaler(path, options, name)
+        except UserError as error:
+            if path.suffix.lower() == ".onnx" or UNKNOWN not in error.got:
+                raise
+            got = f"{error.got} (nearest: {_nearest(read_state_dict(path))})"
+            raise UserError(got, error.expected, error.next_step) from None
     name = name or str(loaded.metadata.get("variant", path.stem))
     return upscaler_of(loaded, name, {"weights": sha256_file(path)}, options)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repro.core.errors import UserError
-from repro.core.settings import leaves
+from repro.core.settings import Settings, leaves
 from repro.methods import METHODS, legacy, method
 from repro.methods.config import RunConfig, differing
 from repro.methods.variants import config_from_dict, configure, deviations, trainable
@@ -169,3 +172,19 @@ def test_any_json_is_a_configuration_or_a_sentence(surplus: object, group: str) 
     for values in (surplus, {"variant": "SRResNet-MSE", group: surplus}, PAPER.as_dict() | {group: surplus}):
         with contextlib.suppress(UserError):  # any other error fails the test
             assert isinstance(config_from_dict(values), RunConfig)
+
+
+def _numbers(settings: Settings) -> Iterator[tuple[str, Any]]:
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if isinstance(value, Settings):
+            yield from _numbers(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{type(settings).__name__}.{item.name}", item.metadata.get("bounds")
+
+
+def test_every_number_has_finite_bounds() -> None:
+    found = {name: bounds for config in trainable().values() for name, bounds in _numbers(config)}
+    assert len(found) > 50
+    assert [name for name, bounds in found.items() if bounds is None] == []
+    assert all(math.isfinite(bounds.low) and math.isfinite(bounds.high) for bounds in found.values())

@@ -1,4 +1,4 @@
-"""Puts the JSON-LD context of RO-Crate 1.1, as the package rocrate ships it, where the validator looks offline.
+"""Puts RO-Crate 1.1's JSON-LD context, as the package rocrate ships it, where the validator looks offline.
 
 Run by the interpreter of the validator's own environment: crate_context.py CACHE
 """

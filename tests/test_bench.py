@@ -83,6 +83,10 @@ def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         return {label: mode for label, mode in real(where).items() if mode["compile"] == "off"}
 
     monkeypatch.setattr(train, "_modes", without_compiler)
+    answers = train._answers(torch.device("cpu"))
+    assert len(answers) == 3
+    one = {"Muon, batches on one thread": dict(kv for mode in answers.values() for kv in mode.items())}
+    monkeypatch.setattr(train, "_answers", lambda where: one)
     monkeypatch.setattr(train, "CEILING_LAYERS", ((16, 8),))  # the real ones take minutes without bfloat16
     configs = [tiny_config(name) for name in ("SRResNet-MSE", "SRGAN-MSE")]
     measured = train.run(tmp_path, "cpu", updates=1, configs=configs)

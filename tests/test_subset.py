@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from repro.core.errors import UserError
-from repro.core.manifest import read_manifest
+from repro.core.jsonfile import read_object
 from repro.data.subset import MANIFEST, write_subset
 from repro.data.training import training_images
 from repro.imaging.io import read_rgb_u8, write_png
@@ -29,7 +29,7 @@ def test_crops_are_parts_of_the_photographs_and_train_from_there(photographs: Pa
     crops = training_images(tmp_path / "subset", None)
     assert (count, len(crops)) == (3, 3)  # one was too small
     assert size == sum(crop.path.stat().st_size for crop in crops)
-    facts = read_manifest(tmp_path / "subset" / MANIFEST)
+    facts = read_object(tmp_path / "subset" / MANIFEST)
     for told in facts["inputs"]:
         name, _, rest = told.partition(" = ")
         key, _, place = rest.partition(" [")

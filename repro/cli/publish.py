@@ -43,7 +43,7 @@ def publish(
 ) -> None:
     """Put the generators of one profile into `results/published`, and score what those files give.
 
-    Kernels become float16 (or bfloat16) where that moves no data set's mean PSNR by 0.005 dB; a model card
+    Kernels become float16 (or bfloat16) where that moves no data set's mean PSNR by 0.002 dB; a model card
     stands beside each file. The benchmarks are then upscaled with those very files, in float64, so that every
     processor gives the same bytes; others' images are imported, and all is scored into `metrics.csv`.
     Weights that were published before and are not made again are scored beside them. `python -m analysis

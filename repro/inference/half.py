@@ -17,8 +17,8 @@ from repro.inference.upscaler import Options
 from repro.metrics.score import mean_score, score_pair
 from repro.papers.srgan import DATASETS
 
-LIMIT_DB = 0.005
-"""What the mean PSNR of a data set may move: half of the last digit that tables print."""
+LIMIT_DB = 0.002
+"""What the mean PSNR of a data set may move."""
 
 TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 

@@ -125,6 +125,22 @@ def test_half_precision_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert halved(large, one.metadata, images).dtype == "bfloat16"
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_rounding_keeps_the_sum_of_every_output_channel(dtype: torch.dtype) -> None:
+    kernel = torch.randn((8, 16, 3, 3), generator=torch.Generator().manual_seed(0))
+    made, plain = half.rounded(kernel, dtype), kernel.to(dtype)
+    assert (made.dtype, made.shape) == (dtype, kernel.shape)
+
+    def of_sums(rounded: torch.Tensor) -> torch.Tensor:
+        return (rounded.double() - kernel.double()).flatten(1).sum(1).abs()
+
+    step = torch.finfo(dtype).eps * kernel.abs().max()
+    assert of_sums(made).max() <= step / 2  # what the last value left
+    assert of_sums(plain).mean() > 4 * of_sums(made).mean()
+    assert (made.double() - kernel.double()).abs().max() <= step
+    assert torch.equal(half.rounded(made.float(), dtype), made)
+
+
 def test_measured_on_sample_where_nothing_else_is(tmp_path: Path) -> None:
     images = measured_images(tmp_path)
     assert list(images) == ["sample"]

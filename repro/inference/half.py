@@ -46,6 +46,8 @@ def halved(
 ) -> Halved:
     """The weights as float16, or else as bfloat16, whichever first keeps every data set's PSNR.
 
+    Kernels are :func:`rounded`.
+
     Args:
         tensors, metadata: of a generator's file.
         images: data set -> the images that it is measured on.
@@ -58,7 +60,7 @@ def halved(
     before = _psnr_db(tensors, metadata, images, progress)
     tried = []
     for name, dtype in TYPES.items():
-        candidate = {key: t.to(dtype) if t.ndim > 1 else t for key, t in tensors.items()}
+        candidate = {key: rounded(t, dtype) if t.ndim > 1 else t for key, t in tensors.items()}
         if not all(bool(torch.isfinite(t).all()) for t in candidate.values() if t.is_floating_point()):
             tried.append(f"{name} overflows")
             continue
@@ -71,6 +73,26 @@ def halved(
     raise UserError(
         f"half precision moves the PSNR: {', '.join(tried)}", f"less than {LIMIT_DB} dB", "leave out --half"
     )
+
+
+def rounded(kernel: Tensor, dtype: torch.dtype) -> Tensor:
+    """A kernel in another type, what rounding takes from a value carried on to the next.
+
+    So the sum of each output channel's kernel keeps its value, and what it makes of a flat surface: rounded
+    one by one, SRGAN-VGG22's kernels moved Set5 by 0.0028 dB; with the carry by less than 0.00001 dB.
+
+    Args:
+        kernel: (outputs, ...), floating point.
+        dtype: of fewer digits.
+    """
+    values = kernel.flatten(1).double()
+    result = torch.empty_like(values, dtype=dtype)
+    carried = torch.zeros_like(values[:, 0])
+    for place in range(values.shape[1]):
+        wanted = values[:, place] + carried
+        result[:, place] = wanted.to(dtype)
+        carried = wanted - result[:, place].double()
+    return result.view_as(kernel)
 
 
 def measured_images(data_root: Path | None) -> dict[str, tuple[EvaluationImage, ...]]:

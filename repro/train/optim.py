@@ -197,5 +197,5 @@ def make_optimisers(
 
 
 def _by_muon(parameter: Tensor) -> bool:
-    """3 x 3 kernels between many channels; the 9 x 9 layers, vectors and dense layers stay with Adam."""
-    return parameter.ndim == 4 and parameter.shape[2:] == (3, 3) and min(parameter.shape[:2]) >= 16
+    """Kernels between many channels; those from and to an image, vectors and dense layers stay with Adam."""
+    return parameter.ndim == 4 and min(parameter.shape[:2]) >= 16

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -181,6 +183,24 @@ def test_rank_data_are_patches_labelled_by_niqe(rank_data: Path) -> None:
     assert all(patches[a].place == patches[b].place for a, b in pairs(patches))
     manifest = json.loads((rank_data / "manifest.json").read_text())
     assert manifest["config"]["versions"] == ["HR", "nearest"]
+
+
+def test_labelling_that_was_stopped_goes_on(rank_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "rank"
+    shutil.copytree(rank_data, folder)
+    one, *_ = sorted((folder / "labels").iterdir())
+    for gone in (one, folder / "labels.csv", folder / "manifest.json"):
+        gone.unlink()
+    nearest = direct_upscaler("nearest")
+    counted = Mock(side_effect=nearest, inputs=nearest.inputs, notes=nearest.notes)
+    images = [image for image in training_images(["sample"], None) if "retina" in image.key]
+    selection = Selection(200, 100, least_activity=1.0)
+    make_rank_data(folder, images, {"HR": None, "nearest": counted}, selection)
+    assert counted.call_count == 1
+    for name in ("labels.csv", "manifest.json"):
+        assert (folder / name).read_bytes() == (rank_data / name).read_bytes()
+    with pytest.raises(UserError, match="another command"):
+        make_rank_data(folder, images, {"nearest": nearest, "HR": None}, selection)
 
 
 def test_activity_is_the_local_deviation_summed_over_blocks() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -85,10 +86,10 @@ def make_rank_data(
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Writes the versions' images, ``labels.csv`` and last the manifest into ``folder``.
+    """Writes the versions' images and each image's labels, then ``labels.csv`` and last the manifest.
 
     Args:
-        folder: a new one, or of the same command, whose images are kept.
+        folder: a new one, or of the same command, whose labels are kept: it goes on where it stopped.
         images: training images.
         versions: two or more; None stands for the image itself. The selection asks that the first and the
             second differ.
@@ -100,59 +101,33 @@ def make_rank_data(
         The number of places.
 
     Raises:
-        UserError: fewer than two versions, or no patch is left.
+        UserError: fewer than two versions, a folder of another command, or no patch is left.
     """
-    from repro.metrics.niqe import niqe
-
     if len(versions) < 2:
         raise UserError(f"{len(versions)} version to rank", "two or more", "--versions HR --versions bicubic")
     order = stream(seed, "rank split").permutation(len(images))
     held_out = set(order[: max(1, round(paper.HELD_OUT * len(images)))].tolist())
-    rows: list[tuple[object, ...]] = []
-    count = 0
+    inputs = {}
+    for version, upscaler in versions.items():
+        inputs |= {f"{version} {key}": value for key, value in (upscaler.inputs if upscaler else {}).items()}
+    _begin(folder, {"versions": list(versions), "selection": selection.__dict__, "inputs": inputs})
+    parts: list[bytes] = []
     for number, image in enumerate(images):
-        split = SPLITS[number in held_out]
         name = hashlib.sha256(image.key.encode()).hexdigest()[:12]
-        pixels = _versions_of(folder, name, image, versions)
-        first, taken = next(iter(pixels.values())), 0
-        for top, left in places(first.shape[0], first.shape[1], selection):
-            window = np.s_[top : top + selection.side, left : left + selection.side]
-            if taken == selection.most or activity(first[window]) < selection.least_activity:
-                continue
-            try:
-                labels = {version: niqe(values[window], _SHAVE) for version, values in pixels.items()}
-            except UserError:
-                continue  # too flat for NIQE
-            one, other, *_ = labels.values()
-            if abs(one - other) <= selection.least_difference:
-                continue
-            taken += 1
-            rows += [
-                (
-                    name,
-                    version,
-                    f"images/{version}/{name}.png",
-                    top,
-                    left,
-                    selection.side,
-                    f"{label:.6f}",
-                    split,
-                )
-                for version, label in labels.items()
-            ]
-        count += taken
+        part = folder / "labels" / f"{name}.{image.sha256[:12]}.csv"
+        if not part.is_file():
+            write_bytes(part, _csv(_labelled(folder, name, image, versions, selection)))
+        split = SPLITS[number in held_out]
+        parts.append(_csv([(*row, split) for row in csv.reader(part.read_text().splitlines())]))
         progress(1)
-    if not count:
+    labels = b"".join(parts)
+    if not labels:
         raise UserError(
             f"no patch of {selection.side} pixels a side that differs enough in {len(images)} images",
             f"images of {selection.side} pixels a side or more, with detail", "--side 200 --stride 100",
         )  # fmt: skip
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
-    write_bytes(folder / LABELS, text.getvalue().encode())
-    inputs = {image.key: image.sha256 for image in images}
-    for version, upscaler in versions.items():
-        inputs |= {f"{version} {key}": value for key, value in (upscaler.inputs if upscaler else {}).items()}
+    write_bytes(folder / LABELS, _csv([COLUMNS]) + labels)
+    inputs |= {image.key: image.sha256 for image in images}
     manifest = make_manifest(
         kind="rank data",
         config={
@@ -166,7 +141,56 @@ def make_rank_data(
         notes=[note for upscaler in versions.values() if upscaler for note in upscaler.notes],
     )
     write_manifest(folder / "manifest.json", manifest)
-    return count
+    return labels.count(b"\n") // len(versions)
+
+
+def _begin(folder: Path, what: dict[str, object]) -> None:
+    """Notes what a folder's labels are of, so that a command that was stopped goes on with them.
+
+    Raises:
+        UserError: the folder has labels of other versions, weights or patches.
+    """
+    path, text = folder / "begun.json", json.dumps(what, indent=1, sort_keys=True) + "\n"
+    if not path.is_file():
+        write_bytes(path, text.encode())
+    elif path.read_text() != text:
+        raise UserError(f"{folder}: labels of another command", "a new folder, or the same", "--folder OTHER")
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _labelled(
+    folder: Path,
+    name: str,
+    image: TrainingImage,
+    versions: Mapping[str, Upscaler | None],
+    selection: Selection,
+) -> list[tuple[object, ...]]:
+    """The rows of one image, as ``labels.csv`` has them but for the split."""
+    from repro.metrics.niqe import niqe
+
+    pixels = _versions_of(folder, name, image, versions)
+    first = next(iter(pixels.values()))
+    rows: list[tuple[object, ...]] = []
+    for top, left in places(first.shape[0], first.shape[1], selection):
+        window = np.s_[top : top + selection.side, left : left + selection.side]
+        if len(rows) == selection.most * len(pixels) or activity(first[window]) < selection.least_activity:
+            continue
+        try:
+            labels = {version: niqe(values[window], _SHAVE) for version, values in pixels.items()}
+        except UserError:
+            continue  # too flat for NIQE
+        one, other, *_ = labels.values()
+        if abs(one - other) > selection.least_difference:
+            rows += [
+                (name, version, f"images/{version}/{name}.png", top, left, selection.side, f"{label:.6f}")
+                for version, label in labels.items()
+            ]
+    return rows
 
 
 def _versions_of(

@@ -35,7 +35,8 @@ class OptimiserSettings(Settings):
     """How gradients become updates.
 
     Attributes:
-        optimiser: ``adam``; ``sgd`` with momentum 0.9; ``muon`` for kernels between many channels, Adam for the rest.
+        optimiser: ``adam``; ``sgd`` with momentum 0.9; ``muon`` for kernels between many channels, Adam for
+            the rest.
         adam_beta1, adam_beta2: Adam's decay rates.
         weight_decay: L2, added to the gradient.
         gradient_clip: the most that the length of a network's gradient may be; 0 is no bound.

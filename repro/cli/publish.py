@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from repro.cli import common
 from repro.cli.export import half_of
 from repro.cli.importing import import_references
-from repro.cli.upscalers import score_store, upscale_datasets
+from repro.cli.upscalers import score_store, takes_references, upscale_datasets
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.paths import Results
@@ -46,7 +47,9 @@ def publish(
     Kernels become float16 (or bfloat16) where that moves no data set's mean PSNR by 0.002 dB; a model card
     stands beside each file. The benchmarks are then upscaled with those very files, in float64, so that every
     processor gives the same bytes; others' images are imported, and all is scored into `metrics.csv`.
-    Weights that were published before and are not made again are scored beside them. `python -m analysis
+    Weights that were published before and are not made again are scored beside them. Methods that need a
+    reference are published without such scores (`python -m repro references` has theirs), RankSRGAN's ranker
+    with its run. `python -m analysis
     tables --results results/published` goes on from there. With --scores-only no run is
     needed: that is how `make published` checks, in a folder of its own, what is committed; SelfExSR, which
     takes longest, is left out of that.
@@ -54,8 +57,9 @@ def publish(
     from repro.data.benchmarks import available_datasets
     from repro.inference.export import export_safetensors, load_trained
     from repro.inference.loading import has_srcnn, srcnn_upscaler, trained_upscaler
+    from repro.methods.ranksrgan import RANKER
     from repro.methods.variants import trainable
-    from repro.train.finished import finished_runs, the_run
+    from repro.train.finished import GENERATOR_FILE, finished_runs, the_run
 
     out = common.console()
     layout = common.results_layout(results)
@@ -88,14 +92,16 @@ def publish(
         one = load_trained(run.folder)
         export_safetensors(one, path, licence, half_of(one, root, out))
         out.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB", markup=False)
-        for record in RECORDS:
-            write_bytes(target.runs / run.folder.name / record, (run.folder / record).read_bytes())
-
+        _copy(run.folder, target, RECORDS)
+    for run in finished_runs(layout) if names else ():
+        if (run.variant, run.profile, run.seed) == (RANKER, profile, seed):
+            _copy(run.folder, target, ("config.json", "manifest.json", "log.jsonl", GENERATOR_FILE))
     options = Options(device, "float64")
     upscalers: list[Upscaler] = [direct_upscaler(name) for name in INTERPOLATIONS]
     if has_srcnn(root):
         upscalers.append(srcnn_upscaler(root, options))
-    upscalers += [trained_upscaler(target.weights / f"{name}.safetensors", options) for name in every]
+    alone = [name for name in every if not takes_references(name)]
+    upscalers += [trained_upscaler(target.weights / f"{name}.safetensors", options) for name in alone]
     upscale_datasets(out, target, root, datasets, upscalers)
     if not scores_only:  # seven minutes on a core each, where their images are not there yet
         theirs = [name for name in datasets if name in DATASETS]
@@ -105,6 +111,11 @@ def publish(
     score_store(out, target)
     write_cards(out, layout, target, names, profile, seed)
     common.finished(out, target.root)
+
+
+def _copy(run: Path, target: Results, files: Sequence[str]) -> None:
+    for name in files:
+        write_bytes(target.runs / run.name / name, (run / name).read_bytes())
 
 
 def write_cards(

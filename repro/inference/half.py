@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from repro.core.errors import UserError
 from repro.data.benchmarks import SAMPLE, EvaluationImage, available_datasets, load_dataset
-from repro.inference.loading import network_from
+from repro.imaging.resize import imresize_u8
+from repro.inference.loading import Loaded, network_from
 from repro.inference.network import NetworkUpscaler
 from repro.inference.upscaler import Options
 from repro.metrics.score import mean_score, score_pair
@@ -19,6 +23,10 @@ from repro.papers.srgan import DATASETS
 
 LIMIT_DB = 0.002
 """What the mean PSNR of a data set may move."""
+
+PAIRED_LR = 24
+"""Side of the corner of each LR image that methods with references are measured on: they match every patch
+with every other, and would take hours for whole images."""
 
 TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -95,6 +103,19 @@ def rounded(kernel: Tensor, dtype: torch.dtype) -> Tensor:
     return result.view_as(kernel)
 
 
+def _first(upscale: NetworkUpscaler, lr_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return upscale([lr_u8])[0]
+
+
+def _by_itself(loaded: Loaded, lr_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The result whose reference is the image's own bicubic enlargement."""
+    own = imresize_u8(lr_u8, int(loaded.scale))
+    with torch.inference_mode():
+        return loaded.method.super_resolve(
+            loaded.network, lr_u8, loaded.scale, torch.device("cpu"), torch.float32, (own,)
+        )
+
+
 def measured_images(data_root: Path | None) -> dict[str, tuple[EvaluationImage, ...]]:
     """The benchmarks that are there, else ``sample``."""
     there = [name for name in available_datasets(data_root) if name in DATASETS]
@@ -108,13 +129,19 @@ def _psnr_db(
     progress: Callable[[int], None],
 ) -> dict[str, float]:
     loaded = network_from(tensors, metadata, "the weights")
-    upscale = NetworkUpscaler("", loaded.method, loaded.network, loaded.scale, Options(device="cpu"))
+    upscale: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    side = None
+    if "reference" in loaded.method.needs:
+        side, upscale = PAIRED_LR, partial(_by_itself, loaded)
+    else:
+        whole = NetworkUpscaler("", loaded.method, loaded.network, loaded.scale, Options(device="cpu"))
+        upscale = partial(_first, whole)
     means = {}
     for dataset, ones in images.items():
         scores = []
         for image in ones:
-            (sr,) = upscale([image.lr_u8()])
-            scores.append(score_pair(image.hr_u8(), sr, "daala-1"))
+            sr = upscale(image.lr_u8()[:side, :side])
+            scores.append(score_pair(image.hr_u8()[: sr.shape[0], : sr.shape[1]], sr, "daala-1"))
             progress(1)
         means[dataset] = mean_score(scores).psnr_db
     return means

@@ -256,9 +256,10 @@ def short_profile(config: RunConfig, profile: Profile) -> RunConfig:
     return config.but(
         network={"blocks": blocks, "channels": channels} | ({"growth": channels // 2} if rrdb else {}),
         losses={"discriminator_channels": 16 if quick else 32} if adversarial else {},
+        optimiser={} if adversarial else {"optimiser": "muon"},
         schedule={
             "updates": updates,
-            "learning_rate": 1e-4 if adversarial else 5e-4,
+            "learning_rate": 1e-4 if adversarial else 1e-3,
             "warmup_updates": updates // 20,
             "decay": "cosine",
             "milestones": "",

@@ -15,10 +15,11 @@ from repro.core import device
 from repro.core.device import resolve_device, use_bfloat16
 from repro.core.errors import UserError
 from repro.core.paths import Results
-from repro.experiments.bench import data, infer, loss_terms, photo, precision, train
+from repro.experiments.bench import data, infer, loss_terms, photo, precision, program, train
 from repro.experiments.bench.table import write_table
 from repro.methods.variants import configure
 from repro.nn import vgg
+from repro.nn.swap import match
 from repro.train.finished import FinishedRun
 from repro.train.run import VGGSource
 
@@ -59,6 +60,21 @@ def test_a_photograph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(row["peak_resident_mib"] > 0 for row in rows.values())
     assert "| upscale |" in write_table(tmp_path / "bench").read_text()
     assert "MiB |" in write_table(tmp_path / "bench").read_text()
+
+
+def test_the_rest_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(program, "_python", lambda *arguments: lambda: ran.append(arguments))
+    monkeypatch.setattr(program, "SWAPPED", ((4, 8, 8), (4, 5, 5)))
+    monkeypatch.setattr(program, "LR_SIDE", 16)
+    monkeypatch.setattr(program, "REPEATS", 1)
+    costs = program.run(tmp_path)["costs"]
+    assert {arguments[1] for arguments in ran} == {"repro", "analysis", "import torch"}
+    assert all(row["seconds"] > 0 and row["times"] > 0 for row in costs.values())
+    assert "| of |" in write_table(tmp_path / "bench").read_text()
+    content, reference = torch.rand(4, 8, 8), torch.rand(4, 5, 5)
+    found = match(content, [reference]).patch.flatten()
+    assert torch.equal(program._matched_plainly(content, reference)[1], found)
 
 
 def test_infer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

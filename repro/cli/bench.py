@@ -11,7 +11,7 @@ from repro.cli import common
 from repro.core.errors import UserError
 from repro.core.paths import Results
 
-PARTS = ("metrics", "data", "infer", "photo", "train", "precision")
+PARTS = ("metrics", "data", "infer", "photo", "program", "train", "precision")
 TERMS = "terms"
 """Not part of `all`: it needs a trained generator and VGG-19's weights."""
 
@@ -36,7 +36,8 @@ def bench(
     """Measure speed against plain baselines in the same run; JSON and a table in `results/bench`.
 
     `metrics`: scoring. `data`: crops from the packed dataset. `infer`: upscaling. `photo`: a
-    photograph from file to file, with its peak memory. `train`: updates (with
+    photograph from file to file, with its peak memory. `program`: commands from start to end, texture
+    swapping, SelfExSR. `train`: updates (with
     `--device cuda`: eager, autocast, compiled and graph-captured, with the fraction of peak).
     `precision`: whether bfloat16 keeps the float32 loss curve (300 updates, three seeds; minutes).
     `terms` (not in `all`): what each loss term weighs where an SRGAN starts, from the finished SRResNet-MSE
@@ -93,6 +94,10 @@ def _run(
         from repro.experiments.bench.photo import run as photo
 
         return photo(results, device)
+    if name == "program":
+        from repro.experiments.bench.program import run as program
+
+        return program(results)
     if name == "train":
         from repro.experiments.bench.train import run as train
         from repro.experiments.bench.train import timed
@@ -125,7 +130,7 @@ def _print(out: Any, measured: dict[str, Any]) -> None:
     for key, value in measured.items():
         if key in {"versions", "variants", "curves_every_10"}:
             continue
-        if key in {"modes", "terms"}:
+        if key in {"modes", "terms", "costs"}:
             for label, row in value.items():
                 out.print(f"  {label}: " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in row.items()))
         else:

@@ -52,6 +52,10 @@ def _section(name: str, measured: dict[str, Any]) -> list[str]:
         for label, row in measured["modes"].items():
             peak = f" {row['peak_resident_mib']} MiB |" if memory else ""
             lines.append(f"| {label} | {row['megapixels_per_second']} | {row['times_faster']} |{peak}")
+    elif "costs" in measured:
+        lines += ["| what | seconds | times | of |", "| --- | ---: | ---: | --- |"]
+        for label, row in measured["costs"].items():
+            lines.append(f"| {label} | {row['seconds']} | {row['times']} | {row['beside']} |")
     elif "terms" in measured:
         lines += [
             f"Means over the first {measured['batches']} batches of an SRGAN that starts from "

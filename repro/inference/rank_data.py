@@ -107,7 +107,7 @@ def make_rank_data(
         raise UserError(f"{len(versions)} version to rank", "two or more", "--versions HR --versions bicubic")
     order = stream(seed, "rank split").permutation(len(images))
     held_out = set(order[: max(1, round(paper.HELD_OUT * len(images)))].tolist())
-    inputs = {}
+    inputs: dict[str, str] = {}
     for version, upscaler in versions.items():
         inputs |= {f"{version} {key}": value for key, value in (upscaler.inputs if upscaler else {}).items()}
     _begin(folder, {"versions": list(versions), "selection": selection.__dict__, "inputs": inputs})

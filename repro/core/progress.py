@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.markup import escape
@@ -50,37 +53,47 @@ class FilesBar:
     Args:
         console: drawn on where it is a terminal.
         sizes: the files' work in any unit, e.g. pixels.
+        clock: seconds.
     """
 
-    def __init__(self, console: Console, sizes: Sequence[int]) -> None:
+    def __init__(
+        self, console: Console, sizes: Sequence[int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         shown = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("left {task.fields[left]}"),
         )
-        self.progress = Progress(*shown, console=console, transient=True, disable=not console.is_terminal)
-        self._sizes = sizes
+        self.progress = Progress(
+            *shown, console=console, transient=True, disable=not console.is_terminal, get_time=clock
+        )
+        self._sizes, self._clock, self._began = sizes, clock, clock()
         self._file = self._before = 0
-        self._task = self.progress.add_task("", total=sum(sizes))
+        self._worked = self._worked_before = 0.0
+        self._task = self.progress.add_task("", total=sum(sizes), left="-:--:--")
 
     def next_file(self, name: str) -> None:
         """Starts the next file."""
         self._before = sum(self._sizes[: self._file])
+        self._worked_before = self._worked
         self._file += 1
-        about = escape(f"{self._file} of {len(self._sizes)} {name}")
-        self.progress.update(self._task, completed=self._before, description=about)
+        self._show(self._before, escape(f"{self._file} of {len(self._sizes)} {name}"))
 
     def part(self, done: int, total: int) -> None:
         """Tells how many parts of the file are done."""
         share = self._sizes[self._file - 1] * done / total
-        self.progress.update(self._task, completed=self._before + share)
+        self._worked = self._worked_before + share
+        self._show(self._before + share)
 
-    def seconds_left(self) -> float | None:
-        """Of the whole batch, by the speed so far; None as long as nothing is done."""
-        return self.progress.tasks[self._task].time_remaining
+    def _show(self, completed: float, description: str | None = None) -> None:
+        """The time left is by the speed so far: files that were kept or refused took none and say nothing."""
+        left = "-:--:--"
+        if self._worked:
+            seconds = (self._clock() - self._began) / self._worked * (sum(self._sizes) - completed)
+            left = str(timedelta(seconds=math.ceil(seconds)))
+        self.progress.update(self._task, completed=completed, description=description, left=left)
 
 
 @contextmanager

@@ -45,6 +45,15 @@ def golden() -> Path:
     return Path(__file__).resolve().parent / "golden"
 
 
+@pytest.fixture
+def light_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that train and do not ask how wide the discriminator is, nor how exact VGG's means are."""
+    from train_helpers import NARROW
+
+    monkeypatch.setattr("repro.methods.srgan.Discriminator", NARROW)
+    monkeypatch.setattr("repro.train.run.STATISTICS_BATCHES", 1)  # of 16 crops: seconds each at conv5_4
+
+
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Any]:
     """Playwright, started; not for longer than a module, for it keeps asyncio busy."""

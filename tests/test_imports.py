@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import subprocess
 import sys
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("repro", "mos_app", "analysis")
 
 
+@functools.cache
 def _modules() -> dict[str, Path]:
     found = {}
     for package in PACKAGES:
@@ -23,6 +25,7 @@ def _modules() -> dict[str, Path]:
     return found
 
 
+@functools.cache
 def _imports(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):

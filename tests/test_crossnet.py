@@ -138,7 +138,7 @@ def test_training_flow_never_sees_the_high_resolution_image() -> None:
 
 
 def test_the_loss_reaches_every_part() -> None:
-    config = configure("CrossNet", "quick").with_settings(["width=4"])
+    config = configure("CrossNet", "quick").with_settings(["width=4", "initial=normal"])
     how = method("crossnet")
     networks = how.build(config)
     sample = Sample(torch.rand(2, 3, 16, 16), torch.rand(2, 3, 64, 64), 4, torch.rand(2, 3, 64, 64))
@@ -146,6 +146,13 @@ def test_the_loss_reaches_every_part() -> None:
     how.updates(config)[0].terms[0].of(context).backward()
     dead = [n for n, p in networks["generator"].named_parameters() if p.grad is None or not p.grad.any()]
     assert not dead
+
+
+@torch.no_grad()
+def test_the_network_starts_as_the_upscaled_image() -> None:
+    network = method("crossnet").build(configure("CrossNet", "quick").with_settings(["width=4"]))["generator"]
+    up, reference = torch.rand(2, 1, 3, 64, 64)
+    assert torch.allclose(network(up, reference), up, atol=1e-6)
 
 
 @torch.no_grad()

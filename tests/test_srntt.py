@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from repro.core.errors import UserError
 from repro.data.samples import Sample
 from repro.imaging.io import sha256_file, write_png
+from repro.imaging.resize_torch import imresize_float_batch
 from repro.inference.network import NetworkUpscaler
 from repro.inference.upscaler import Options
 from repro.methods import method
@@ -26,9 +27,10 @@ from repro.methods.config import RunConfig
 from repro.methods.context import Context
 from repro.methods.variants import configure
 from repro.nn import texture
-from repro.nn.swap import match, similarity_map, swapped
+from repro.nn.swap import match, similar_enough, similarity_map, swapped
 from repro.nn.transfer import Content, Discriminator, SRNTTGenerator
 from repro.nn.vgg import VGGFeatures, with_random_layers
+from repro.train.statistics import with_statistics
 from repro.train.step import Step
 from tests import systems_golden as golden
 
@@ -151,6 +153,66 @@ def test_swapping_an_image_with_itself_gives_itself() -> None:
     matches = match(maps, [torch.rand(16, 4, 5), maps])
     assert torch.allclose(swapped(matches, [torch.rand(16, 4, 5), maps], 1), maps, atol=1e-6)
     assert torch.allclose(matches.similarity, torch.ones(7, 9), atol=1e-5)
+
+
+def test_patches_that_are_not_alike_are_the_contents_own() -> None:
+    generator = torch.Generator().manual_seed(2)
+    content, other = torch.rand(2, 16, 9, 11, generator=generator)
+    content[:, :5] = other[:, :5]  # the upper rows are the reference's own
+    matches = match(content, [torch.rand(16, 4, 5, generator=generator), other])
+    found = similar_enough(matches, 0.999)
+    assert (found.similarity[:3] > 0.999).all()
+    assert (found.similarity[3:] == 0).all()
+    both = [torch.zeros(1, 4, 5), torch.ones(1, 9, 11), torch.full((1, 9, 11), 2.0)]
+    laid = swapped(found, both, 1)[0]
+    assert (laid[:3] == 1).all()
+    assert (laid[5:] == 2).all()
+    own = [torch.rand(16, 4, 5), other, content]
+    assert torch.allclose(swapped(similar_enough(matches, 1.1), own, 1), content, atol=1e-6)
+    assert torch.equal(similar_enough(matches, 0.0).patch, matches.patch)
+
+
+@torch.no_grad()
+def test_a_reference_that_is_not_alike_changes_nothing() -> None:
+    torch.manual_seed(0)
+    network = SRNTTGenerator(8, 1, 1, least_similarity=1.0).eval()
+    lr, references = torch.rand(1, 3, 8, 9), torch.rand(2, 1, 3, 24, 32) * 2 - 1
+    one, other = (network(lr, [reference]) for reference in references)
+    assert torch.equal(one.sr, other.sr)
+    assert not one.similarity.any()
+    network.least_similarity = 0.0
+    assert not torch.equal(network(lr, references[:1]).sr, one.sr)
+
+
+@torch.no_grad()
+def test_the_networks_start_as_an_interpolation_and_as_the_content_extractor() -> None:
+    content = _networks(_small("SRNTT-content", "channels=24"))["generator"].eval()
+    smooth = torch.linspace(0.02, 0.98, 16).repeat(1, 3, 16, 1)
+    wanted = imresize_float_batch(smooth * 2 - 1, 4)
+    inner = (..., slice(8, -8), slice(8, -8))
+    assert (content(smooth) - wanted)[inner].abs().max() < 0.05
+    config = _small("SRNTT-rec", "channels=24")
+    how, networks = method(config.method), _networks(config)
+    networks["content"].load_state_dict(content.state_dict())
+    how.complete(networks | {"vgg": networks["generator"].get_submodule("features")}, config)
+    generator = networks["generator"].eval()
+    lr = torch.rand(1, 3, 8, 9)
+    sr = generator(lr, [torch.rand(1, 3, 24, 32)]).sr
+    assert torch.allclose(sr, content(lr), atol=1e-5)
+    with pytest.raises(UserError, match="initial"):
+        method("srntt").check(configure("SRNTT", "cpu").with_settings(["initial=interpolating"]))
+    with pytest.raises(UserError, match="6 or more"):
+        _small("SRNTT-rec", "channels=4")
+
+
+@torch.no_grad()
+def test_estimating_statistics_leaves_the_content_extractor_alone() -> None:
+    config = _small("SRNTT-rec", "crop_hr=32")
+    networks = _networks(config)
+    networks["content"].get_submodule("body_bn").get_buffer("running_mean").fill_(3)
+    found = with_statistics(networks["generator"], method("srntt"), [_sample(32)], nullcontext)
+    assert (found.get_submodule("content.body_bn").get_buffer("running_mean") == 3).all()
+    assert found.get_submodule("transfer.small.body_bn").get_buffer("running_mean").any()
 
 
 _MEMORY = """
@@ -303,7 +365,7 @@ def _networks(config: RunConfig) -> dict[str, nn.Module]:
     if need is not None:
         weights = with_random_layers(None, need.taps, 0)
         networks["vgg"] = VGGFeatures(weights, need.taps, need.before_relu)
-        how.complete(networks)
+        how.complete(networks, config)
     return networks
 
 

@@ -143,7 +143,7 @@ def modules_of(config: RunConfig, narrow: bool = True) -> tuple[Method, dict[str
         weights = vgg.with_random_layers(None, need.taps, 0)
         means = {tap: torch.ones(weights.tensors[f"{tap}.bias"].shape) for tap in need.taps}
         modules["vgg"] = vgg.VGGFeatures(weights, need.taps, need.before_relu, means)
-    how.complete(modules)
+    how.complete(modules, config)
     return how, modules
 
 

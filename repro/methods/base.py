@@ -221,7 +221,9 @@ class Method(ABC):
         self.initialise(network, config)
         return {"generator": network}
 
-    def complete(self, networks: Mapping[str, nn.Module]) -> None:  # noqa: B027 most methods need not
+    def complete(  # noqa: B027 most methods need not
+        self, networks: Mapping[str, nn.Module], config: RunConfig
+    ) -> None:
         """What is left to do before the first update, once every network has its weights, ``vgg`` too."""
 
     @abstractmethod

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -154,6 +155,27 @@ class CrossNetGenerator(nn.Module):
         return image
 
 
+@torch.no_grad()
+def begin_as_interpolation(network: CrossNetGenerator) -> None:
+    """Sets weights, in place, so that the network gives the upscaled LR image before its first update.
+
+    Three channels carry its colours past the flow and the reference. The architecture stays what it is, and
+    all other weights are as they were.
+    """
+    encoder, decoder = network.encoder, network.decoder
+    width = decoder.tail.in_channels
+    through = (encoder.head[0], 0), (encoder.levels.get_submodule("0.0"), 0), (decoder.fuse[0], width)
+    for conv, first in (*through, (decoder.tail, 0)):
+        assert isinstance(conv, nn.Conv2d)
+        conv.weight[:3] = 0
+        for c in range(3):
+            # SELU multiplies what is positive
+            conv.weight[c, first + c, 2, 2] = 1 if conv is decoder.tail else 1 / _SELU_SCALE
+
+
+_SELU_SCALE = 1.0507009873554805
+
+
 def charbonnier(sr_01: Tensor, hr_01: Tensor, epsilon: float = 1e-6) -> Tensor:
     """The sum over channels and positions of sqrt(d^2 + epsilon), a mean over the batch (Section 3.5)."""
     difference = sr_01.float() - hr_01.float()
@@ -166,9 +188,11 @@ class CrossNetNetwork(NetworkSettings):
 
     Attributes:
         width: :class:`CrossNetGenerator`.
+        initial: weights before training; ``interpolating`` begins as the upscaled LR image.
     """
 
     width: int = setting(64, 4, 512)
+    initial: Literal["normal", "interpolating"] = "normal"
 
 
 CROSSNET = RunConfig(
@@ -214,14 +238,15 @@ class CrossNet(Method):
         quick = profile == "quick"
         updates = 20 if quick else 4_000
         return config.but(
-            network={"width": 16 if quick else 32},
+            network={"width": 16 if quick else 32, "initial": "interpolating"},
             schedule={
                 "updates": updates,
-                "learning_rate": 1e-4 if quick else 2e-4,
-                "warmup_updates": updates // 20,
-                "decay": "cosine",
+                "learning_rate": 1e-3,
+                "warmup_updates": min(30, updates // 5),
+                "decay": "hold",
                 "late_from": 0,
                 "learning_rate_late": 1e-5,
+                "ema_decay": 0.999,
             },
             data={"batch_size": 2 if quick else 4, "crop_hr": 64 if quick else 128},
             arithmetic={"precision": "auto"},
@@ -256,6 +281,10 @@ class CrossNet(Method):
                 child.weight.normal_(0, (gain / inputs) ** 0.5 * (0.01 if flow else 1), generator=generator)
                 assert child.bias is not None
                 child.bias.zero_()
+        assert isinstance(network, CrossNetGenerator)
+        assert isinstance(config.network, CrossNetNetwork)
+        if config.network.initial == "interpolating":
+            begin_as_interpolation(network)
 
     def forward(self, networks: Networks, sample: Sample) -> Outputs:
         if sample.reference_pm1 is None:

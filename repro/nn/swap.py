@@ -113,6 +113,22 @@ def _inverse_lengths(maps: Tensor) -> Tensor:
     return torch.where(squares > 0, squares.clamp_min(torch.finfo(maps.dtype).tiny).rsqrt(), 0)
 
 
+def similar_enough(matches: Matches, least: float) -> Matches:
+    """The matches of at least a similarity; every other patch is the content's own, of similarity 0.
+
+    The content's own textures, at the same place, then stand behind those of the references.
+    """
+    height, width = matches.patch.shape
+    behind = sum((rows - 2) * (columns - 2) for rows, columns in matches.sizes)
+    own = torch.arange(behind, behind + height * width, device=matches.patch.device).view(height, width)
+    similar = matches.similarity >= least
+    return Matches(
+        torch.where(similar, matches.patch, own),
+        torch.where(similar, matches.similarity, 0),
+        (*matches.sizes, (height + 2, width + 2)),
+    )
+
+
 def swapped(matches: Matches, textures: Sequence[Tensor], factor: int) -> Tensor:
     """The matched patches of the references' textures, laid where they match and averaged where they overlap.
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from repro.imaging.resize_torch import imresize_float_batch
-from repro.nn.swap import match, similarity_map, swapped
+from repro.nn.swap import match, similar_enough, similarity_map, swapped
 from repro.nn.vgg import VGGFeatures, VGGWeights, with_random_layers
 
 TAPS = ("conv3_1", "conv2_1", "conv1_1")
@@ -146,10 +146,19 @@ class SRNTTGenerator(nn.Module):
         channels: of the features.
         content_blocks: residual blocks of the content extractor.
         blocks: residual blocks of texture transfer at LR resolution; half and a quarter at the next ones.
+        least_similarity: below which no patch of a reference is taken, but the same place of the image's own
+            bicubic enlargement; 0 takes the best whatever it is, as the authors do.
     """
 
-    def __init__(self, channels: int = 64, content_blocks: int = 16, blocks: int = 16) -> None:
+    def __init__(
+        self,
+        channels: int = 64,
+        content_blocks: int = 16,
+        blocks: int = 16,
+        least_similarity: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.least_similarity = least_similarity
         self.features = texture_features()
         self.content = Content(channels, content_blocks)
         self.transfer = Transfer(channels, blocks)
@@ -179,23 +188,26 @@ class SRNTTGenerator(nn.Module):
     def swap(self, lr_01: Tensor, references_pm1: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
         """The swapped maps and the similarity; both sides are matched after a bicubic way through LR size."""
         with torch.autocast(lr_01.device.type, enabled=False):
-            wanted = self.features(imresize_float_batch(lr_01.float() * 2 - 1, 4))[TAPS[0]]
+            own = self.features(imresize_float_batch(lr_01.float() * 2 - 1, 4))
             textures, degraded = [], []
             for image in references_pm1:
                 image = image[:, :, : image.shape[2] // 4 * 4, : image.shape[3] // 4 * 4].float()
                 textures.append(self.features(image))
                 image = imresize_float_batch(imresize_float_batch(image, 0.25), 4)
                 degraded.append(self.features(image)[TAPS[0]])
-            return self._swap(wanted, degraded, textures)
+            return self._swap(own, degraded, textures)
 
-    @staticmethod
     def _swap(
-        wanted: Tensor, degraded: Sequence[Tensor], textures: Sequence[Mapping[str, Tensor]]
+        self, own: Mapping[str, Tensor], degraded: Sequence[Tensor], textures: list[Mapping[str, Tensor]]
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         maps: list[list[Tensor]] = [[] for _ in TAPS]
         similarity = []
-        for n, content in enumerate(wanted):
+        if self.least_similarity > 0:
+            textures = [*textures, own]
+        for n, content in enumerate(own[TAPS[0]]):
             matches = match(content, [d[n] for d in degraded])
+            if self.least_similarity > 0:
+                matches = similar_enough(matches, self.least_similarity)
             similarity.append(similarity_map(matches)[None])
             for level, found in enumerate(maps):
                 found.append(swapped(matches, [t[TAPS[level]][n] for t in textures], 2**level))

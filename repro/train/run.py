@@ -268,7 +268,7 @@ def train(
         modules[name].load_state_dict(state)
     if prepared.vgg is not None:
         modules["vgg"] = prepared.vgg
-    how.complete(modules)
+    how.complete(modules, config)
     step = make_step(config, how, modules, device, prepared.bfloat16, world)
     batches: Batches
     references: References | None = None

@@ -39,7 +39,7 @@ def with_statistics(
     """
     copied = copy.deepcopy(network).train()
     for module in copied.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d) and module.training:  # a frozen part stays what it is
             module.__class__ = nn.BatchNorm2d  # of several processes only one is here
             module.reset_running_stats()
             module.momentum = None  # a mean over all batches since

@@ -27,6 +27,8 @@ from analysis.tables.correlation import correlation_tables
 from analysis.tables.grid import to_markdown
 from repro.core.paths import Results
 
+pytestmark = pytest.mark.xdist_group("analysis_correlation")  # its fixtures are made once
+
 MEANS = {"nearest": 1.3, "bicubic": 1.9, "SRCNN": 2.6, "DRCN": 3.2, "SRGAN-VGG54": 4.0, "HR": 4.5}
 
 

@@ -36,6 +36,8 @@ from repro.core.streams import stream
 from repro.imaging.io import write_png
 from repro.papers.srgan import VERSIONS_SET5_SET14
 
+pytestmark = pytest.mark.xdist_group("analysis_figures")  # its fixtures are made once
+
 METHODS = ("nearest", "bicubic", "SRResNet-MSE", "SRGAN-MSE", "SRGAN-VGG22", "SRGAN-VGG54", "HR")
 NOTE = "random features, not SRGAN-VGG54"
 

@@ -17,6 +17,8 @@ from mos_app.cli import app
 from mos_app.study.definition import PilotPart
 from mos_app.study.pilot import pilot_report
 
+pytestmark = pytest.mark.xdist_group("analysis_pilot")  # its fixtures are made once
+
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -28,6 +28,8 @@ from repro.core.paths import Results
 from repro.core.streams import stream
 from repro.papers.srgan import TABLE1, TABLE2
 
+pytestmark = pytest.mark.xdist_group("analysis_report")  # its fixtures are made once
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:

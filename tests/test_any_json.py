@@ -69,6 +69,8 @@ from repro.train.loop import Loop, LoopFiles
 from repro.train.ranker import ranker_manifest
 from repro.train.run import run_identity
 
+pytestmark = pytest.mark.xdist_group("any_json")  # its fixtures are made once
+
 SOURCES = Path(__file__).parents[1]
 
 # --- documents --------------------------------------------------------------------------------------------

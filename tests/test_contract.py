@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from repro.core.paths import Results
 from repro.core.settings import leaves
 from repro.inference.loading import load_network, trained_upscaler
 from repro.inference.upscaler import Options
-from repro.methods import DIRECT, METHODS, direct, method, srgan
+from repro.methods import DIRECT, METHODS, direct, method
 from repro.methods.variants import PROFILES, config_from_dict, configure, deviations, trainable
 from repro.train.execution import make_step
 from repro.train.run import VGGSource, prepare, train
@@ -86,12 +85,9 @@ def test_it_builds_and_the_loss_falls_on_one_crop(variant: str, tmp_path: Path) 
     assert np.mean(values[-3:]) < np.mean(values[:3]), values
 
 
+@pytest.mark.usefixtures("light_training")
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_checkpoint_and_exact_resume_then_files_and_upscaling(
-    variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # the paper's discriminator writes 280 MB a checkpoint; the contract does not ask how wide it is
-    monkeypatch.setattr(srgan, "Discriminator", functools.partial(srgan.Discriminator, width=4, dense=16))
+def test_checkpoint_and_exact_resume_then_files_and_upscaling(variant: str, tmp_path: Path) -> None:
     config = small_run(variant, updates=3)
     how = method(config.method)
     data = small_data(tmp_path / "packed")

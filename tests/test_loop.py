@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import multiprocessing
 import os
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_helpers import host_batches, modules_of, small_data, small_dataset, tiny_config, tiny_step
+from train_helpers import NARROW, host_batches, modules_of, small_data, small_dataset, tiny_config, tiny_step
 
 from repro.core import tensorfile
 from repro.core.errors import UserError
@@ -23,7 +22,6 @@ from repro.data.prepare import TrainingData
 from repro.data.samples import HostBatches, Sample
 from repro.methods import srgan
 from repro.methods.config import RunConfig
-from repro.methods.srgan import Discriminator
 from repro.train import run as run_module
 from repro.train.finished import finished_runs, the_run
 from repro.train.log import RunLog, read_lines
@@ -31,14 +29,10 @@ from repro.train.loop import Loop, LoopFiles
 from repro.train.run import Prepared, VGGSource, prepare, train
 from repro.train.validation import Validation
 
+pytestmark = pytest.mark.usefixtures("light_training")
+
 CPU = torch.device("cpu")
 RANDOM_VGG = VGGSource(allow_random=True)
-
-
-def _narrow_discriminator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The paper's discriminator writes 280 MB a checkpoint; the loop does not care how wide it is."""
-    narrow = functools.partial(Discriminator, width=4, dense=16)
-    monkeypatch.setattr(srgan, "Discriminator", narrow)
 
 
 def _start(folder: Path) -> Path:
@@ -64,10 +58,7 @@ FILES = ("generator.safetensors", "checkpoint.safetensors", "log.jsonl", "config
 
 
 @pytest.mark.parametrize("variant", ["SRResNet-MSE", "SRResNet-VGG22", "SRGAN-MSE"])
-def test_stop_and_resume_equals_the_straight_run(
-    tmp_path: Path, variant: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _narrow_discriminator(monkeypatch)
+def test_stop_and_resume_equals_the_straight_run(tmp_path: Path, variant: str) -> None:
     config = tiny_config(variant, ema_decay=0.9, updates=7)
     straight = _prepared(tmp_path / "straight", config)
     assert train(straight)
@@ -97,8 +88,7 @@ def test_the_manifest_says_what_was_done(tmp_path: Path) -> None:
     assert metadata["notes"] == manifest["notes"]
 
 
-def test_the_log_holds_what_a_reader_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _narrow_discriminator(monkeypatch)
+def test_the_log_holds_what_a_reader_needs(tmp_path: Path) -> None:
     prepared = _prepared(tmp_path, tiny_config("SRGAN-MSE"))
     train(prepared)
     lines = read_lines(prepared.folder / "log.jsonl")
@@ -239,7 +229,7 @@ def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
 def _child(folder: str, variant: str, die_in_save: int) -> None:
     """Trains in a process of its own; dies by SIGKILL in the middle of checkpoint ``die_in_save``."""
     torch.set_num_threads(1)
-    srgan.Discriminator = functools.partial(Discriminator, width=4, dense=16)  # type: ignore
+    srgan.Discriminator = NARROW  # type: ignore
     saves = 0
     real = tensorfile.save_file
 
@@ -257,7 +247,9 @@ def _child(folder: str, variant: str, die_in_save: int) -> None:
     banks = sorted((root / "bank").iterdir())
     sizes = {len(images): images for images in map(open_packed, banks)}
     data = TrainingData(sizes[20], sizes[3], "synthetic pictures")
-    config = tiny_config(variant, updates=24, checkpoint_every=2, validate_every=8, sample_every=24)
+    config = tiny_config(
+        variant, updates=24, batch_size=1, checkpoint_every=2, validate_every=8, sample_every=24
+    )
     train(_prepared(root, config, data))
 
 

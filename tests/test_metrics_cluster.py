@@ -27,6 +27,8 @@ from repro.methods import method
 from repro.methods.srgan import Generator, begin_as_interpolation
 from repro.metrics.score import score_many
 
+pytestmark = pytest.mark.xdist_group("metrics_cluster")  # its fixtures are made once
+
 distributed = pytest.importorskip("distributed", reason="the extra `cluster` is missing")
 
 

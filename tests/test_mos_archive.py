@@ -47,6 +47,8 @@ from repro.core.paths import Results
 from repro.imaging.io import write_png
 from repro.papers.srgan import RATINGS_TOTAL
 
+pytestmark = pytest.mark.xdist_group("mos_archive")  # its fixtures are made once
+
 
 def synthetic(folder: Path, template: str = "paper", **parameters: float) -> Workspace:
     config, toml = read_template(template)
@@ -69,6 +71,14 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Path]:
     folder = tmp_path_factory.mktemp("simulated")
     workspace = synthetic(folder)
     return workspace, export_study(workspace)
+
+
+@pytest.fixture(scope="module")
+def pilot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """26 raters' pilot; the last two are careless."""
+    workspace = synthetic(tmp_path_factory.mktemp("pilot"), "pilot", careless=2)
+    yield workspace
+    workspace.close()
 
 
 def real_study(folder: Path, toml: str = "") -> tuple[Results, Workspace, str]:
@@ -313,18 +323,16 @@ def test_mos_and_dmos_by_hand() -> None:
     assert table.loc[("nearest", ""), "raters"] == 2
 
 
-def test_excluded_raters_do_not_shape_the_others_figures(tmp_path: Path) -> None:
-    workspace = synthetic(tmp_path, "pilot", careless=2)
-    answers = read_answers(workspace.database)
+def test_excluded_raters_do_not_shape_the_others_figures(pilot: Workspace) -> None:
+    answers = read_answers(pilot.database)
     votes = answers[(answers["phase"] == "rating") & answers["rater"].isin(["r01", "r02", "r03", "r26"])]
     marked = votes.assign(excluded=votes["rater"] == "r26")
-    config = workspace.study.config
+    config = pilot.study.config
     judged = rater_quality(marked, 100, config).set_index("rater")
     alone = rater_quality(votes[votes["rater"] != "r26"], 100, config).set_index("rater")
     pd.testing.assert_frame_equal(judged.drop("r26"), alone)
     assert "unlike the others" in judged.loc["r26", "warnings"]
     assert list(judged.index) == ["r01", "r02", "r03", "r26"]
-    workspace.close()
 
 
 def test_the_admins_tables_are_computed_when_something_changed(tmp_path: Path) -> None:
@@ -441,23 +449,21 @@ def test_simulate_never_touches_a_study_of_people(tmp_path: Path) -> None:
     workspace.close()
 
 
-def test_quality_control_finds_the_careless(tmp_path: Path) -> None:
-    workspace = synthetic(tmp_path, "pilot", careless=2)
-    answers = read_answers(workspace.database)
+def test_quality_control_finds_the_careless(pilot: Workspace) -> None:
+    answers = read_answers(pilot.database)
     votes = answers[answers["phase"] == "rating"]
-    table = rater_quality(votes, 100, workspace.study.config).set_index("rater")
+    table = rater_quality(votes, 100, pilot.study.config).set_index("rater")
     assert set(table.index[table["warnings"].str.contains("unlike the others")]) == {"r25", "r26"}
     good = table.drop(["r25", "r26"])
     assert table.loc[["r25", "r26"], "inconsistency"].min() > 1.5 * good["inconsistency"].max() * 0.8
     assert abs(good["bias"].mean()) < 0.2
     assert (table["done"] == 1).all()
-    mos = live_mos(votes, workspace.study.config)
+    mos = live_mos(votes, pilot.study.config)
     assert ((mos["low"] < mos["mos"]) & (mos["mos"] < mos["high"])).all()
-    workspace.close()
     assert longest_run(np.array([1.0, 2, 2, 2, 3, 2, 2])) == 3
     assert longest_run(np.array([])) == 0
-    assert rater_quality(votes.iloc[:0], 100, workspace.study.config).empty
-    assert live_mos(votes.iloc[:0], workspace.study.config).empty
+    assert rater_quality(votes.iloc[:0], 100, pilot.study.config).empty
+    assert live_mos(votes.iloc[:0], pilot.study.config).empty
 
 
 def test_subject_model_recovers_its_parameters() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from train_helpers import TINY, options, untrained
+from train_helpers import NARROW, TINY, options, untrained
 from typer.testing import CliRunner, Result
 
 from repro.cli.main import app
@@ -21,31 +22,35 @@ from repro.inference import half, weights
 from repro.inference.export import load_trained
 from repro.inference.half import halved, measured_images
 
+pytestmark = pytest.mark.xdist_group("publish")  # its fixture is made once
+
 
 def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
     """Two trained variants of the tiny profile, published and scored on ``sample``."""
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(weights, "SHIPPED", tmp_path / "none")  # not those that this repository comes with
-    where = ["--data", tmp_path, "--results", tmp_path / "r", "--device", "cpu"]
-    for variant in ("SRResNet-MSE", "SRGAN-MSE"):
-        outcome = invoke(
-            "train",
-            variant,
-            "--profile",
-            "cpu",
-            *options(**TINY | {"updates": 3, "learning_rate": 1e-5}),
-            *where,
-        )
+    folder = tmp_path_factory.mktemp("published")
+    where = ["--data", folder, "--results", folder / "r", "--device", "cpu"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setattr(weights, "SHIPPED", folder / "none")  # not those that this repository comes with
+        patch.setattr("repro.methods.srgan.Discriminator", NARROW)
+        for variant in ("SRResNet-MSE", "SRGAN-MSE"):
+            outcome = invoke(
+                "train",
+                variant,
+                "--profile",
+                "cpu",
+                *options(**TINY | {"updates": 3, "learning_rate": 1e-5}),
+                *where,
+            )
+            assert outcome.exit_code == 0, outcome.output
+        outcome = invoke("publish", "--dataset", "sample", "--licence", "CC0", *where)
         assert outcome.exit_code == 0, outcome.output
-    outcome = invoke("publish", "--dataset", "sample", "--licence", "CC0", *where)
-    assert outcome.exit_code == 0, outcome.output
-    return Results(tmp_path / "r" / "published")
+        yield Results(folder / "r" / "published")
 
 
 def test_publish_and_check(published: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,13 +69,14 @@ def test_publish_and_check(published: Results, tmp_path: Path, monkeypatch: pyte
         }  # fmt: skip
     scores = published.metrics_csv.read_bytes()
     files = {path.name: path.read_bytes() for path in published.weights.iterdir()}
-    run_file = next((tmp_path / "r/runs").glob("SRResNet-MSE*/generator.safetensors"))
+    results = published.root.parent
+    run_file = next((results / "runs").glob("SRResNet-MSE*/generator.safetensors"))
     for record in RECORDS:  # of the run, where the tables and figures look for them
         copied = published.runs / run_file.parent.name / record
         assert copied.read_bytes() == (run_file.parent / record).read_bytes()
     assert len(files["SRResNet-MSE.safetensors"]) < 0.6 * run_file.stat().st_size
 
-    where = ["--data", tmp_path, "--results", tmp_path / "r"]
+    where = ["--data", tmp_path, "--results", results]
     published.metrics_csv.unlink()
     outcome = invoke("publish", "--scores-only", "--dataset", "sample", *where)
     assert outcome.exit_code == 0, outcome.output

@@ -46,6 +46,8 @@ from repro.train.finished import the_run
 from repro.train.ranker import train_ranker
 from repro.train.step import Step
 
+pytestmark = pytest.mark.xdist_group("ranksrgan")  # its fixtures are made once
+
 
 def official(key: str) -> str:
     """mmsr's key for a key of ours."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from train_helpers import TINY, options
 from typer.testing import CliRunner
 
-from repro.cli.main import app
+from repro.cli.main import app, main
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.evaluation.evaluate import evaluate, stored_images
@@ -52,7 +54,7 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.usefixtures("tiny")
+@pytest.mark.usefixtures("tiny", "light_training")
 def test_the_whole_chain_twice(tmp_path: Path) -> None:
     output = _reproduce(tmp_path, "one")
     assert "no benchmark" in output
@@ -143,16 +145,30 @@ def test_upscale_makes_good_what_was_damaged(tmp_path: Path) -> None:
         (["ablation", "--skip", "maybe"], "on, off or both"),
     ],
 )
-def test_bad_input_ends_with_code_2_and_no_traceback(arguments: list[str], says: str, tmp_path: Path) -> None:
-    import subprocess
-    import sys
+def test_bad_input_ends_with_code_2(
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["repro", *(argument.format(tmp=tmp_path) for argument in arguments)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    told = capsys.readouterr()
+    assert says in told.err
+    assert "Traceback" not in told.err
 
-    filled = [argument.format(tmp=tmp_path) for argument in arguments]
+
+def test_an_error_ends_the_process_with_code_2_and_no_traceback(tmp_path: Path) -> None:
+    arguments = ["upscale", "--method", "DRCN", "--dataset", "sample", "--results", str(tmp_path)]
     run = subprocess.run(
-        [sys.executable, "-m", "repro", *filled], capture_output=True, text=True, cwd=tmp_path, check=False
+        [sys.executable, "-m", "repro", *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert run.returncode == 2, run.stdout + run.stderr
-    assert says in run.stderr
+    assert "no weights of DRCN" in run.stderr
     assert "Traceback" not in run.stderr
 
 

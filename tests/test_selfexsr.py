@@ -32,6 +32,8 @@ from repro.methods.self_exemplar.vanishing import vanishing_points, vanishing_po
 from repro.methods.selfexsr import SelfExSR
 from repro.metrics.score import score_pair
 
+pytestmark = pytest.mark.xdist_group("selfexsr")  # compiled once
+
 LINE = (0.004, -0.002)
 """A vanishing line's h7 and h8."""
 

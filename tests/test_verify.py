@@ -25,6 +25,8 @@ from repro.imaging.io import sha256_file
 from repro.inference.store import store_originals, upscale_dataset
 from repro.inference.upscaler import direct_upscaler
 
+pytestmark = pytest.mark.xdist_group("verify")  # its fixtures are made once
+
 PUBLISHED = Results(Path(__file__).resolve().parent.parent / "results" / "published")
 
 

@@ -18,6 +18,7 @@ from repro.data.samples import Sample
 from repro.methods import layouts
 from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update, VGGNeed
 from repro.methods.config import LossSettings, NetworkSettings, RunConfig
+from repro.methods.held import CONSISTENCY, GRID, held
 from repro.nn.discriminators import VGGStyleDiscriminator
 from repro.nn.losses_relative import (
     Relativistic,
@@ -70,6 +71,7 @@ class ESRGANLosses(LossSettings):
         pixel_weight: eta, of the mean absolute difference on [0, 1].
         relativistic: whose formulas of the GAN (:data:`repro.nn.losses_relative.Relativistic`).
         discriminator_channels: of the discriminator's first stage.
+        consistency_weight, grid_weight: :func:`repro.methods.held.held`; of no paper.
     """
 
     content: Content = "none"
@@ -78,6 +80,8 @@ class ESRGANLosses(LossSettings):
     pixel_weight: float = setting(1.0, 0, 1e6)
     relativistic: Relativistic = "paper"
     discriminator_channels: int = setting(64, 1, 1024)
+    consistency_weight: float = setting(0.0, 0, 1e6)
+    grid_weight: float = setting(0.0, 0, 1e6)
 
     def check(self) -> None:
         self.only_where(self.content != "none", "--set content=vgg54", "content_weight")
@@ -172,6 +176,7 @@ class ESRGAN(Method):
     def updates(self, config: RunConfig) -> tuple[Update, ...]:
         settings = _losses(config)
         terms = fidelity(settings.pixel_weight, settings.content, settings.content_weight)
+        terms += held(settings.consistency_weight, settings.grid_weight, config.data.scale)
         if settings.adversarial_weight == 0:
             return (Update("generator", tuple(terms)),)
         form = settings.relativistic
@@ -255,7 +260,13 @@ def short_profile(config: RunConfig, profile: Profile) -> RunConfig:
     updates = (30 if adversarial else 60) if quick else (1_000 if adversarial else 6_000)
     return config.but(
         network={"blocks": blocks, "channels": channels} | ({"growth": channels // 2} if rrdb else {}),
-        losses={"discriminator_channels": 16 if quick else 32} if adversarial else {},
+        losses={
+            "discriminator_channels": 16 if quick else 32,
+            "consistency_weight": FEATURES * CONSISTENCY,
+            "grid_weight": FEATURES * GRID,
+        }
+        if adversarial
+        else {},
         optimiser={} if adversarial else {"optimiser": "muon"},
         schedule={
             "updates": updates,
@@ -275,6 +286,10 @@ def short_profile(config: RunConfig, profile: Profile) -> RunConfig:
             "validation_images": 4 if quick else 24,
         },
     )
+
+
+FEATURES = 50
+"""Times as large as SRGAN-VGG22's content loss is ESRGAN-VGG34's at its start: 0.8."""
 
 
 def _losses(config: RunConfig) -> ESRGANLosses:

@@ -28,6 +28,7 @@ from repro.methods.esrgan import (
     short_profile,
     vgg_need,
 )
+from repro.methods.held import held
 from repro.methods.srgan import DISCRIMINATOR
 from repro.nn.discriminators import Ranker
 from repro.nn.losses import adversarial
@@ -68,6 +69,7 @@ class RankSRGANLosses(LossSettings):
         rank_bias: taken off scores before the sigmoid.
         ranker_mode: ``evaluation``, as the paper, or ``training`` (the batch's statistics), as its code.
         ranker_channels: of the ranker's first stage.
+        consistency_weight, grid_weight: :func:`repro.methods.held.held`; of no paper.
     """
 
     pixel_weight: float = setting(0.0, 0, 1e6)
@@ -79,6 +81,8 @@ class RankSRGANLosses(LossSettings):
     rank_bias: float = setting(0.0, 0, 1e3)
     ranker_mode: RankerMode = "evaluation"
     ranker_channels: int = setting(64, 1, 1024)
+    consistency_weight: float = setting(0.0, 0, 1e6)
+    grid_weight: float = setting(0.0, 0, 1e6)
 
     def check(self) -> None:
         self.only_where(self.content != "none", "--set content=vgg54", "content_weight")
@@ -173,6 +177,7 @@ class RankSRGAN(Method):
     def updates(self, config: RunConfig) -> tuple[Update, ...]:
         settings = _losses(config)
         terms = fidelity(settings.pixel_weight, settings.content, settings.content_weight)
+        terms += held(settings.consistency_weight, settings.grid_weight, config.data.scale)
         if settings.rank_weight > 0:
             bias = settings.rank_bias
             terms.append(Term("rank", lambda c: rank_content(scores(c), bias), settings.rank_weight))

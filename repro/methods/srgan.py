@@ -15,6 +15,7 @@ from repro.data.samples import Sample
 from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update, VGGNeed
 from repro.methods.config import LossSettings, NetworkSettings, RunConfig, ScheduleSettings
 from repro.methods.context import Context
+from repro.methods.held import CONSISTENCY, GRID, held
 from repro.methods.renaming import count
 from repro.nn import losses
 from repro.nn.initialise import initialise
@@ -298,18 +299,7 @@ class SRGAN(Method):
             terms.append(Term("adversarial", lambda c: losses.adversarial(c.logits_sr), weight))
         if settings.tv_weight > 0:
             terms.append(Term("total_variation", lambda c: losses.total_variation(c.sr), settings.tv_weight))
-        if settings.consistency_weight > 0:
-            scale = config.data.scale
-            terms.append(
-                Term(
-                    "lr_consistency",
-                    lambda c: losses.lr_consistency(c.sr, c.sample.lr_01, scale),
-                    settings.consistency_weight,
-                )
-            )
-        if settings.grid_weight > 0:
-            cell = config.data.scale
-            terms.append(Term("grid", lambda c: losses.grid(c.sr, c.hr, cell), settings.grid_weight))
+        terms += held(settings.consistency_weight, settings.grid_weight, config.data.scale)
         generator = Update("generator", tuple(terms))
         if settings.adversarial_weight == 0:
             return (generator,)
@@ -432,11 +422,6 @@ def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, ob
         arithmetic={"precision": "auto"},
         **changes,
     )
-
-
-CONSISTENCY = 1.0
-GRID = 10.0
-"""Weights of the terms that hold low frequencies in place and keep a grid out, in short schedules."""
 
 
 def _paper(config: RunConfig) -> RunConfig:

@@ -6,6 +6,7 @@ import csv
 import re
 import shutil
 import subprocess
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,17 @@ def test_the_first_page_shows_the_published_table() -> None:
     assert len(table) > 8
     for line in table:
         assert line in readme
+
+
+def test_the_first_page_lists_the_published_weights() -> None:
+    readme = (ROOT / "README.md").read_text().splitlines()
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows():
+        if (row["protocol"], row["metric"]) == ("daala-1", "psnr_db"):
+            values[row["method"], row["dataset"]].append(float(row["value"]))
+    for path in generators():
+        scores = [values[path.stem, dataset] for dataset in DATASETS]
+        cells = [f"{sum(found) / len(found):.2f}" if found else "–" for found in scores]
+        size = f"{path.stat().st_size / 1e6:.1f}"
+        link = f"[{path.stem}](results/published/weights/{path.stem}.md)"
+        assert f"| {' | '.join((link, size, *cells))} |" in readme

@@ -27,7 +27,7 @@ from repro.inference.loading import Loaded, load_network
 from repro.methods import method
 from repro.methods.base import VGGNeed
 from repro.methods.config import RunConfig
-from repro.methods.esrgan import LARGEST_MARGIN, ESRGANLosses
+from repro.methods.esrgan import LARGEST_MARGIN, ESRGANLosses, ESRGANNetwork
 from repro.methods.layouts import recognise
 from repro.methods.variants import configure
 from repro.nn.discriminators import VGGStyleDiscriminator
@@ -522,9 +522,9 @@ def test_interpolation_as_commands(tmp_path: Path) -> None:
         assert isinstance(result.exception, UserError)
 
 
-def finished(results: Path, variant: str, seed: int) -> None:
+def finished(results: Path, variant: str, seed: int, **network_settings: object) -> None:
     """A finished quick run with a small network's initial weights."""
-    config = configure(variant, "quick").but(network={"channels": 4, "growth": 4})
+    config = configure(variant, "quick").but(network={"channels": 4, **network_settings})
     network = method("esrgan").network(config.network, 4)
     method("esrgan").initialise(network, config.but(seed=seed))
     folder = results / "runs" / f"{variant}-quick-s0-0"
@@ -535,14 +535,21 @@ def finished(results: Path, variant: str, seed: int) -> None:
     write_json(folder / "manifest.json", {"config": names, "outputs": outputs})
 
 
-def test_alpha_at_inference(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("psnr", "settings"),
+    [
+        ("RRDB-PSNR", {"growth": 4}),
+        ("MSRResNet", {"generator": "msrresnet", "growth": ESRGANNetwork.growth, "blocks": 4}),  # --start
+    ],
+)
+def test_alpha_at_inference(tmp_path: Path, psnr: str, settings: dict[str, object]) -> None:
     results = tmp_path / "results"
-    finished(results, "RRDB-PSNR", 0)
-    finished(results, "ESRGAN", 1)
+    finished(results, psnr, 0, **settings)
+    finished(results, "ESRGAN", 1, **settings)
     path, _ = picture(tmp_path)
     images = {}
     for name, arguments in {
-        "psnr": ["--method", "RRDB-PSNR"],
+        "psnr": ["--method", psnr],
         "gan": ["--method", "ESRGAN"],
         "0": ["--method", "ESRGAN", "--alpha", 0],
         "0.8": ["--method", "ESRGAN", "--alpha", 0.8],
@@ -555,7 +562,7 @@ def test_alpha_at_inference(tmp_path: Path) -> None:
     assert np.array_equal(images["0"], images["psnr"])
     assert np.array_equal(images["1"], images["gan"])
     assert not np.array_equal(images["0.8"], images["gan"])
-    for method_name in ("RRDB-PSNR", "bicubic"):
+    for method_name in (psnr, "bicubic"):
         result = command(
             "upscale", path, "--results", results, "--out", tmp_path / "no", "--method", method_name,
             "--alpha", 0.5,

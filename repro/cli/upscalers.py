@@ -95,16 +95,26 @@ def _between(name: str, found: Weights, wanted: Wanted, results: Results, option
     from repro.imaging.io import sha256_file
     from repro.inference.interpolate import interpolated
     from repro.inference.loading import load_network, upscaler_of
-    from repro.inference.weights import find_weights
+    from repro.inference.weights import find_weights, trained_variants
     from repro.methods.variants import canonical_variant, trainable
 
     start = trainable()[canonical_variant(name)].start
     if not start:
         raise UserError(f"--alpha with {name}", "a method that starts from another", "--method ESRGAN")
-    first = find_weights(start, results, wanted.profile, wanted.seed, wanted.shipped)
+    gan = load_network(found.path)
+    # the paper's, unless only another PSNR model has weights, which `train --start` may have named
+    have = trained_variants(results, wanted.shipped)
+    others = [other for other, config in gan.method.variants.items() if not config.start and other in have]
+    paths = [
+        find_weights(other, results, wanted.profile, wanted.seed, wanted.shipped).path
+        for other in ([start] if start in have or not others else others)
+    ]
+    path = next(
+        (p for p in paths if load_network(p).metadata["network"] == gan.metadata["network"]), paths[0]
+    )
     assert wanted.alpha is not None
-    mixed = interpolated(load_network(first.path), load_network(found.path), wanted.alpha)
-    inputs = {"weights": sha256_file(found.path), "weights at 0": sha256_file(first.path)}
+    mixed = interpolated(load_network(path), gan, wanted.alpha)
+    inputs = {"weights": sha256_file(found.path), "weights at 0": sha256_file(path)}
     inputs["alpha"] = f"{wanted.alpha:g}"
     return upscaler_of(mixed, str(mixed.metadata["variant"]), inputs, options)
 

@@ -108,8 +108,7 @@ def init(
     )
     for dataset, method in left_out:
         print(f"without {dataset}/{method}: its images are missing")
-    workspace = open_workspace(Results(results), name, database or None)
-    try:
+    with open_workspace(Results(results), name, database or None) as workspace:
         codes = add_raters(workspace.database, workspace.study, checked.raters)
         print(
             f"study {name}: {len(codes)} raters x {workspace.study.per_rater} ratings, "
@@ -118,8 +117,6 @@ def init(
         if plan := workspace.study.config.preregistration.frozen:
             print(f"plan frozen: {len(plan.claims)} claims, SHA-256 {plan.sha256}")
         print(f"next: python -m mos_app invite --study {name}")
-    finally:
-        workspace.close()
 
 
 @app.command()
@@ -163,8 +160,7 @@ def invite(
         for target in (output or _redirected(), sheet):
             if target is not None:
                 _refuse_repository(target)
-    workspace = _open(results, study, database)
-    try:
+    with _open(results, study, database) as workspace:
         registry = _registry(workspace)
         if revoke and not rater:
             raise UserError("nobody was named", "whose links to end", "pass --rater r01")
@@ -190,8 +186,6 @@ def invite(
             if page is not None:
                 config = workspace.study.config
                 page.write(invite_sheet(config.title[config.languages[0]], links))
-    finally:
-        workspace.close()
 
 
 def _redirected() -> Path | None:
@@ -340,8 +334,7 @@ def status(
         print("studies:", ", ".join(names) or "none")
         if not names:
             return
-    workspace = _open(results, study, database)
-    try:
+    with _open(results, study, database) as workspace:
         opened = workspace.study
         answers = read_answers(workspace.database)
         votes, attention = rating_votes(answers, opened.config)
@@ -363,8 +356,6 @@ def status(
                 cells = [f"{seen['median_ms']:.0f}", f"{seen['fast']:.2f}", f"{alike:.2f}"]
             table.add_row(code, f"{row.votes}", last, *cells, "; ".join(mark))
         Console().print(table)
-    finally:
-        workspace.close()
 
 
 @app.command()
@@ -379,8 +370,7 @@ def order(
     from mos_app.study.order import rater_sides, study_order
     from mos_app.study.progress import Phase
 
-    workspace = _open(results, study, database)
-    try:
+    with _open(results, study, database) as workspace:
         raters = read_raters(workspace.database).set_index("code")
         if rater not in raters.index:
             raise UserError(f"no rater {rater!r}", "one of " + ", ".join(raters.index[:5]) + ", ...")
@@ -390,8 +380,6 @@ def order(
         places = study_order(config, items, number)
         planned = read_presentations(workspace.database)
         planned = planned[(planned["rater"] == rater) & (planned["phase"] == Phase.RATING.value)]
-    finally:
-        workspace.close()
     made = [
         (
             place.position,
@@ -426,16 +414,13 @@ def exclude(
     database: DatabaseOption = "",
 ) -> None:
     """Exclude a rater from the analysis, logged and reversible; deletes nothing."""
-    workspace = _open(results, study, database)
-    try:
+    with _open(results, study, database) as workspace:
         registry = _registry(workspace)
         if undo:
             registry.include(rater, reason, "command")
         else:
             registry.exclude(rater, reason, "command")
         print(f"{rater} is {'included' if undo else 'excluded'}")
-    finally:
-        workspace.close()
 
 
 @app.command()
@@ -446,12 +431,9 @@ def close(
     database: DatabaseOption = "",
 ) -> None:
     """Close a study for its raters: their links say so, and no rating is taken any more."""
-    workspace = _open(results, study, database)
-    try:
+    with _open(results, study, database) as workspace:
         _registry(workspace).close(not reopen, "command")
         print(f"study {workspace.study.name} is {'open' if reopen else 'closed'}")
-    finally:
-        workspace.close()
 
 
 @app.command()
@@ -480,12 +462,9 @@ def panel(
     results: ResultsOption = Path("results"), study: StudyOption = "", database: DatabaseOption = ""
 ) -> None:
     """Print who came by the open link, as CSV: panel id, pseudonym, state. Never part of an export."""
-    workspace = _open(results, study, database)
-    try:
+    with _open(results, study, database) as workspace:
         rows = _registry(workspace).panel()
         csv.writer(sys.stdout).writerows([("participant", "rater", "state"), *rows])
-    finally:
-        workspace.close()
 
 
 @app.command()
@@ -497,8 +476,7 @@ def erase(
     database: DatabaseOption = "",
 ) -> None:
     """Withdraw a rater: personal answers go, votes go or become anonymous as the study file says."""
-    workspace = _open(results, study, database)
-    try:
+    with _open(results, study, database) as workspace:
         votes = workspace.study.config.withdrawal.votes
         if not yes:
             typer.confirm(
@@ -507,8 +485,6 @@ def erase(
         code = _registry(workspace).erase(rater, "command")
         print(f"{rater} is erased" + (f"; the votes stay as {code}'s" if votes == "anonymise" else ""))
         print("older backups and exports still hold the data: delete or make them again")
-    finally:
-        workspace.close()
 
 
 @app.command()
@@ -518,11 +494,8 @@ def export(
     """Write export/ and export.zip: ratings long and wide, sureal JSON, codebook, design, log, hashes."""
     from mos_app.files.archive import export_study
 
-    workspace = _open(results, study, database)
-    try:
+    with _open(results, study, database) as workspace:
         print(export_study(workspace))
-    finally:
-        workspace.close()
 
 
 @app.command(name="import")
@@ -549,11 +522,8 @@ def backup(
     """Copy a study while it runs: database (by SQLite's own API), configuration, stimuli."""
     from mos_app.files.backup import back_up
 
-    workspace = _open(results, study, database)
-    try:
+    with _open(results, study, database) as workspace:
         print(back_up(workspace, target))
-    finally:
-        workspace.close()
 
 
 @app.command()
@@ -603,14 +573,11 @@ def simulate(
         careless=careless,
     )
     make_synthetic_study(Results(results), checked, text, name=name)
-    workspace = open_workspace(Results(results), name)
-    try:
+    with open_workspace(Results(results), name) as workspace:
         count = raters or checked.raters
         fill_study(workspace, count, parameters, seed)
         print(f"study {name}: {count} synthetic raters x {workspace.study.per_rater} ratings")
         print(export_study(workspace))
-    finally:
-        workspace.close()
 
 
 @app.command()
@@ -669,8 +636,7 @@ def pilot(
     from mos_app.study.pilot import pilot_report
     from mos_app.study.progress import Phase
 
-    workspace = _open(results, study, database)
-    try:
+    with _open(results, study, database) as workspace:
         part = workspace.study.config.pilot
         if part is None:
             raise UserError(
@@ -681,5 +647,3 @@ def pilot(
         if workspace.study.synthetic:
             print("synthetic ratings: drawn by a program, not given by people")
         print("\n".join(report.lines()))
-    finally:
-        workspace.close()

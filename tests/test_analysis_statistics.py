@@ -22,7 +22,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
 
 from analysis.io.metrics import Metrics
-from analysis.io.ratings import COLUMNS, find_ratings, read_ratings
+from analysis.io.ratings import COLUMNS, find_votes, read_ratings
 from analysis.judge.claims import Decision, retested_claims
 from analysis.stats.intervals import interval, student_interval, two_way_draws
 from analysis.stats.rater_models import bt500, bt500_rejected, p910, p913
@@ -36,6 +36,8 @@ from analysis.study.results import analyse, mean_ranks
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.streams import stream
+
+pytestmark = pytest.mark.xdist_group("analysis_statistics")  # its fixtures are made once
 
 # --- Wilcoxon --------------------------------------------------------------------------------------------
 
@@ -652,10 +654,10 @@ def test_an_empty_study_and_a_single_rater_give_footnotes(tmp_path: Path) -> Non
 
 def test_votes_are_looked_for_in_the_paper_study_then_in_the_synthetic_one(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    assert find_ratings(results, None) is None
+    assert find_votes(results, None) is None
     for study in ("paper-synthetic", "paper"):
         path = tmp_path / "studies" / study / "export" / "ratings.csv"
         path.parent.mkdir(parents=True)
         path.write_text("")
-        assert find_ratings(results, None) == path
-    assert find_ratings(results, path.parent) == path
+        assert find_votes(results, None) == path
+    assert find_votes(results, path.parent) == path

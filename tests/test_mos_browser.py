@@ -27,7 +27,7 @@ from mos_helpers.browsing import (
     walk_in,
 )
 from mos_helpers.serving import Server, serving
-from mos_helpers.studies import METHODS, current_stimulus, make_study, practised, small_toml
+from mos_helpers.studies import METHODS, current_stimulus, log_entries, make_study, practised, small_toml
 from PIL import Image
 from playwright.sync_api import BrowserContext, Playwright, Route, expect
 from sqlalchemy import text
@@ -291,7 +291,7 @@ def test_two_tabs(study: tuple[Workspace, Server], rater: str, browser: BrowserC
     one.close()
     two.close()
     assert [vote.score for vote in votes(workspace, rater)] == [1, 3]
-    entries = Registry(workspace.database, workspace.study).log_entries(20)
+    entries = log_entries(workspace, 20)
     assert any(entry.kind == "conflict" for entry in entries)
 
 

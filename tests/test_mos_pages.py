@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mos_helpers.studies import make_study, practised, prepare, small_toml, true_score
+from mos_helpers.studies import log_entries, make_study, practised, prepare, small_toml, true_score
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
@@ -213,7 +213,7 @@ def test_admin_sees_everything_only_with_the_password(workspace: Workspace, cook
     app.selectbox(key="decide_rater").set_value("r02")
     app.text_input[0].set_value("did not look")
     next(button for button in app.button if button.label == "Decide").click().run()
-    entry = Registry(workspace.database, workspace.study).log_entries(1)[0]
+    entry = log_entries(workspace, 1)[0]
     assert (entry.kind, entry.rater, entry.detail) == ("excluded", "r02", {"reason": "did not look"})
     assert app.metric[3].value == "1"
     service.current_service().admin.close(token)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from mos_helpers.orders import violations
 from mos_helpers.serving import serving
 from mos_helpers.studies import finish_practice, make_study, small_toml
 from sqlalchemy import text
@@ -25,7 +26,7 @@ from mos_app.files.archive import export_files
 from mos_app.files.workspace import Workspace
 from mos_app.study.definition import parse_study
 from mos_app.study.display import Ballot, DisplayRecord
-from mos_app.study.order import Item, rater_items, study_order, subset_images, violations
+from mos_app.study.order import Item, rater_items, study_order, subset_images
 from mos_app.study.progress import Kind
 from mos_app.study.quality import rater_quality
 from repro.core.errors import UserError

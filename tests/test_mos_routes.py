@@ -16,7 +16,7 @@ import httpx
 import pytest
 import uvicorn
 from mos_helpers.serving import Server, serving
-from mos_helpers.studies import make_study, practised, small_toml
+from mos_helpers.studies import log_entries, make_study, practised, small_toml
 from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -294,7 +294,7 @@ def test_wrong_passwords_lock_out_their_own_client_only(served: tuple[Workspace,
     now[0] += 12 * 3_600_000
     assert not login.knows(token)
     assert AdminLogin(admins(workspace, now), None).configured is False
-    entries = Registry(workspace.database, workspace.study).log_entries(8)
+    entries = log_entries(workspace, 8)
     assert {entry.kind for entry in entries} >= {"login_failed", "login"}
     # no address anywhere
     assert all(entry.detail == {} for entry in entries if entry.kind.startswith("login"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mos_helpers.studies import make_study, small_toml
+from mos_helpers.studies import log_entries, make_study, small_toml
 from sqlalchemy import text
 
 from mos_app.db.raters import Registry
@@ -132,7 +132,7 @@ def test_whoever_breaks_a_refusing_rule_does_not_get_on(workspace: Workspace) ->
         sessions = connection.execute(text("SELECT * FROM viewing_session ORDER BY id")).all()
     assert [(row.problems, bool(row.refused)) for row in sessions] == [("window", True), ("squares", False)]
     assert json.loads(sessions[1].measured)["distance_mm"] == 600
-    assert [entry.kind for entry in registry.log_entries(2)] == ["viewing_checked", "viewing_refused"]
+    assert [entry.kind for entry in log_entries(workspace, 2)] == ["viewing_checked", "viewing_refused"]
 
 
 def test_votes_carry_what_the_viewing_check_found(workspace: Workspace) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from mos_helpers.databases import new_database, postgres  # noqa: F401
-from mos_helpers.studies import finish_practice, make_study, practised, prepare, small_toml
+from mos_helpers.studies import finish_practice, log_entries, make_study, practised, prepare, small_toml
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -49,7 +49,11 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+# beside the other tests of PostgreSQL: one server for all of them
+SERVER = [pytest.mark.postgres, pytest.mark.xdist_group("mos_server")]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=SERVER)])
 def url(request: pytest.FixtureRequest) -> str | None:
     if request.param == "sqlite":
         return None
@@ -323,7 +327,7 @@ def test_who_withdraws_leaves_only_the_event(workspace: Workspace, votes: str) -
     assert rater.consent_ms is None
     assert (rater.code == "r01") == (votes == "delete")
     assert (rater.number == 1) == (votes == "delete")
-    entry = registry.log_entries(1)[0]
+    entry = log_entries(workspace, 1)[0]
     assert (entry.kind, entry.rater, entry.detail["votes"]) == ("erased", rater.code, votes)
     with pytest.raises(UserError, match="already" if votes == "delete" else "no rater 'r01'"):
         registry.erase("r01", "command")
@@ -385,7 +389,7 @@ def test_exclusion_is_logged_and_reversible(workspace: Workspace) -> None:
         registry.include("r02", "  ", "admin")
     registry.include("r02", "was awake after all", "admin")
     assert count(workspace, "rater", "excluded") == 0
-    reasons = [entry.detail["reason"] for entry in registry.log_entries(2)]
+    reasons = [entry.detail["reason"] for entry in log_entries(workspace, 2)]
     assert reasons == ["was awake after all", "fell asleep"]
 
 

@@ -14,11 +14,9 @@ from analysis.io.csvfile import read_text_csv
 from analysis.io.methods import ordered_datasets, ordered_methods
 from analysis.io.ratings import FLAGS, counting, integers, one_study, refuse, synthetic_banner
 from analysis.stats.paired import FIRST, SECOND, TIE
-from repro.core.paths import Results
 from repro.imaging.io import sha256_file
 
 COLUMNS = ("study", "rater", "dataset", "image", "first", "second", "preferred", *FLAGS)
-DEFAULT_STUDIES = ("pairs", "pairs-synthetic")
 _KEY = ["rater", "dataset", "image", "first", "second", "repeat"]
 _OUTCOMES = {"first": FIRST, "second": SECOND, "tie": TIE}
 
@@ -71,14 +69,6 @@ class PairedStudy:
             name: _numbered(name, self.frame[self.frame["dataset"] == name])
             for name in ordered_datasets(self.frame["dataset"])
         }
-
-
-def find_pairs(results: Results, given: Path | None) -> Path | None:
-    """The given file, else the export of the study ``pairs``, else the synthetic one's, else none."""
-    if given is not None:
-        return given / "pairs.csv" if given.is_dir() else given
-    places = (results.root / "studies" / study / "export" / "pairs.csv" for study in DEFAULT_STUDIES)
-    return next((path for path in places if path.is_file()), None)
 
 
 def read_pairs(path: Path) -> PairedStudy:

@@ -41,7 +41,6 @@ CONTINUOUS_NOTE = (
     "rated with a slider: opinions are 0.5 + position / 20 (0.5 to 5.5; the middle of a word's fifth is its "
     "number); shares of scores, kappa, alpha and the ordinal model are of the fifths"
 )
-DEFAULT_STUDIES = ("paper", "paper-synthetic")
 
 FLAGS = {"repeat": (0, 1), "excluded": (0, 1), "flagged": (0, 1), "synthetic": (0, 1)}
 """Columns of every export of votes, with their ranges."""
@@ -140,15 +139,14 @@ def synthetic_banner(study: str) -> tuple[str, ...]:
     )
 
 
-def find_ratings(results: Results, given: Path | None) -> Path | None:
-    """The file to read: the given one, else the paper study's export, else the synthetic one's, else none."""
+def find_votes(
+    results: Results, given: Path | None, study: str = "paper", file: str = "ratings.csv"
+) -> Path | None:
+    """The file to read: the given one, else in the study's export, else in the synthetic one's, else none."""
     if given is not None:
-        return given / "ratings.csv" if given.is_dir() else given
-    for study in DEFAULT_STUDIES:
-        path = results.root / "studies" / study / "export" / "ratings.csv"
-        if path.is_file():
-            return path
-    return None
+        return given / file if given.is_dir() else given
+    places = (results.root / "studies" / name / "export" / file for name in (study, f"{study}-synthetic"))
+    return next((path for path in places if path.is_file()), None)
 
 
 def read_ratings(path: Path) -> Ratings:

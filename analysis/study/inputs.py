@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.io.metrics import Metrics, read_metrics
-from analysis.io.pairs import PairedStudy, find_pairs, read_pairs
-from analysis.io.ratings import find_ratings, read_ratings
+from analysis.io.pairs import PairedStudy, read_pairs
+from analysis.io.ratings import find_votes, read_ratings
 from analysis.study.opinions import NoOpinions, Opinions
 from analysis.study.results import Study, analyse
 from repro.core.paths import Results
-
-PILOT_STUDIES = ("pilot", "pilot-synthetic")
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,8 @@ def read_inputs(layout: Results, ratings: Path | None, pilot: Path | None, seed:
     hashes = {"metrics.csv": metrics.sha256}
     study = twice = None
     told = "Ratings: none found (looked for studies/paper and studies/paper-synthetic); MOS cells are dashes."
-    pairs = find_pairs(layout, ratings if _is_paired(ratings) else None)
-    path = find_ratings(layout, None if _is_paired(ratings) else ratings)
+    pairs = find_votes(layout, ratings if _is_paired(ratings) else None, "pairs", "pairs.csv")
+    path = find_votes(layout, None if _is_paired(ratings) else ratings)
     if path is not None:
         votes = read_ratings(path)
         study = analyse(votes, metrics, seed=seed)
@@ -73,7 +71,7 @@ def read_inputs(layout: Results, ratings: Path | None, pilot: Path | None, seed:
         told = f"Ratings: {votes.source}, {len(votes.frame):,} votes by {len(votes.raters)} {made}."
         if study.retest is not None:
             twice = study
-    place = _pilot_path(layout, pilot)
+    place = find_votes(layout, pilot, "pilot")
     if place is not None and (twice is None or pilot is not None):
         votes = read_ratings(place)
         hashes["pilot ratings.csv"] = votes.sha256
@@ -90,13 +88,3 @@ def _is_paired(given: Path | None) -> bool:
     if given is None or given.is_dir():
         return given is not None and (given / "pairs.csv").is_file() and not (given / "ratings.csv").is_file()
     return given.name == "pairs.csv"
-
-
-def _pilot_path(layout: Results, given: Path | None) -> Path | None:
-    if given is not None:
-        return given / "ratings.csv" if given.is_dir() else given
-    for study in PILOT_STUDIES:
-        path = layout.root / "studies" / study / "export" / "ratings.csv"
-        if path.is_file():
-            return path
-    return None

@@ -6,7 +6,6 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -38,17 +37,6 @@ VISIONS = ("uncorrected", "corrected", "impaired", "not-told")
 DISPLAYS = ("desktop", "laptop", "tablet", "phone")
 
 Actor = Literal["admin", "command"]
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """One row of the audit log."""
-
-    at_ms: int
-    actor: str
-    rater: str
-    kind: str
-    detail: dict[str, Any]
 
 
 class Registry:
@@ -423,20 +411,6 @@ class Registry:
             query = query.where(Event.detail.contains(needle, autoescape=True))
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
-
-    def log_entries(self, limit: int | None = None) -> list[LogEntry]:
-        """The audit log, newest first."""
-        query = (
-            select(Event.at_ms, Event.actor, Rater.code, Event.kind, Event.detail)
-            .outerjoin(Rater, Rater.id == Event.rater_id)
-            .order_by(Event.id.desc())
-            .limit(limit)
-        )
-        with self._database.read() as connection:
-            return [
-                LogEntry(at_ms, actor, code or "", kind, json.loads(detail))
-                for at_ms, actor, code, kind, detail in connection.execute(query)
-            ]
 
     def _set(self, token: str, kind: str, values: dict[str, Any], **detail: Any) -> None:
         with self._database.write() as connection:

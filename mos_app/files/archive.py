@@ -397,11 +397,8 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
             reference_images=given,
             log_creation=False,
         )
-        workspace = open_workspace(part, study, url)
-        try:
+        with open_workspace(part, study, url) as workspace:
             _restore_rows(workspace, files, path, version)
-        finally:
-            workspace.close()
         study_folder(part, study).path.rename(folder.path)
     return study
 

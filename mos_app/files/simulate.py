@@ -179,9 +179,8 @@ def make_synthetic_study(
     """
     folder = study_folder(results, name)
     if folder.path.exists():
-        old = open_workspace(results, name, url)
-        synthetic = old.study.synthetic
-        old.close()
+        with open_workspace(results, name, url) as old:
+            synthetic = old.study.synthetic
         if not synthetic or url is not None:
             raise UserError(
                 f"study {name!r} exists{'' if synthetic else ' and has real raters'}",

@@ -61,6 +61,12 @@ class Workspace:
     def close(self) -> None:
         self.database.dispose()
 
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
 
 def studies_root(results: Results) -> Path:
     """Where all studies lie."""

@@ -17,8 +17,6 @@ Decay = Literal["constant", "two-phase", "halving", "cosine", "hold", "geometric
 Switch = Literal["on", "off", "auto"]
 OptimiserKind = Literal["adam", "sgd", "muon"]
 
-PROFILES = ("quick", "cpu", "paper")
-
 
 @dataclass(frozen=True)
 class NetworkSettings(Settings):

@@ -74,15 +74,7 @@ def _read(path: Path) -> dict[str, NDArray[np.float64]]:
         if declared != {name: (shape, "double") for name, shape in _ARRAYS.items()}:
             raise UserError(f"{path}: holds {sorted(declared)}", expected, "get it again")
         loaded: dict[str, Any] = scipy.io.loadmat(path, variable_names=list(_ARRAYS))
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        LookupError,
-        NotImplementedError,
-        MemoryError,
-        zlib.error,
-    ) as error:
+    except _DAMAGED as error:
         detail = f"{type(error).__name__}: {error}"
         raise UserError(f"{path}: cannot be read ({detail})", expected, "get it again") from None
     arrays = {name: np.asarray(loaded.get(name)) for name in _ARRAYS}

@@ -7,9 +7,6 @@ from torch import nn
 
 from repro.core.streams import stream_key
 
-DECLARED = "Glorot uniform weights, zero biases, PReLU slope 0.25, batch norm at identity"
-"""The choice, as manifests tell it (the defaults of the framework that the paper used)."""
-
 
 def torch_generator(seed: int, *names: str | int) -> torch.Generator:
     """A CPU generator for the named stream (63 bits of its key, which is what torch takes)."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sqlalchemy import MetaData, text
@@ -11,6 +13,7 @@ from mos_app.db.credentials import invite_hash
 from mos_app.db.engine import Database, sqlite_url
 from mos_app.db.raters import Registry
 from mos_app.db.studies import add_raters
+from mos_app.db.tables import read_events
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace, init_study, open_workspace
 from mos_app.study.definition import StudyConfig, parse_study
@@ -192,6 +195,12 @@ def current_presentation(workspace: Workspace, invite: str, phase: str) -> int:
             ),
             {"token": invite_hash(invite), "phase": phase},
         ).scalar_one()
+
+
+def log_entries(workspace: Workspace, count: int) -> list[Any]:
+    """The newest rows of the audit log, the newest first, their details parsed."""
+    events = read_events(workspace.database).iloc[::-1].head(count)
+    return list(events.assign(detail=events["detail"].map(json.loads)).itertuples())
 
 
 def as_of(workspace: Workspace, path: Path, revision: str) -> None:

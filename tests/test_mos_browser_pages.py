@@ -207,7 +207,7 @@ def test_pages_run_from_right_to_left(playwright: Playwright, tmp_path: Path) ->
         click_button(page, "Continue")
         question = page.get_by_role("radiogroup", name="Your age")
         expect(question).to_be_visible()
-        assert question.evaluate("(e) => getComputedStyle(e).direction") == "rtl"
+        expect(question).to_have_css("direction", "rtl")  # the style may come after the question
         options = [option.bounding_box() for option in question.locator("label").all()]
         assert options[0] is not None
         assert options[1] is not None

@@ -182,8 +182,11 @@ def walk_to_viewing(page: Page, base: str, invite: str) -> None:
     page.get_by_text("I have read this and want to take part").click()
     click_button(page, "Continue")
     for answer in ("25 to 34", "good without glasses", "laptop"):
-        page.get_by_text(answer, exact=True).click()
+        choice = page.get_by_text(answer, exact=True)
+        # what a run has drawn shows that it began: straight after a click, `rest` still sees the one before
+        expect(choice).to_be_visible()
         rest(page)
+        choice.click()
     click_button(page, "Continue")
     expect(page.get_by_role("heading", name="Viewing check")).to_be_visible()
 

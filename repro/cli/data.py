@@ -17,7 +17,6 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeRemainingColumn,
@@ -36,6 +35,7 @@ from repro.cli.common import (
     finished,
     results_layout,
 )
+from repro.core.progress import bar
 from repro.data.sources import BASE_URL, DataFile, Registry, load_registry
 from repro.data.verify import State, verify
 
@@ -155,8 +155,8 @@ def fetch_files(
         return
     registry = load_registry().select(only)
     checked_base_url(base_url)
-    with _files_bar(Console(stderr=True), "checking", len(registry.files)) as advance:
-        wanted = missing_files(registry.files, root, advance)
+    with bar(Console(stderr=True), "checking", len(registry.files)) as advance:
+        wanted = missing_files(registry.files, root, lambda file: advance(1))
     size = sum(file.size for file in wanted)
     _say(f"{len(registry.files) - len(wanted)} of {len(registry.files)} files are in {root}")
     for name, count in Counter(file.source.name for file in wanted).items():
@@ -172,8 +172,8 @@ def fetch_missing(root: Path, only: list[str] | None, base_url: str, connections
     registry = load_registry().select(only)
     checked_base_url(base_url)
     console = Console(stderr=True)
-    with _files_bar(console, "checking", len(registry.files)) as advance:
-        wanted = missing_files(registry.files, root, advance)
+    with bar(console, "checking", len(registry.files)) as advance:
+        wanted = missing_files(registry.files, root, lambda file: advance(1))
     with _bytes_bar(console, wanted) as at:
         result = fetch(
             wanted,
@@ -212,8 +212,8 @@ def verify_files(data: DataOption = None, only: OnlyOption = None, as_json: Json
     """
     root = data_root(data)
     registry = load_registry().select(only)
-    with _files_bar(Console(stderr=True), "hashing", len(registry.files)) as advance:
-        problems = verify(registry, root, advance)
+    with bar(Console(stderr=True), "hashing", len(registry.files)) as advance:
+        problems = verify(registry, root, lambda file: advance(1))
     counts = Counter(problem.state for problem in problems)
     intact = len(registry.files) - counts[State.MISSING] - counts[State.CHANGED]
     if as_json:
@@ -296,7 +296,6 @@ def write_travelling_subset(
 
     Example: python -m repro data subset travelling --mib 60
     """
-    from repro.core.progress import bar
     from repro.data.facts import default_cache
     from repro.data.prepare import scored_images
     from repro.data.subset import write_subset
@@ -327,14 +326,6 @@ def _say(text: str) -> None:
 
 def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-@contextmanager
-def _files_bar(console: Console, what: str, total: int) -> Iterator[Callable[[DataFile], None]]:
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda file: progress.advance(task)
 
 
 @contextmanager

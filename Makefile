@@ -44,7 +44,8 @@ published: $(STAMP) ## score the committed weights again in results/check, compa
 	cp -R results/published/weights results/published/runs results/published/trials.csv $(CHECK)
 	$(PY) -m repro publish --scores-only --device $(DEVICE) --to $(CHECK)
 	$(PY) -m repro.evaluation.compare results/published/metrics.csv $(CHECK)/metrics.csv $(NOT_MADE)
-	cp results/published/metrics.csv results/published/metrics.manifest.json $(CHECK)
+	cp results/published/metrics.csv results/published/metrics.manifest.json \
+	  $(wildcard results/published/references.csv) $(CHECK)
 	$(PY) -m analysis tables --results results/published --out $(CHECK)
 	diff -r -x manifest.json results/published/tables $(CHECK)/tables
 	$(PY) -m analysis figures --results $(CHECK)

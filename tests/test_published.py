@@ -62,6 +62,7 @@ def test_what_commands_make_is_not_committed() -> None:
     """A reader's ``make reproduce tables figures bench`` leaves ``git status`` clean."""
     assert all(path == "results/README.md" or path.startswith("results/published/") for path in committed())
     made = ("metrics.csv", "metrics.manifest.json", "trials.csv", "tables/x", "runs/x", "published/images/x")
+    made += ("references.csv", "references/x", "published/references/x")
     ignored = subprocess.run(
         [
             "git",
@@ -135,6 +136,8 @@ def test_the_tables_come_out_again(tmp_path: Path) -> None:
     for name in ("metrics.csv", "metrics.manifest.json"):
         shutil.copy(PUBLISHED.root / name, tmp_path)
     shutil.copytree(PUBLISHED.root / "error_rates", tmp_path / "error_rates")
+    if (PUBLISHED.root / "references.csv").is_file():
+        shutil.copy(PUBLISHED.root / "references.csv", tmp_path)
     outcome = CliRunner().invoke(analysis, ["tables", "--results", str(tmp_path)], catch_exceptions=False)
     assert outcome.exit_code == 0, outcome.output
     files = {path.name for path in PUBLISHED.tables.iterdir()} - {"manifest.json"}

@@ -8,7 +8,7 @@ from analysis.io.csvfile import read_text_csv
 from repro.core.errors import UserError
 from repro.core.paths import Results
 
-COLUMNS = ("method", "image", "kind", "reference", "psnr_db", "ssim", "niqe", "protocol")
+COLUMNS = ("method", "dataset", "image", "kind", "reference", "psnr_db", "ssim", "niqe", "protocol")
 COMMAND = "python -m repro references"
 KINDS = ("none", "same", "similar", "unrelated", "noise")
 """From nothing beside LR to the original itself, and on to what cannot help."""
@@ -37,9 +37,7 @@ def read_references(results: Results) -> pd.DataFrame | None:
 
 def gains(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with ``gain_db``: PSNR over that of the same method and image without a reference."""
-    none = frame[frame["kind"] == "none"].groupby(["method", "image"])["psnr_db"].first()
-    base = pd.Series(
-        [none.get(key, float("nan")) for key in zip(frame["method"], frame["image"], strict=True)],
-        index=frame.index,
-    )
-    return frame.assign(gain_db=frame["psnr_db"] - base)
+    key = ["method", "dataset", "image"]
+    none = frame[frame["kind"] == "none"].drop_duplicates(key).set_index(key)["psnr_db"].rename("none_db")
+    joined = frame.join(none, on=key)
+    return joined.assign(gain_db=joined["psnr_db"] - joined["none_db"]).drop(columns="none_db")

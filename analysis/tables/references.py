@@ -14,13 +14,16 @@ HURT_DB = 0.1
 
 
 def references_table(frame: pd.DataFrame) -> Table:
-    """One grid a method, from the rows of ``references.csv``."""
+    """One grid for each data set and method, from the rows of ``references.csv``."""
     legend = (
         "Means over images. gain: PSNR over the same network's with nothing but the image's own bicubic "
-        "enlargement as its reference (none). same: the original itself, an upper bound."
+        "enlargement as its reference (none). same: the original itself, an upper bound. made: crops of "
+        "scikit-image's photographs, with references made from them."
     )
     frame = gains(frame)
     columns = (
+        Column("dataset", "", numeric=False),
+        Column("method", "", numeric=False),
         Column("kind", "reference", numeric=False),
         Column("reference", "which", numeric=False),
         Column("images", "images"),
@@ -30,14 +33,14 @@ def references_table(frame: pd.DataFrame) -> Table:
         Column("niqe", "NIQE"),
     )
     grids = []
-    for method, rows in frame.groupby("method", sort=False):
+    for (dataset, method), rows in frame.groupby(["dataset", "method"], sort=False):
         lines = []
         for kind in KINDS:
             for name, found in rows[rows["kind"] == kind].groupby("reference", sort=False):
-                lines.append(_line(kind, str(name), found))
-        grids.append(Grid(str(method), columns, tuple(lines)))
+                lines.append((Cell("", str(dataset)), Cell("", str(method)), *_line(kind, str(name), found)))
+        grids.append(Grid(f"{dataset}, {method}", columns, tuple(lines)))
     protocols = ", ".join(sorted(set(frame["protocol"])))
-    return Table("references", TITLE, tuple(grids), f"{legend} Protocol: {protocols}.", grid_key="method")
+    return Table("references", TITLE, tuple(grids), f"{legend} Protocol: {protocols}.", grid_key="grid")
 
 
 def _line(kind: str, name: str, rows: pd.DataFrame) -> tuple[Cell, ...]:

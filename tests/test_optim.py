@@ -124,7 +124,7 @@ def test_srresnet_beats_bicubic_on_crops_that_it_has_not_seen(tmp_path: Path) ->
     """100 updates of two blocks on scikit-image's photographs; scored on crops that were held out."""
     images = pack(training_images(None, tmp_path / "none"), tmp_path / "packed", 96, workers=1)
     config = tiny_config(
-        initial="interpolating", optimiser="muon", updates=100, batch_size=4, residual_blocks=2,
+        initial="interpolating", optimiser="muon", updates=100, batch_size=4, crop_hr=48, residual_blocks=2,
         learning_rate=1e-3, decay="hold", hold_share=0.5, augmentation="dihedral",
     )  # fmt: skip
     step = tiny_step(config)

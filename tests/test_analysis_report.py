@@ -126,16 +126,26 @@ def test_metrics_alone_make_a_page(tmp_path: Path) -> None:
     assert "Not drawn" in text
 
 
-def test_bad_input_ends_with_code_2_and_no_traceback(tmp_path: Path) -> None:
-    for command in ("tables", "figures", "report"):
-        run = subprocess.run(
-            [sys.executable, "-m", "analysis", command, "--results", str(tmp_path)],
-            capture_output=True, text=True, timeout=120, cwd=Path(__file__).resolve().parent.parent,
-        )  # fmt: skip
-        assert run.returncode == 2
-        assert "python -m repro evaluate" in run.stderr
-        assert "Traceback" not in run.stderr
-        assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("command", ["tables", "figures", "report"])
+def test_bad_input_ends_with_code_2(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["analysis", command, "--results", str(tmp_path)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert "python -m repro evaluate" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_ends_the_process_without_a_traceback(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "analysis", "tables", "--results", str(tmp_path)],
+        capture_output=True, text=True, timeout=120, cwd=Path(__file__).resolve().parent.parent,
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert "python -m repro evaluate" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_analysis_loads_neither_torch_nor_streamlit_nor_sql() -> None:

@@ -14,7 +14,7 @@ from repro.imaging.ranges import pm1_to_01
 from repro.imaging.resize_torch import imresize_float_batch
 from repro.methods import method
 from repro.methods.context import Context
-from repro.methods.crossnet import CrossNetGenerator, charbonnier
+from repro.methods.crossnet import CrossNetGenerator, charbonnier, fits
 from repro.methods.variants import configure
 from repro.nn.warp import warp
 from tests import systems_golden as golden
@@ -170,6 +170,27 @@ def test_images_and_references_of_any_size_are_fitted() -> None:
     for references in ([], [reference, reference]):
         with pytest.raises(UserError, match="exactly one"):
             how.infer_with(network, lr, references, 4)
+
+
+@torch.no_grad()
+def test_a_reference_counts_only_where_it_fits() -> None:
+    torch.manual_seed(0)
+    plain, guarded = CrossNetGenerator(4), CrossNetGenerator(4, 0.1)
+    for part in (plain.flow.heads[0], *plain.flow.full):  # nothing moves
+        for weights in part.parameters():
+            weights.zero_()
+    for up in plain.flow.flow_up:
+        torch.nn.init.zeros_(up.bias)
+    guarded.load_state_dict(plain.state_dict())
+    image = torch.rand(1, 3, 64, 192).mul(0.4)
+    other = image.clone()
+    other[..., 96:] = 1 - other[..., 96:]
+    assert torch.equal(fits(image, other, 0.1)[0, 0, 0], (torch.arange(48) < 22).float())
+    assert torch.equal(guarded(image, image), plain(image, image))
+    unlike = torch.ones_like(image)
+    assert torch.equal(guarded(image, unlike), guarded(image, 1 - image))  # whatever it shows
+    assert not torch.equal(plain(image, unlike), plain(image, 1 - image))
+    assert not torch.equal(guarded(image, other), guarded(image, unlike))
 
 
 def test_crops_that_the_flow_estimator_cannot_halve_are_refused() -> None:

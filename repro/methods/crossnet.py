@@ -128,10 +128,13 @@ class CrossNetGenerator(nn.Module):
 
     Args:
         width: channels of the features, and of the flow estimator's first convolution.
+        most_difference: where the moved reference differs by more from the image (in units of the full range,
+            :func:`fits`), the image's own features stand in for the reference's; 0: nowhere, as the authors.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, most_difference: float = 0.0) -> None:
         super().__init__()
+        self.most_difference = most_difference
         self.flow = FlowEstimator(width)
         self.encoder = Encoder(width)
         self.decoder = Decoder(width)
@@ -151,8 +154,25 @@ class CrossNetGenerator(nn.Module):
         flows = self.flow(up_01, reference_01)
         own = self.encoder(up_01 if image_01 is None else image_01)
         warped = [warp(maps, flow) for maps, flow in zip(self.encoder(reference_01), flows, strict=True)]
+        if self.most_difference > 0:
+            where = fits(up_01, warp(reference_01, flows[0]), self.most_difference)
+            warped = [
+                torch.where(F.interpolate(where, size=b.shape[2:]) > 0, b, a)
+                for a, b in zip(own, warped, strict=True)
+            ]
         image: Tensor = self.decoder(own, warped)
         return image
+
+
+@torch.no_grad()
+def fits(up_01: Tensor, warped_01: Tensor, most: float) -> Tensor:
+    """(N, 1, H / 4, W / 4), 1 where a moved reference shows what the image does, else 0.
+
+    Compared are means over 4 x 4 pixels, which the LR image tells too; their absolute differences are
+    averaged over the channels and 5 x 5 neighbours.
+    """
+    difference = F.avg_pool2d(warped_01.float() - up_01.float(), 4).abs().mean(1, keepdim=True)
+    return (F.avg_pool2d(difference, 5, 1, 2, count_include_pad=False) <= most).float()
 
 
 @torch.no_grad()
@@ -187,11 +207,12 @@ class CrossNetNetwork(NetworkSettings):
     """The network's size.
 
     Attributes:
-        width: :class:`CrossNetGenerator`.
+        width, most_difference: :class:`CrossNetGenerator`.
         initial: weights before training; ``interpolating`` begins as the upscaled LR image.
     """
 
     width: int = setting(64, 4, 512)
+    most_difference: float = setting(0.0, 0, 1)
     initial: Literal["normal", "interpolating"] = "normal"
 
 
@@ -268,7 +289,7 @@ class CrossNet(Method):
             )
 
     def network(self, settings: CrossNetNetwork, scale: float) -> nn.Module:
-        return CrossNetGenerator(settings.width)
+        return CrossNetGenerator(settings.width, settings.most_difference)
 
     @torch.no_grad()
     def initialise(self, network: nn.Module, config: RunConfig) -> None:

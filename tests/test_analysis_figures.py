@@ -280,12 +280,15 @@ def test_ablated_runs_are_no_training_curves(tmp_path: Path) -> None:
 
 
 def make_trials(results: Results) -> None:
-    header = "kind,updates,schedule,val_psnr_db,dataset,psnr_db,run"
-    lines = ["trial,600,600,25.4,,,a", "budget,600,600,25.4,Set5,28.1,a", "budget,2400,2400,26.4,Set5,29.7,b"]
-    lines += [
-        "budget,600,600,25.3,Set5,27.9,d",
-        "budget,12000,12000,27.1,Set5,30.9,c",
-        "progress,1000,12000,,Set5,28.0,c",
+    header = "kind,variant,updates,schedule,val_psnr_db,dataset,psnr_db,run"
+    lines = [
+        "trial,SRResNet-MSE,600,600,25.4,,,a",
+        "budget,SRResNet-MSE,600,600,25.4,Set5,28.1,a",
+        "budget,SRResNet-MSE,2400,2400,26.4,Set5,29.7,b",
+        "budget,SRResNet-MSE,600,600,25.3,Set5,27.9,d",
+        "budget,SRResNet-MSE,12000,12000,27.1,Set5,30.9,c",
+        "budget,SRGAN-VGG22,24000,24000,26.0,Set5,29.3,e",  # not of this curve
+        "progress,SRResNet-MSE,1000,12000,,Set5,28.0,c",
     ]
     (results.root / "trials.csv").write_text("\n".join([header, *lines]) + "\n")
 
@@ -305,7 +308,7 @@ def test_the_budget_is_measured_and_nothing_beyond_it(tmp_path: Path) -> None:
 def test_bad_trials_are_told(tmp_path: Path) -> None:
     results = Results(tmp_path)
     assert read_trials(results) is None
-    (tmp_path / "trials.csv").write_text("kind,updates\n")
+    (tmp_path / "trials.csv").write_text("kind,variant,updates\n")
     with pytest.raises(UserError, match="no column schedule"):
         read_trials(results)
     make_trials(results)

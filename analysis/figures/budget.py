@@ -24,7 +24,7 @@ def budget_figure(trials: pd.DataFrame | None) -> Drawing | Missing:
 def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
     if trials is None:
         return Missing(KEY, TITLE, f"no results/trials.csv: {TRIALS_COMMAND}")
-    scored = trials[trials["psnr_db"].notna()]
+    scored = trials[trials["psnr_db"].notna() & (trials["variant"] == _METHOD)]
     whole = scored[scored["kind"] == "budget"].sort_values("updates")
     if whole.empty:
         return Missing(KEY, TITLE, f"no budgets in results/trials.csv: {TRIALS_COMMAND}")

@@ -18,7 +18,7 @@ from repro.core.paths import Results
 from repro.papers.srgan import RESIDUAL_BLOCKS
 
 ABLATION_COLUMNS = ("blocks", "skip", "profile", "updates", "dataset", "psnr_db", "ssim", "forward_ms", "run")
-TRIAL_COLUMNS = ("kind", "updates", "schedule", "val_psnr_db", "dataset", "psnr_db", "run")
+TRIAL_COLUMNS = ("kind", "variant", "updates", "schedule", "val_psnr_db", "dataset", "psnr_db", "run")
 TRIALS_COMMAND = "python -m repro trials"
 _STEP = re.compile(r"step_(\d{1,9})")
 _SKIP = {

@@ -23,7 +23,7 @@ from repro.inference.loading import load_network, trained_upscaler
 from repro.inference.upscaler import Options
 from repro.metrics.score import score_pair
 from repro.papers.protocols import current_name
-from repro.papers.srgan import DATASETS
+from repro.papers.srgan import DATASETS, VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = Results(ROOT / "results" / "published")
@@ -147,7 +147,7 @@ def test_the_tables_come_out_again(tmp_path: Path) -> None:
 
 
 def test_the_scores_come_out_again_on_set5(data_root: Path, tmp_path: Path) -> None:
-    """Set5 by every published generator: the same bytes of every picture, the same ten digits."""
+    """Set5 by the paper's variants, and one image by the others: the same bytes, the same ten digits."""
     if "Set5" not in available_datasets(data_root):
         pytest.skip("no Set5 in the data root")
     scored = {
@@ -157,7 +157,8 @@ def test_the_scores_come_out_again_on_set5(data_root: Path, tmp_path: Path) -> N
     }
     for path in alone():
         upscale = trained_upscaler(path, Options("cpu", "float64"))
-        for image in load_dataset("Set5", data_root):
+        images = load_dataset("Set5", data_root)
+        for image in images if path.stem in VARIANTS else images[2:3]:
             (sr,) = upscale([image.lr_u8()])
             psnr = scored[path.stem, image.image, "psnr_db"]
             assert write_png(tmp_path / f"{image.image}.png", sr) == psnr["sha256"]

@@ -14,6 +14,7 @@ from repro.core.paths import Results
 from repro.core.progress import bar
 from repro.inference.upscaler import Options, Upscaler, direct_upscaler
 from repro.methods import DIRECT, INTERPOLATIONS, method
+from repro.papers.srgan import VARIANTS
 
 if TYPE_CHECKING:
     from repro.inference.weights import Weights
@@ -40,15 +41,18 @@ def upscaler_names(
 ) -> list[str]:
     """What runs without being asked for: interpolations, SRCNN by its authors, and what has weights.
 
-    With ``references`` those that take reference images, without it those that do not.
+    Of the weights that come with the repository those of the paper's variants. With ``references`` all that
+    take reference images instead.
     """
     from repro.inference.loading import has_srcnn
     from repro.inference.weights import trained_variants
+    from repro.train.finished import finished_runs
 
     trained = trained_variants(results, shipped)
     if references:
         return [name for name in trained if takes_references(name)]
-    trained = [name for name in trained if not takes_references(name)]
+    ran = set() if shipped else {run.variant for run in finished_runs(results)}
+    trained = [name for name in trained if name in ran.union(VARIANTS) and not takes_references(name)]
     return [*INTERPOLATIONS, *(["SRCNN"] if has_srcnn(data_root) else []), *trained]
 
 

@@ -282,6 +282,7 @@ def model_card(
         f"| run | {metadata.get('run', '?')} |",
         f"| licence | {metadata['licence']} |",
     ]
+    reference = " --reference alike.jpg" if "reference" in trained.method.needs else ""
     psnr = manifest.get("validation_psnr_db")
     if isinstance(psnr, float):
         lines.append(f"| validation | {psnr:.2f} dB PSNR on held-out photographs (luma, 4 pixels shaved) |")
@@ -308,7 +309,7 @@ def model_card(
         "",
         "## Use",
         "",
-        f"    python -m repro upscale photo.jpg --weights {file} --out enlarged",
+        f"    python -m repro upscale photo.jpg --weights {file}{reference} --out upscaled",
         "",
         trained.method.exported(trained.network, trained.scale).words,
     ]

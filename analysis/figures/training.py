@@ -107,8 +107,12 @@ def curves(runs: list[TrainingRun], letters: Deviations) -> Drawing | Missing:
         )  # fmt: skip
     axes.set_xlabel("updates")
     axes.set_ylabel("PSNR on held-out images [dB]")
+    ends = [run.validation[-1][0] for run in shown]
+    if max(ends) > 10 * min(ends):
+        axes.set_xscale("log")  # the short runs would lie on one another
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.grid(color="#E5E5E5", linewidth=0.6)
     legend_above(figure, axes)
     notes = dict.fromkeys(note for run in shown for note in letters.run_notes(run.variant, run.notes))

@@ -571,7 +571,6 @@ ELSEWHERE = {
     "repro.inference.foreign": "what its own process says: hostile files are in test_add.py",
     "mos_app.files.archive": "its events, which restore_events has checked",
     "mos_app.db.studies": "its own database",
-    "mos_app.db.raters": "its own database",
     "mos_app.db.votes": "its own database",
 }
 """Modules that parse JSON by themselves, and what it is."""

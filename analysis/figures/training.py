@@ -87,6 +87,18 @@ def figure7(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> Drawing |
     )
 
 
+def _notes(run: TrainingRun, letters: Deviations) -> tuple[str, ...]:
+    """What a run's manifest says, or where, if that is too long for a caption."""
+    notes = letters.run_notes(run.variant, run.notes)
+    if sum(map(len, notes)) <= _LONGEST_NOTES:
+        return notes
+    return (f"{run.variant}: what differs is in its manifest.json",)
+
+
+_LONGEST_NOTES = 300
+"""Characters; TeX measures a caption in one line first, which must not be longer than its largest length."""
+
+
 def curves(runs: list[TrainingRun], letters: Deviations) -> Drawing | Missing:
     """Validation PSNR of every run over its updates, ablations aside."""
     title = "Training: validation PSNR"
@@ -115,7 +127,7 @@ def curves(runs: list[TrainingRun], letters: Deviations) -> Drawing | Missing:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.grid(color="#E5E5E5", linewidth=0.6)
     legend_above(figure, axes)
-    notes = dict.fromkeys(note for run in shown for note in letters.run_notes(run.variant, run.notes))
+    notes = dict.fromkeys(note for run in shown for note in _notes(run, letters))
     return finish(
         figure,
         key="training",

@@ -242,6 +242,21 @@ def tex_escape(text: str) -> str:
     return "".join(_TEX.get(c, c if c.isascii() or "\u00a0" < c < "\u0100" else "?") for c in text)
 
 
+PAGE_LINES = 60
+"""Of small print that surely fit a page in LaTeX."""
+
+
+def _tex_lines(grid: Grid) -> int:
+    """About how many lines a grid takes; four characters are 5 mm wide."""
+    return sum(
+        max(
+            -(-5 * len(cell.text) // (4 * column.tex_mm)) if column.tex_mm else 1
+            for cell, column in zip(row, grid.columns, strict=True)
+        )
+        for row in grid.rows
+    )
+
+
 def to_latex(table: Table) -> str:
     """A ``table*`` environment per grid, with notes below the last; needs the packages named there."""
     footnotes = table.footnotes()
@@ -263,6 +278,8 @@ def to_latex(table: Table) -> str:
         lines += [r"\begin{table*}[tbp]", rf"\centering\scriptsize\setlength{{\tabcolsep}}{{{gap}}}"]
         lines.append(rf"\caption{{{caption}}}")
         lines += [rf"{{\itshape {tex_escape(sentence)}\par}}" for sentence in table.banner]
+        tall = _tex_lines(grid) > PAGE_LINES
+        lines += [r"\sbox8{%"] * tall
         lines.append(r"\begin{tabular}{" + "".join(_tex_column(column) for column in grid.columns) + "}")
         lines.append(r"\toprule")
         lines += _tex_groups(grid.columns)
@@ -278,6 +295,10 @@ def to_latex(table: Table) -> str:
             lines.append(" & ".join(cells) + r" \\")
             lines += _tex_asides(row, following)
         lines += [r"\bottomrule", r"\end{tabular}"]
+        # shrunk until it fits the page
+        most = r".85\textheight"
+        fitting = rf"}}\ifdim\dimexpr\ht8+\dp8\relax>{most}\resizebox*{{!}}{{{most}}}{{\copy8}}\else\copy8\fi"
+        lines += [fitting] * tall
         if grid is grids[-1]:
             # only the last grid carries the notes: the numbers run through the whole table
             words = [tex_escape(table.legend)] if table.legend else []

@@ -20,6 +20,8 @@ from repro.data.regions import (
     segments_of,
 )
 from repro.data.training import TrainingImage
+from repro.methods.base import Profile
+from repro.methods.srobb import PSNR, SROBB, SROBB_MAIN
 from repro.nn.losses_relative import masked_square
 
 
@@ -146,3 +148,20 @@ def test_what_lies_outside_a_region_has_no_gradient_of_its_loss() -> None:
     assert sr.grad is not None
     assert (sr.grad[:, :, 2:] == 0).all()
     assert (sr.grad[:, :, :2] != 0).all()
+
+
+def test_short_schedules_begin_as_an_interpolation_and_are_held() -> None:
+    method = SROBB()
+    begun = method.profile(PSNR, "cpu")
+    generator = method.build(begun)["generator"].eval()
+    flat = torch.full((1, 3, 12, 12), 0.3)
+    with torch.no_grad():
+        assert torch.allclose(generator(flat)[:, :, 16:32, 16:32], torch.tensor(2 * 0.3 - 1), atol=1e-5)
+
+    def terms(profile: Profile) -> set[str]:
+        updates = method.updates(method.profile(SROBB_MAIN, profile))
+        return {term.name for update in updates for term in update.terms}
+
+    held = {"lr_consistency", "grid"}
+    assert terms("cpu") - terms("paper") == held
+    assert held <= terms("quick")

@@ -23,6 +23,7 @@ from analysis.study.inputs import Inputs
 from analysis.study.results import Study
 from analysis.tables.grid import Cell, Column, Grid, Table, to_html
 from analysis.tables.outliers import viewer_link
+from analysis.tables.webpage import stylesheet
 from repro.core.jsonfile import read_object
 from repro.core.manifest import reference_inputs
 from repro.core.paths import Results
@@ -69,7 +70,7 @@ def report_html(
         viewer_index=Markup(_script_json(_index(images))),  # noqa: S704 (escaped for a script element)
         references=reference_images(inputs.layout),
         manifests=manifests(inputs.layout),
-        style=Markup((folder / "report.css").read_text(encoding="utf-8")),  # noqa: S704 (our own file)
+        style=Markup(stylesheet() + (folder / "report.css").read_text(encoding="utf-8")),  # noqa: S704 (our own)
         script=Markup((folder / "report.js").read_text(encoding="utf-8")),  # noqa: S704 (our own file)
     )
 

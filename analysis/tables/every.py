@@ -10,7 +10,7 @@ from analysis.judge.deviations import deviations
 from analysis.judge.values import Judge
 from analysis.study.inputs import Inputs
 from analysis.tables.error_rates import KEY, error_table, read_rates
-from analysis.tables.grid import Table, latex_document, to_csv, to_html, to_latex, to_markdown
+from analysis.tables.grid import Table, latex_document, to_csv, to_latex, to_markdown
 from analysis.tables.main import deviation_table, judgements, table1, table2
 from analysis.tables.opinions import claims_table, retest_table, study_tables
 from analysis.tables.paired import paired_tables
@@ -18,6 +18,7 @@ from analysis.tables.references import references_table
 from analysis.tables.scores import all_scores
 from analysis.tables.successors import table_s
 from analysis.tables.summary import summary_table
+from analysis.tables.webpage import to_page
 
 
 def all_tables(inputs: Inputs, judge: Judge, claims: list[Result]) -> list[Table]:
@@ -50,7 +51,7 @@ def all_tables(inputs: Inputs, judge: Judge, claims: list[Result]) -> list[Table
 
 def rendered(made: list[Table]) -> dict[str, bytes]:
     """Every table in its formats, and one LaTeX document with all of them: file name -> bytes."""
-    write = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_html}
+    write = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_page}
     files = {f"{table.key}.{kind}": write[kind](table).encode() for table in made for kind in table.formats}
     files["all.tex"] = latex_document(
         [name for name in files if name.endswith(".tex")], "../figures"

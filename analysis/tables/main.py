@@ -37,7 +37,7 @@ def table2(judge: Judge, deviations: Deviations) -> Table:
 
 
 def judgements(judge: Judge) -> Table:
-    """The supplement of Tables 1 and 2: every value with its bounds, margin, verdict and reason."""
+    """The supplement of Tables 1 and 2: every printed value and every rated method."""
     columns = (
         Column("method", "method", numeric=False),
         Column("metric", "metric", numeric=False),
@@ -56,11 +56,12 @@ def judgements(judge: Judge) -> Table:
         both = dict.fromkeys((*TABLE2_METHODS, *VARIANTS))
         methods = _rows(judge, [dataset], tuple(both), others=True)
         records = [judge.record(dataset, method, metric) for method in methods for metric in METRICS]
-        kept = [record for record in records if record.ours is not None or record.paper is not None]
+        # scores of methods that the paper does not have stand in the table of all scores
+        kept = [r for r in records if r.paper is not None or (r.metric == "mos" and r.ours is not None)]
         grids.append(Grid(dataset, columns, tuple(_judgement(judge, record) for record in kept)))
     return Table(
         "judgements",
-        "Judgement of every value (supplement of Tables 1 and 2)",
+        "Judgements: every printed value and every rated method (supplement of Tables 1 and 2)",
         tuple(grids),
         "Low, high: bounds at 5 % each. Reproduced: they lie within the margin of the printed value; not "
         "reproduced: beyond it; undecided: neither. Interpolations, the original, published weights and "

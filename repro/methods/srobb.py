@@ -20,6 +20,7 @@ from repro.data.regions import Region
 from repro.methods.base import Profile, Term, Update, VGGNeed
 from repro.methods.config import LossSettings, RunConfig
 from repro.methods.context import Context
+from repro.methods.held import CONSISTENCY, GRID, held
 from repro.methods.srgan import DISCRIMINATOR, SRGAN, Discriminator, SRGANNetwork
 from repro.nn import losses
 from repro.nn.initialise import initialise
@@ -39,6 +40,7 @@ class SROBBLosses(LossSettings):
         objects: what objects are compared by beside the pixel loss; open.
         boundary_weight, background_weight, object_weight: of the three parts; open.
         adversarial_weight: 0 is no discriminator.
+        consistency_weight, grid_weight: :func:`repro.methods.held.held`; of no paper.
     """
 
     targeted: bool = False
@@ -47,6 +49,8 @@ class SROBBLosses(LossSettings):
     background_weight: float = setting(1.0, 0, 1e6)
     object_weight: float = setting(1.0, 0, 1e6)
     adversarial_weight: float = setting(0.0, 0, 1e6)
+    consistency_weight: float = setting(0.0, 0, 1e6)
+    grid_weight: float = setting(0.0, 0, 1e6)
 
     def check(self) -> None:
         self.only_where(
@@ -83,7 +87,9 @@ class SROBB(SRGAN):
         quick, second = profile == "quick", bool(config.start)
         updates = (30 if second else 60) if quick else (1_000 if second else 3_000)
         return config.but(
-            network={"residual_blocks": 2 if quick else 8},
+            network={"residual_blocks": 2 if quick else 8} | ({} if second else {"initial": "interpolating"}),
+            losses={"consistency_weight": CONSISTENCY, "grid_weight": GRID} if second else {},
+            optimiser={} if second else {"optimiser": "muon"},
             schedule={
                 "updates": updates,
                 "learning_rate": 1e-4 if second else 1e-3,
@@ -130,6 +136,7 @@ class SROBB(SRGAN):
     def updates(self, config: RunConfig) -> tuple[Update, ...]:
         settings = _losses(config)
         terms = [Term("content", lambda c: losses.content_mse(c.sr, c.hr))]
+        terms += held(settings.consistency_weight, settings.grid_weight, config.data.scale)
         if settings.targeted:
             terms += [_targeted(*part) for part in _parts(settings)]
         if settings.adversarial_weight == 0:

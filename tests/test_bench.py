@@ -54,13 +54,15 @@ def test_a_photograph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             return function(*arguments)
 
     monkeypatch.setattr(photo, "multiprocessing", Here())
-    monkeypatch.setattr(photo, "HEIGHT", 16)
-    monkeypatch.setattr(photo, "WIDTH", 24)
+    monkeypatch.setattr(photo, "SIZE", (16, 24))
+    monkeypatch.setattr(photo, "SMALLER", (8, 16))
     rows = photo.run(tmp_path, "cpu")["modes"]
     assert list(rows) == list(photo.MODES)
     assert all(row["peak_resident_mib"] > 0 for row in rows.values())
     assert "| upscale |" in write_table(tmp_path / "bench").read_text()
     assert "MiB |" in write_table(tmp_path / "bench").read_text()
+    assert list(photo.run(tmp_path, "cpu", "SROBB-PSNR")["modes"]) == list(photo.MODES[:2])
+    assert "16 x 8 LR" in (tmp_path / "bench" / "photo_srobb-psnr_cpu.json").read_text()
 
 
 def test_the_rest_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def bench(
     data: common.DataOption = None,
     variant: Annotated[
         list[str] | None,
-        typer.Option("--variant", help="Of infer and train; several times."),
+        typer.Option("--variant", help="Of infer, photo and train; several times."),
     ] = None,
     updates: Annotated[int, typer.Option("--updates", min=1, help="For train: timed updates a mode.")] = 11,
     profile: Annotated[
@@ -88,12 +88,12 @@ def _run(
         from repro.experiments.bench.infer import DEFAULT
         from repro.experiments.bench.infer import run as infer
 
-        measured = [infer(results, device, variant=name) for name in variants or (DEFAULT,)]
-        return measured[-1]
+        return [infer(results, device, variant=name) for name in variants or (DEFAULT,)][-1]
     if name == "photo":
+        from repro.experiments.bench.photo import DEFAULT
         from repro.experiments.bench.photo import run as photo
 
-        return photo(results, device)
+        return [photo(results, device, name) for name in variants or (DEFAULT,)][-1]
     if name == "program":
         from repro.experiments.bench.program import run as program
 

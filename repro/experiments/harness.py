@@ -32,6 +32,11 @@ def alternating_medians(*tasks: Callable[[], object], repeats: int, warm_ups: in
     return [statistics.median(s) for s in alternating_seconds(*tasks, repeats=repeats, warm_ups=warm_ups)]
 
 
+def name_of(kind: str, variant: str, default: str, device: str) -> str:
+    """What a measurement of a variant is called: its default's without the variant's name."""
+    return "_".join([kind, *([] if variant == default else [variant.lower()]), device])
+
+
 def record(results_folder: Path, name: str, measured: dict[str, Any]) -> dict[str, Any]:
     """What was measured with the machine that it was measured on, also written to ``bench/<name>.json``."""
     complete = machine() | measured

@@ -12,7 +12,7 @@ import torch
 from repro.core.device import device_name, resolve_device
 from repro.core.settings import Arithmetic
 from repro.core.streams import stream
-from repro.experiments.harness import alternating_medians, record
+from repro.experiments.harness import alternating_medians, name_of, record
 from repro.inference.network import NetworkUpscaler
 from repro.inference.upscaler import Options
 from repro.methods import method
@@ -65,5 +65,4 @@ def run(
         for label, time in zip(tasks, seconds, strict=True)
     }
     measured = {"device": device_name(device), "image": f"{WIDTH} x {HEIGHT} LR", "modes": rows}
-    of = "" if variant == DEFAULT else f"{variant.lower()}_"
-    return record(results_folder, f"infer_{of}{device.type}", measured)
+    return record(results_folder, name_of("infer", variant, DEFAULT, device.type), measured)

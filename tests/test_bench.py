@@ -134,7 +134,7 @@ def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         json.dumps({**{k: measured[k] for k in ("processor", "cores", "versions")}, "goal_met": True})
     )
     text = write_table(tmp_path / "bench").read_text()
-    assert "| SRGAN-MSE | eager float32, NCHW |" in text
+    assert "| SRGAN-MSE | 2 x 96 x 96 | eager float32, NCHW |" in text
     assert "MiB resident" in text
     assert "| goal met | yes |" in text
     assert write_table(tmp_path / "bench").read_text() == text

@@ -86,22 +86,24 @@ def _figure(value: Any) -> str:
 def _training(measured: dict[str, Any]) -> list[str]:
     rate = measured.get("convolution_tflops", measured.get("bfloat16_convolution_tflops"))
     lines = [
-        f"Batch {measured['batch']}; the machine's own {measured.get('arithmetic', 'bfloat16')} convolution "
-        f"rate, forward and backward, is {rate} TFLOP/s.",
+        f"The machine's own {measured.get('arithmetic', 'bfloat16')} convolution rate, forward and backward, is "
+        f"{rate} TFLOP/s; a batch is crops x HR pixels.",
         "",
-        "| variant | execution | ms an update | times the baseline | of the convolution rate | peak memory |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| variant | batch | execution | ms an update | times the baseline | of the convolution rate "
+        "| peak memory |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for variant, entry in measured["variants"].items():
+        what = f"{variant} | {entry.get('batch') or measured['batch']}"
         for label, row in entry["modes"].items():
             if "failed" in row:
-                lines.append(f"| {variant} | {label} | failed: {row['failed']} | | | |")
+                lines.append(f"| {what} | {label} | failed: {row['failed']} | | | |")
                 continue
             memory = f"{row.get('peak_device_mib') or row['peak_resident_mib']} MiB"
             if "peak_resident_mib" in row:
                 memory += " resident"
             lines.append(
-                f"| {variant} | {label} | {1000 * row['seconds']:.4g} | {row['times_faster']:.2f} "
+                f"| {what} | {label} | {1000 * row['seconds']:.4g} | {row['times_faster']:.2f} "
                 f"| {100 * row['fraction_of_convolution_rate']:.0f} % | {memory} |"
             )
     return lines

@@ -249,10 +249,14 @@ def run(
             }
             rows[label]["peak_device_mib" if device.type == "cuda" else "peak_resident_mib"] = round(peak)
             report(f"{name}: {label}: {1000 * median:.4g} ms, {baseline / median:.2f} times the baseline")
-        variants_measured[name] = {"gigaflop_an_update": round(flops / 1e9, 1), "modes": rows}
+        crops = f"{config.data.batch_size} x {config.data.crop_hr} x {config.data.crop_hr}"
+        variants_measured[name] = {
+            "batch": crops,
+            "gigaflop_an_update": round(flops / 1e9, 1),
+            "modes": rows,
+        }
     measured = {
         "device": device_name(device),
-        "batch": "16 x 96 x 96",
         "arithmetic": arithmetic,
         "convolution_tflops": round(ceiling / 1e12, 3),
         "goals_times_faster": GOALS if device.type == "cpu" else None,

@@ -77,6 +77,17 @@ def test_publish_and_check(published: Results, tmp_path: Path, monkeypatch: pyte
     assert len(files["SRResNet-MSE.safetensors"]) < 0.6 * run_file.stat().st_size
 
     where = ["--data", tmp_path, "--results", results]
+    replaced = published.runs / "SRGAN-MSE-cpu-s0-00000000"
+    replaced.mkdir()
+    with pytest.MonkeyPatch.context() as patch:  # what the same run gave is not measured a second time
+        patch.setattr("repro.cli.publish.half_of", lambda *_: pytest.fail("measured again"))
+        outcome = invoke("publish", "--dataset", "sample", *where)
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.output.count("published from this run before") == 2
+    outcome = invoke("publish", "--dataset", "sample", "--licence", "CC0", *where)
+    assert outcome.exit_code == 0, outcome.output
+    assert not replaced.exists()
+    assert published.metrics_csv.read_bytes() == scores
     published.metrics_csv.unlink()
     outcome = invoke("publish", "--scores-only", "--dataset", "sample", *where)
     assert outcome.exit_code == 0, outcome.output

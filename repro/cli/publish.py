@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -45,14 +46,13 @@ def publish(
     """Put the generators of one profile into `results/published`, and score what those files give.
 
     Kernels become float16 (or bfloat16) where that moves no data set's mean PSNR by 0.002 dB; a model card
-    stands beside each file. The benchmarks are then upscaled with those very files, in float64, so that every
-    processor gives the same bytes; others' images are imported, and all is scored into `metrics.csv`.
-    Weights that were published before and are not made again are scored beside them. Methods that need a
-    reference are published without such scores (`python -m repro references` has theirs), RankSRGAN's ranker
-    with its run. `python -m analysis
-    tables --results results/published` goes on from there. With --scores-only no run is
-    needed: that is how `make published` checks, in a folder of its own, what is committed; SelfExSR, which
-    takes longest, is left out of that.
+    stands beside each file; what was published from the same run before is kept. The benchmarks are then
+    upscaled with those very files, in float64, so that every processor gives the same bytes; others' images
+    are imported, and all is scored into `metrics.csv`. Weights that were published before and are not made
+    again are scored beside them. Methods that need a reference are published without such scores (`python -m
+    repro references` has theirs), RankSRGAN's ranker with its run. `python -m analysis tables --results
+    results/published` goes on from there. With --scores-only no run is needed: that is how `make published`
+    checks, in a folder of its own, what is committed; SelfExSR, which takes longest, is left out of that.
     """
     from repro.data.benchmarks import available_datasets
     from repro.inference.export import export_safetensors, load_trained
@@ -89,10 +89,16 @@ def publish(
     for name in names:
         run = the_run(layout, name, profile, seed)
         path = target.weights / f"{name}.safetensors"
+        if path.is_file() and not licence and _same_run(run.folder, target):
+            out.print(f"{path}: published from this run before", markup=False)
+            continue
         one = load_trained(run.folder)
         export_safetensors(one, path, licence, half_of(one, root, out))
         out.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB", markup=False)
         _copy(run.folder, target, RECORDS)
+        for old in target.runs.glob(f"{name}-{profile}-s{seed}-*"):
+            if old.name != run.folder.name:
+                shutil.rmtree(old)
     for run in finished_runs(layout) if names else ():
         if (run.variant, run.profile, run.seed) == (RANKER, profile, seed):
             _copy(run.folder, target, ("config.json", "manifest.json", "log.jsonl", GENERATOR_FILE))
@@ -111,6 +117,12 @@ def publish(
     score_store(out, target)
     write_cards(out, layout, target, names, profile, seed)
     common.finished(out, target.root)
+
+
+def _same_run(run: Path, target: Results) -> bool:
+    """Whether the published manifest, which has the generator's hash, is the run's."""
+    published = target.runs / run.name / "manifest.json"
+    return published.is_file() and published.read_bytes() == (run / "manifest.json").read_bytes()
 
 
 def _copy(run: Path, target: Results, files: Sequence[str]) -> None:

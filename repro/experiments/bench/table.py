@@ -86,8 +86,8 @@ def _figure(value: Any) -> str:
 def _training(measured: dict[str, Any]) -> list[str]:
     rate = measured.get("convolution_tflops", measured.get("bfloat16_convolution_tflops"))
     lines = [
-        f"The machine's own {measured.get('arithmetic', 'bfloat16')} convolution rate, forward and backward, is "
-        f"{rate} TFLOP/s; a batch is crops x HR pixels.",
+        f"The machine's own {measured.get('arithmetic', 'bfloat16')} convolution rate, forward and backward, "
+        f"is {rate} TFLOP/s; a batch is crops x HR pixels.",
         "",
         "| variant | batch | execution | ms an update | times the baseline | of the convolution rate "
         "| peak memory |",

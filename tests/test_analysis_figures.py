@@ -41,6 +41,7 @@ pytestmark = pytest.mark.xdist_group("analysis_figures")  # its fixtures are mad
 
 METHODS = ("nearest", "bicubic", "SRResNet-MSE", "SRGAN-MSE", "SRGAN-VGG22", "SRGAN-VGG54", "HR")
 NOTE = "random features, not SRGAN-VGG54"
+PUBLISHED = Path(__file__).parents[1] / "results" / "published" / "weights"
 
 
 def make_store(
@@ -234,6 +235,8 @@ def test_variants_differ_in_colour_or_marker_for_every_eye() -> None:
     styles = [method_style(method) for method in VERSIONS_SET5_SET14]
     assert len(set(styles)) == len(styles)
     assert len({marker for _, marker in styles}) == len(styles)
+    published = {path.stem for path in PUBLISHED.glob("*.safetensors")}
+    assert len({method_style(method) for method in published}) == len(published)
     added = ["MyNet", "Another", "Third (added)"]
     assert len({method_style(method, [*added, *VERSIONS_SET5_SET14]) for method in added} - {*styles}) == 3
 
@@ -281,6 +284,15 @@ def test_ablated_runs_are_no_training_curves(tmp_path: Path) -> None:
     make_run(results)
     figures = {f.key: f for f in all_figures(read_inputs(results, None, None, 0))}
     assert isinstance(figures["training"], Drawing)
+    assert "training_others" not in figures
+    other = make_run(results, "other")
+    (other / "config.json").write_text(json.dumps({"variant": "MSRResNet", "updates": 30}))
+    figures = {f.key: f for f in all_figures(read_inputs(results, None, None, 0))}
+    for key, shown in (("training", "SRGAN-VGG54"), ("training_others", "MSRResNet")):
+        drawing = figures[key]
+        assert isinstance(drawing, Drawing)
+        (axes,) = drawing.figure.axes
+        assert [line.get_label() for line in axes.lines] == [shown]
 
 
 def make_trials(results: Results) -> None:

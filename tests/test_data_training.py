@@ -11,11 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import repro.data.facts
 from repro.core.errors import UserError
+from repro.core.paths import Results
 from repro.data.benchmarks import CALIBRATION, SAMPLE, TEST_DATASETS, EvaluationImage, load_dataset
 from repro.data.facts import default_cache, gather
+from repro.data.plan import DataSettings
+from repro.data.prepare import prepare_data
 from repro.data.sample import PHOTOGRAPHS, Box, photograph_path
 from repro.data.training import (
     TRAINING_SOURCES,
@@ -26,6 +30,7 @@ from repro.data.training import (
     training_images,
 )
 from repro.imaging.io import sha256_file, write_png
+from repro.imaging.resize import imresize_u8
 
 
 def noise(seed: int, height: int = 40, width: int = 60) -> np.ndarray:
@@ -298,3 +303,37 @@ def test_the_cache_lies_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatc
 
 def test_the_default_sources_are_no_test_sets() -> None:
     assert not set(TRAINING_SOURCES) & set(TEST_DATASETS)
+
+
+def test_shrunk_images_are_packed_beside_their_own_size(folder: Path) -> None:
+    image = training_images(folder, None)[0]
+    for share in (0.8, 0.55):
+        small = image.shrunk(share)
+        assert small.key != image.key
+        assert small.load_u8().shape[:2] == small.size()
+        assert np.array_equal(small.load_u8(), imresize_u8(image.load_u8(), share))
+
+
+def test_held_out_images_are_never_shrunk_nor_are_their_copies_trained_on(tmp_path: Path) -> None:
+    folder, console = tmp_path / "images", Console(quiet=True)
+    for number in range(8):
+        write_png(folder / f"{number}.png", noise(number, 60, 50))
+    plain = prepare_data(Results(tmp_path / "r"), None, folder, 2, 24, console)
+    both = prepare_data(Results(tmp_path / "r"), None, folder, 2, 24, console, sizes=(0.8, 0.5))
+    assert len(plain.training) == 6
+    assert both.validation.keys == plain.validation.keys
+    copies = [f"{key}, x{share}" for key in plain.training.keys for share in (0.5, 0.8)]
+    assert sorted(both.training.keys) == sorted([*plain.training.keys, *copies])
+    assert both.description == f"{plain.description}, and all of them at 0.8 and 0.5 of their sides"
+    for root, labels in ((folder, None), (None, folder)):
+        with pytest.raises(UserError, match="shrunk images with"):
+            prepare_data(
+                Results(tmp_path / "r"), None, folder, 2, 24, console, root, labels=labels, sizes=(0.5,)
+            )
+
+
+@pytest.mark.parametrize("shrunk", ["1", "0.05", "0.8/0.8", "0.8/", "half"])
+def test_sizes_that_do_not_shrink_are_refused(shrunk: str) -> None:
+    assert DataSettings(shrunk="0.8/0.6").sizes == (0.8, 0.6)
+    with pytest.raises(UserError, match="shrunk"):
+        DataSettings(shrunk=shrunk)

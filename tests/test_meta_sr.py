@@ -174,6 +174,15 @@ def _sample(side: int) -> Sample:
     return Sample(torch.zeros(2, 3, side // 4, side // 4), (hr * 255).round() / HALF - 1, 4)
 
 
+def test_rows_are_upscaled_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = MetaSRNetwork(**SMALL)
+    features = torch.randn(2, SMALL["channels"], 7, 9)
+    whole = [network.upscale(features, scale) for scale in (4, 2.7)]
+    monkeypatch.setattr("repro.methods.meta_sr._PATCHES", 1)
+    for result, scale in zip(whole, (4, 2.7), strict=True):
+        torch.testing.assert_close(network.upscale(features, scale), result)
+
+
 def test_batches_draw_their_scales() -> None:
     config = MetaSR().profile(MetaSR().variants["Meta-SR"], "cpu")
     sample = _sample(config.data.crop_hr)

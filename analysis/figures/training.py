@@ -17,10 +17,11 @@ from analysis.figures.drawing import (
     method_style,
     style,
 )
+from analysis.figures.images import NEAREST_SRGAN
 from analysis.io.training_runs import TrainingRun
 from analysis.judge.deviations import Deviations
 from analysis.tables.grid import PAGE_INCHES
-from repro.papers.srgan import RESIDUAL_BLOCKS
+from repro.papers.srgan import RESIDUAL_BLOCKS, VARIANTS
 
 
 def training_figures(
@@ -28,7 +29,7 @@ def training_figures(
 ) -> list[Drawing | Missing]:
     """Figure 7 and the training curves."""
     with style():
-        return [figure7(ablation, runs), curves(runs, letters)]
+        return [figure7(ablation, runs), *curves(runs, letters)]
 
 
 def figure7(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> Drawing | Missing:
@@ -99,12 +100,27 @@ _LONGEST_NOTES = 300
 """Characters; TeX measures a caption in one line first, which must not be longer than its largest length."""
 
 
-def curves(runs: list[TrainingRun], letters: Deviations) -> Drawing | Missing:
-    """Validation PSNR of every run over its updates, ablations aside."""
-    title = "Training: validation PSNR"
+def curves(runs: list[TrainingRun], letters: Deviations) -> list[Drawing | Missing]:
+    """Validation PSNR of every run over its updates, ablations aside: the paper's variants, other methods."""
     shown = [run for run in runs if run.validation and not run.ablated]
+    ours = [run for run in shown if run.variant in (*VARIANTS, *NEAREST_SRGAN)]
+    others = [run for run in shown if run not in ours]
+    title = "Training: validation PSNR"
     if not shown:
-        return Missing("training", title, "no run with validation points under results/runs: make reproduce")
+        return [
+            Missing("training", title, "no run with validation points under results/runs: make reproduce")
+        ]
+    held_out = "On images held out from training, never a benchmark set."
+    drawn: list[Drawing | Missing] = []
+    if ours:
+        drawn.append(_curves("training", title, f"{held_out} SRGANs start from SRResNet-MSE.", ours, letters))
+    if others:
+        caption = f"{held_out} Networks and batches differ in size; SRNTT and CrossNet are given references."
+        drawn.append(_curves("training_others", f"{title} of the other methods", caption, others, letters))
+    return drawn
+
+
+def _curves(key: str, title: str, caption: str, shown: list[TrainingRun], letters: Deviations) -> Drawing:
     labels = [
         run.variant if sum(other.variant == run.variant for other in shown) == 1 else run.name
         for run in shown
@@ -130,8 +146,8 @@ def curves(runs: list[TrainingRun], letters: Deviations) -> Drawing | Missing:
     notes = dict.fromkeys(note for run in shown for note in _notes(run, letters))
     return finish(
         figure,
-        key="training",
+        key=key,
         title=title,
-        caption="On images held out from training, never a benchmark set. SRGANs start from SRResNet-MSE.",
+        caption=caption,
         notes=tuple(notes),
     )

@@ -52,7 +52,15 @@ def ablation(
         for depth, skipping, config in runs:
             out.print(f"B = {depth}, skip {skipping}: {config.schedule.updates:,} updates")
         return
-    packed = prepare_data(layout, root, train_root, base.logging.validation_images, base.data.crop_hr, out)
+    packed = prepare_data(
+        layout,
+        root,
+        train_root,
+        base.logging.validation_images,
+        base.data.crop_hr,
+        out,
+        sizes=base.data.sizes,
+    )
     where = resolve_device(device)
     rows: list[dict[str, object]] = []
     for depth, skipping, config in runs:

@@ -76,7 +76,15 @@ def reproduce(
     for line in cost_lines([c for c in configs if not _is_done(layout, c)], resolve_device(device)):
         out.print(line)
     first = configs[0]
-    packed = prepare_data(layout, root, train_root, first.logging.validation_images, first.data.crop_hr, out)
+    packed = prepare_data(
+        layout,
+        root,
+        train_root,
+        first.logging.validation_images,
+        first.data.crop_hr,
+        out,
+        sizes=first.data.sizes,
+    )
     out.print(f"training on {packed.description}; {len(packed.validation)} held out for validation")
     generators: dict[str, Path] = {}
     for config in configs:

@@ -150,7 +150,16 @@ def train_variant(
                 raise UserError(f"--regions with {config.variant}", "SROBB", "leave it out")
             count = config.logging.validation_images
             data = prepare_data(
-                results, data_root, train_root, count, side, out, reference_root, asks, regions
+                results,
+                data_root,
+                train_root,
+                count,
+                side,
+                out,
+                reference_root,
+                asks,
+                regions,
+                sizes=config.data.sizes,
             )
         files = dict(start or {})
         for network, variant in method(config.method).start_modules(config).items():

@@ -26,18 +26,32 @@ class DataSettings(Settings):
         batch_size: crops a batch.
         crop_hr: side of the high-resolution crops, in pixels.
         augmentation: ``flip`` mirrors left-right, ``dihedral`` takes all eight symmetries of the square.
+        shrunk: sizes that training images are taken in beside their own, joined by ``/``: ``0.8/0.6``.
     """
 
     scale: int = setting(4, 1, 8)
     batch_size: int = setting(16, 1, 4096)
     crop_hr: int = setting(96, 1, 2048)
     augmentation: Augmentation = "flip"
+    shrunk: str = ""
 
     def check(self) -> None:
+        try:
+            fits = all(0.1 <= size < 1 for size in self.sizes)
+        except ValueError:
+            fits = False
+        if not fits or len(set(self.sizes)) != len(self.sizes):
+            got = f"shrunk = {self.shrunk!r}"
+            raise UserError(got, "different sizes from 0.1 to below 1 joined by /", "--set shrunk=0.8/0.6")
         if self.crop_hr % self.scale:
             fitting = max(self.crop_hr // self.scale, 1) * self.scale
             got = f"crop_hr = {self.crop_hr} at scale {self.scale}"
             raise UserError(got, "a multiple of the scale", f"--set crop_hr={fitting}")
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """:attr:`shrunk` as numbers."""
+        return tuple(map(float, self.shrunk.split("/"))) if self.shrunk else ()
 
     @property
     def crop_lr(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def prepare_data(
     reference_root: Path | None = None,
     regions: bool = False,
     labels: Path | None = None,
+    sizes: Sequence[float] = (),
 ) -> TrainingData:
     """Finds the training images, checks them against the test images, splits and packs them.
 
@@ -86,11 +88,15 @@ def prepare_data(
         reference_root: a folder with a reference of the same name for each image of ``train_root``.
         regions: pack the training images' regions too.
         labels: the folder of label maps that they come from; None computes segments from the images.
+        sizes: shares of their sides that training images are packed in too; held-out ones never are.
 
     Raises:
         UserError: no image, a test image among them or their references, an image without its reference or
-            its label map, or a label map of another size.
+            its label map, a label map of another size, or sizes of images with references or label maps.
     """
+    if sizes and (reference_root is not None or labels is not None):
+        with_them = "label maps" if reference_root is None else "references"
+        raise UserError(f"shrunk images with {with_them}", "images alone", "leave out --set shrunk")
     cache = default_cache()
     images = training_images(train_root, data_root, cache=cache, console=console)
     references: list[TrainingImage] = []
@@ -101,13 +107,20 @@ def prepare_data(
         references = [replace(reference, key=image.key) for image, (reference,) in pairs]
     assert_disjoint([*images, *references], scored_images(data_root), cache=cache, console=console)
     training, validation = held_out_split(images, min(validation_images, len(images) // 4), HOLD_OUT_SEED)
-    with bar(console, "packing images", len(images)) as advance:
+    training = sorted(
+        [*training, *(image.shrunk(size) for size in sizes for image in training)],
+        key=lambda image: image.key,
+    )
+    with bar(console, "packing images", len(training) + len(validation)) as advance:
         folder = results.root / "bank"
         packed = pack(training, folder, smallest_side, progress=advance)
         held_out = pack(validation, folder, smallest_side, progress=advance)
         beside = pack(references, folder, SMALLEST) if references else None
     found = pack_regions(packed, training, labels, folder, smallest_side, console) if regions else None
-    return TrainingData(packed, held_out, _describe(images, train_root), beside, found)
+    description = _describe(images, train_root)
+    if sizes:
+        description += f", and all of them at {' and '.join(f'{size:g}' for size in sizes)} of their sides"
+    return TrainingData(packed, held_out, description, beside, found)
 
 
 def pack_regions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from repro.data.facts import gather
 from repro.data.sample import PHOTOGRAPHS, Box, photograph_path, training_key
 from repro.data.sources import load_registry
 from repro.imaging.io import IMAGE_SUFFIXES, read_rgb_u8, read_size, sha256_file
+from repro.imaging.resize import imresize_u8, output_length
 
 TRAINING_SOURCES = ("BSDS500-train", "BSDS500-test", "imagenet-sample")
 """The registry's sources that are trained on by default, as far as they are there."""
@@ -37,24 +38,31 @@ class TrainingImage:
         path: the file.
         sha256: of the file's bytes (for a part: of the file that it is a part of).
         box: the part of the file that is meant, or None for the whole.
+        size_share: 1, or the share of its sides that it is shrunk to (bicubic, anti-aliased).
     """
 
     key: str
     path: Path
     sha256: str
     box: Box | None = None
+    size_share: float = 1.0
 
     def load_u8(self) -> NDArray[np.uint8]:
         """The pixels, uint8 (H, W, 3) RGB; greyscale becomes R = G = B. UserError where unreadable."""
         pixels = read_rgb_u8(self.path)
-        if self.box is None:
-            return pixels
-        top, left, height, width = self.box
-        return pixels[top : top + height, left : left + width]
+        if self.box is not None:
+            top, left, height, width = self.box
+            pixels = pixels[top : top + height, left : left + width]
+        return pixels if self.size_share == 1 else imresize_u8(pixels, self.size_share)
 
     def size(self) -> tuple[int, int]:
         """(H, W), from the file's header. UserError where unreadable."""
-        return read_size(self.path) if self.box is None else (self.box.height, self.box.width)
+        height, width = read_size(self.path) if self.box is None else (self.box.height, self.box.width)
+        return output_length(height, self.size_share), output_length(width, self.size_share)
+
+    def shrunk(self, size_share: float) -> TrainingImage:
+        """The same image at a share of its sides, below 1."""
+        return replace(self, key=f"{self.key}, x{size_share:g}", size_share=size_share)
 
 
 def training_images(

@@ -121,6 +121,10 @@ class DenseBlock(nn.Module):
         return x + self.fusion(torch.cat(features, 1))
 
 
+_PATCHES = 2**24
+"""Values of gathered features at a time: 64 MiB in float32."""
+
+
 class MetaSRNetwork(nn.Module):
     """RDN's features and the Meta-Upscale module (Figure 1): 22,419,096 parameters, whatever the scale.
 
@@ -171,15 +175,17 @@ class MetaSRNetwork(nn.Module):
         padded = F.pad(features, (1, 1, 1, 1))
         source = torch.tensor(columns.source, device=features.device)
         phase = torch.tensor(columns.phase, device=features.device)
-        # one row phase after another: the patches of a whole result would not fit into memory
+        # some rows of one phase after another: the patches of a whole result would not fit into memory
+        most = max(1, _PATCHES // (9 * features.shape[:2].numel() * len(columns.source)))
         parts, order = [], []
         for number, offset in enumerate(rows.offsets):
-            members = [i for i, of_row in enumerate(rows.phase) if of_row == number]
-            lines = torch.tensor([rows.source[i] for i in members], device=features.device)
-            taps = [padded[:, :, lines + dy][..., source + dx] for dy in range(3) for dx in range(3)]
-            patches = torch.stack(taps, 2).flatten(1, 2)  # (N, 9 G0, rows, columns)
             filters = self.predicted(scale, offset, columns.offsets, features)[phase]
-            parts.append(torch.einsum("nkij,jkc->ncij", patches, filters))
+            members = [i for i, of_row in enumerate(rows.phase) if of_row == number]
+            for some in (members[k : k + most] for k in range(0, len(members), most)):
+                lines = torch.tensor([rows.source[i] for i in some], device=features.device)
+                taps = [padded[:, :, lines + dy][..., source + dx] for dy in range(3) for dx in range(3)]
+                patches = torch.stack(taps, 2).flatten(1, 2)  # (N, 9 G0, rows, columns)
+                parts.append(torch.einsum("nkij,jkc->ncij", patches, filters))
             order += members
         back = torch.tensor(order, device=features.device).argsort()
         return torch.cat(parts, 2)[:, :, back]
@@ -216,7 +222,7 @@ class MetaSR(Method):
     variants: Mapping[str, RunConfig] = {PAPER.variant: PAPER}
     settings = MetaSRSettings()
     scales = (2, 3, 4)
-    tile = 160  # bounds the activations of RDN, whose results depend on 132 pixels around, to about 2 GiB
+    tile = 384  # bounds the activations of RDN, whose results depend on 132 pixels around, to about 4 GiB
     onnx = False  # the coordinates would be those of the example
     declared = "PyTorch's uniform weights and biases"
 

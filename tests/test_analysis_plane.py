@@ -72,6 +72,24 @@ def test_points_lie_at_the_means(tmp_path: Path) -> None:
     assert points[-1] == pytest.approx((0, 5.3))
 
 
+def test_the_legend_of_many_methods_stays_on_the_figure(tmp_path: Path) -> None:
+    many = [f"Net{number}" for number in range(26)]
+    lines = [
+        f"Set5,img_{image:03d},{name},{of},{25 + image},,"
+        for name in many
+        for image in range(1, 6)
+        for of in ("daala-1,psnr_db", "niqe-1,niqe")
+    ]
+    metrics = scores(tmp_path, *lines)
+    (plane,) = plane_figures(metrics, None, deviations(metrics))
+    assert isinstance(plane, Drawing)
+    (legend,) = plane.figure.legends
+    assert len(legend.get_texts()) == len(METHODS) + len(many)
+    box = legend.get_window_extent()
+    assert box.y0 >= 0
+    assert box.y1 <= plane.figure.bbox.y1
+
+
 def test_without_anything_perceptual_it_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text(",".join(COLUMNS) + "\nSet5,img_001,bicubic,daala,psnr_db,28,,\n")
     metrics = read_metrics(Results(tmp_path))

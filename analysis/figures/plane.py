@@ -39,6 +39,10 @@ def plane_figures(metrics: Metrics, study: Study | None, letters: Deviations) ->
     return [plane for plane in made if plane] or [Missing("plane", _TITLE, f"nothing to look at: {_AGAIN}")]
 
 
+_LINE_INCHES = 0.165
+"""Of the legend beside the plane, where every method has a line."""
+
+
 def rmse(psnr_db: pd.Series) -> pd.Series:
     """Root mean square error in grey levels from PSNR with a peak of 255; 0 for infinite PSNR."""
     return 255 * 10.0 ** (-psnr_db / 20)
@@ -61,7 +65,7 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str, letters: Deviati
 
     distortion = {method: _distortion(metrics, dataset, method) for method in methods}
     legend, gap = legend_inches(methods), 0.5
-    width, height = PAGE_INCHES, 2.9
+    width, height = PAGE_INCHES, max(2.9, 0.3 + _LINE_INCHES * len(methods))
     panel = (width - legend - 0.1) / len(panels)
     figure = Figure(figsize=(width, height))
     drawn: dict[str, Line2D] = {}
@@ -72,7 +76,7 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str, letters: Deviati
     ]
     for place, (label, values) in enumerate(panels):
         start = gap + place * panel
-        axes = figure.add_axes((start / width, 0.5 / height, (panel - gap - 0.05) / width, 2.1 / height))
+        axes = figure.add_axes((start / width, 0.5 / height, (panel - gap - 0.05) / width, 1 - 0.8 / height))
         lacking = []
         for method in methods:
             x, y = distortion[method], values(method)
@@ -88,7 +92,7 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str, letters: Deviati
         [drawn[name] for name in names],
         names,
         loc="upper left",
-        bbox_to_anchor=((width - legend - 0.05) / width, 0.95),
+        bbox_to_anchor=((width - legend - 0.05) / width, 1 - 0.145 / height),
     )
     figure.text(0.3 / width, 1 - 0.16 / height, dataset, fontsize=9, weight="bold", va="center")
     return finish(

@@ -215,6 +215,6 @@ def _stale(frame: pd.DataFrame, dataset: str, method: str, outputs: Any) -> bool
     rows = frame[(frame["dataset"] == dataset) & (frame["method"] == method)]
     pairs = rows[["image", "sha256"]].drop_duplicates().itertuples(index=False)
     return any(
-        sha256 and outputs.get(image, outputs.get(f"{image}.png", sha256)) != sha256
+        sha256 and not str(outputs.get(image, outputs.get(f"{image}.png", sha256))).startswith(sha256)
         for image, sha256 in pairs
     )

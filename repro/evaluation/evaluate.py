@@ -27,6 +27,8 @@ from repro.papers.protocols import DAALA, RGB, current_name
 from repro.papers.srgan import DATASETS, TABLE2_METHODS
 
 COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
+HASH_DIGITS = 16
+"""Of an image's SHA-256 in its rows; the manifest beside them has all 64."""
 Measure = Callable[[NDArray[np.uint8], NDArray[np.uint8], float], float]
 
 
@@ -176,7 +178,7 @@ def evaluate(
 
     def add(image: StoredImage, protocol: str, metric: str, value: float) -> None:
         where = (image.dataset, image.image, image.method, protocol, metric)
-        rows.append((*where, _printed(value), hashes[image.path], image.run))
+        rows.append((*where, _printed(value), hashes[image.path][:HASH_DIGITS], image.run))
 
     for image, values in zip(stored, over_images(_measured, stored, dask=dask), strict=True):
         for (protocol, metric), value in values.items():

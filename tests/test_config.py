@@ -99,7 +99,7 @@ def test_every_field_is_a_deviation_or_no_part_of_what_is_computed(path: str) ->
         "schedule.updates": 2_000_000, "schedule.learning_rate": 0.5, "schedule.warmup_updates": 5,
         "schedule.decay": "cosine", "schedule.ema_decay": 0.5,
         "schedule.statistics_batches": 2, "data.scale": 2, "data.batch_size": 3,
-        "data.crop_hr": 64, "data.augmentation": "none",
+        "data.crop_hr": 64, "data.augmentation": "none", "data.shrunk": "0.8/0.6",
     }  # fmt: skip
     group, _, name = path.rpartition(".")
     if path in {"variant", "method", "profile", "seed"} or group in {"arithmetic", "logging"}:

@@ -106,12 +106,12 @@ def _between(name: str, found: Weights, wanted: Wanted, results: Results, option
     if not start:
         raise UserError(f"--alpha with {name}", "a method that starts from another", "--method ESRGAN")
     gan = load_network(found.path)
-    # the paper's, unless only another PSNR model has weights, which `train --start` may have named
+    # the paper's, where its network is the GAN's, or else what `train --start` may have named
     have = trained_variants(results, wanted.shipped)
-    others = [other for other, config in gan.method.variants.items() if not config.start and other in have]
+    others = [other for other, config in gan.method.variants.items() if not config.start]
+    known = [other for other in dict.fromkeys((start, *others)) if other in have] or [start]
     paths = [
-        find_weights(other, results, wanted.profile, wanted.seed, wanted.shipped).path
-        for other in ([start] if start in have or not others else others)
+        find_weights(other, results, wanted.profile, wanted.seed, wanted.shipped).path for other in known
     ]
     path = next(
         (p for p in paths if load_network(p).metadata["network"] == gan.metadata["network"]), paths[0]

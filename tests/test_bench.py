@@ -95,6 +95,50 @@ def test_infer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert row["megapixels_per_second"] > 0
 
 
+def test_modes_take_turns_and_their_medians_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is slow for one mode's turn does not make that mode slow."""
+    seconds = {"plain": iter([[4.0], [4.0], [4.0]]), "fast": iter([[9.0], [2.0], [2.0]])}
+    asked: list[str] = []
+
+    def alone(config: RunConfig, where: torch.device, mode: str, n: int) -> tuple[list[float], float]:
+        asked.append(mode)
+        if mode == "broken":
+            raise RuntimeError("no compiler")
+        return next(seconds[mode]), 10.0 * len(asked)
+
+    monkeypatch.setattr(train, "_modes", lambda where: {m: m for m in ("plain", "broken", "fast")})
+    monkeypatch.setattr(train, "_answers", lambda where: {})
+    monkeypatch.setattr(train, "_time_alone", alone)
+    monkeypatch.setattr(train, "update_flops", lambda config: 10**9)
+    monkeypatch.setattr(train, "CEILING_LAYERS", ((16, 8),))
+    rows = train.run(tmp_path, "cpu", 3, [tiny_config("SRResNet-MSE")])["variants"]["SRResNet-MSE"]["modes"]
+    assert asked == ["plain", "broken", "fast", "plain", "fast", "plain", "fast"]
+    assert rows["broken"] == {"failed": "no compiler"}
+    assert rows["fast"]["times_faster"] == 2.0
+    assert rows["fast"]["peak_resident_mib"] == 70
+
+
+def test_measurements_of_other_variants_are_kept_if_the_machine_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_modes", lambda where: {"plain": {}})
+    monkeypatch.setattr(train, "_answers", lambda where: {})
+    monkeypatch.setattr(train, "_time_alone", lambda *of_mode: ([1.0], 10.0))
+    monkeypatch.setattr(train, "update_flops", lambda config: 10**9)
+    monkeypatch.setattr(train, "CEILING_LAYERS", ((16, 8),))
+
+    def measured(variant: str) -> list[str]:
+        return list(train.run(tmp_path, "cpu", 1, [tiny_config(variant)])["variants"])
+
+    assert measured("SRResNet-MSE") == ["SRResNet-MSE"]
+    assert measured("SRGAN-MSE") == ["SRGAN-MSE", "SRResNet-MSE"]
+    file = tmp_path / "bench" / "train_cpu.json"
+    file.write_text(file.read_text().replace('"cores": ', '"cores": 9'))
+    assert measured("SRGAN-MSE") == ["SRGAN-MSE"]
+
+
 @pytest.mark.usefixtures("light_training")
 def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = train._modes
@@ -135,6 +179,7 @@ def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     )
     text = write_table(tmp_path / "bench").read_text()
     assert "| SRGAN-MSE | 2 x 96 x 96 | eager float32, NCHW |" in text
+    assert f"was {measured['variants']['SRGAN-MSE']['convolution_tflops']} TFLOP/s" in text
     assert "MiB resident" in text
     assert "| goal met | yes |" in text
     assert write_table(tmp_path / "bench").read_text() == text

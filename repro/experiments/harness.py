@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -42,6 +43,13 @@ def record(results_folder: Path, name: str, measured: dict[str, Any]) -> dict[st
     complete = machine() | measured
     write_json(Results(results_folder).bench / f"{name}.json", complete)
     return complete
+
+
+def recorded(results_folder: Path, name: str) -> dict[str, Any]:
+    """What :func:`record` wrote, if it was on this machine, with these versions; else {}."""
+    file = Results(results_folder).bench / f"{name}.json"
+    earlier: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return earlier if earlier.items() >= machine().items() else {}
 
 
 def machine() -> dict[str, Any]:

@@ -203,7 +203,7 @@ class SAN(Method):
     variants: Mapping[str, RunConfig] = {PAPER.variant: PAPER}
     settings = SANSettings()
     scales = (2, 3, 4, 8)
-    tile = 192  # bounds the non-local blocks, as the paper's four regions do
+    tile = 384  # bounds the non-local blocks, as the paper's four regions do, and memory to 2.3 GiB
     overlap = 16
     onnx = False  # the quadrants' sizes would be those of the example
     declared = "PyTorch's uniform weights and biases; the last layer of the non-local block and gamma zero"

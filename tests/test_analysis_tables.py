@@ -28,6 +28,7 @@ from analysis.tables.grid import Cell, Column, Grid, Table, to_csv, to_html, to_
 from analysis.tables.main import deviation_table, judgements, table1, table2
 from analysis.tables.scores import all_scores
 from analysis.tables.summary import summary_table
+from analysis.tables.webpage import to_page
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.streams import stream
@@ -234,6 +235,11 @@ def test_notes_of_both_manifests_reach_table_and_stale_images_are_named(tmp_path
             assert "random features" not in text  # said once, in the table of deviations
         assert f"SRGAN-VGG54 [{', '.join(marks)}]" in to_markdown(table)
         assert rf"SRGAN-VGG54\textsuperscript{{{','.join(marks)}}}" in to_latex(table)
+    beside, within = to_page(all_scores(metrics, letters)), to_page(deviation_table(letters))
+    assert f'href="deviations.html#deviation-{marks[0]}"' in beside
+    assert f'id="deviation-{marks[0]}"' in within
+    assert 'href="#deviation-' not in beside
+    assert "<script" not in beside
     for text in (render(deviation_table(letters)) for render in (to_markdown, to_csv, to_html, to_latex)):
         assert "random features, not SRGAN-VGG54" in text
         assert "shortened schedule: 60 updates" in text

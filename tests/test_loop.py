@@ -213,6 +213,17 @@ def test_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         the_run(results, "SRGAN-MSE")
 
 
+@pytest.mark.parametrize(
+    ("whose", "named"), [("SRResNet-VGG22", "SRResNet-VGG22"), ("../elsewhere", "SRResNet-MSE")]
+)
+def test_notes_name_the_network_that_a_run_really_starts_from(tmp_path: Path, whose: str, named: str) -> None:
+    start = _start(tmp_path)
+    tensorfile.save(start, tensorfile.load(start)[0], {"notes": ["short"], "variant": whose})
+    data, results = small_data(tmp_path / "bank"), Results(tmp_path / "results")
+    notes = prepare(tiny_config("SRGAN-MSE"), results, data, RANDOM_VGG, {"generator": start}, CPU).notes
+    assert [note for note in notes if note.startswith("started")] == [f"started from {named}: short"]
+
+
 def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     log = RunLog(tmp_path, tensorboard=False)
     for step in (1, 2, 3):

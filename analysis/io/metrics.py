@@ -66,13 +66,19 @@ class Metrics:
     warnings: tuple[str, ...] = ()
 
     def datasets(self) -> set[str]:
-        return set(self.frame["dataset"])
+        return set(self._images)
 
     def methods(self, dataset: str) -> set[str]:
-        return set(self.frame.loc[self.frame["dataset"] == dataset, "method"])
+        return {method for other, method, _, _ in self._series if other == dataset}
 
     def images(self, dataset: str) -> list[str]:
-        return sorted(set(self.frame.loc[self.frame["dataset"] == dataset, "image"]))
+        return self._images.get(dataset, [])
+
+    @cached_property
+    def _images(self) -> dict[str, list[str]]:
+        return {
+            str(name): sorted(set(rows)) for name, rows in self.frame.groupby("dataset", sort=False)["image"]
+        }
 
     def expected_images(self, dataset: str) -> int:
         """How many images the data set has: the paper's count, else all that any method was scored on."""

@@ -66,7 +66,8 @@ def hardware(device: torch.device) -> str:
     """What a run was computed on, in words: the GPU, or the processor and how many cores it could use."""
     if device.type == "cuda":
         return device_name(device)
-    return f"{processor_name()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{processor_name()}, {threads} thread{'s' * (threads != 1)}"
 
 
 def _convolution_seconds(device: torch.device, dtype: torch.dtype, runs: int = 9) -> float:

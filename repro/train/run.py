@@ -36,7 +36,7 @@ from repro.imaging.io import sha256_file
 from repro.methods import method
 from repro.methods.base import Method, VGGNeed
 from repro.methods.config import RunConfig
-from repro.methods.variants import deviations
+from repro.methods.variants import deviations, trainable
 from repro.nn import vgg
 from repro.train.distributed import World
 from repro.train.execution import make_step
@@ -197,7 +197,9 @@ def prepare(
         tensors, metadata = tensorfile.load(start[part])
         states[part] = {name.removeprefix("generator."): tensor for name, tensor in tensors.items()}
         inputs["start" if part == "generator" else part] = sha256_file(start[part])
-        notes += [f"started from {variant}: {note}" for note in metadata.get("notes", [])]
+        whose = metadata.get("variant")  # --start may name another's file than the paper starts from
+        origin = whose if whose in trainable() else variant
+        notes += [f"started from {origin}: {note}" for note in metadata.get("notes", [])]
     features, need = None, how.vgg(config)
     if need is not None:
         weights = vgg_layer_weights(need.taps, vgg_source, config.seed)

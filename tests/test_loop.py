@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -21,12 +22,14 @@ from repro.data.packed import open_packed
 from repro.data.prepare import TrainingData
 from repro.data.samples import HostBatches, Sample
 from repro.methods import srgan
+from repro.methods.base import VGGNeed
 from repro.methods.config import RunConfig
+from repro.nn import vgg
 from repro.train import run as run_module
 from repro.train.finished import finished_runs, the_run
 from repro.train.log import RunLog, read_lines
 from repro.train.loop import Loop, LoopFiles
-from repro.train.run import Prepared, VGGSource, prepare, train
+from repro.train.run import Prepared, VGGSource, prepare, train, vgg_features
 from repro.train.validation import Validation
 
 pytestmark = pytest.mark.usefixtures("light_training")
@@ -211,6 +214,24 @@ def test_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "torchvision" in caught.value.next_step
     with pytest.raises(UserError, match="no finished run"):
         the_run(results, "SRGAN-MSE")
+
+
+def test_no_random_channel_outweighs_its_layer(tmp_path: Path) -> None:
+    """Trained ones are all divided by their own means; of random ones, some hardly ever answer."""
+    untrained = vgg.with_random_layers(None, ("conv2_2",), 0)
+    trained = dataclasses.replace(untrained, random_layers=(), origin="somebody's")
+    images = small_data(tmp_path / "bank").training
+
+    def scales(weights: vgg.VGGWeights, folder: str) -> torch.Tensor:
+        need = VGGNeed(("conv2_2",), normalised=True)
+        for _ in range(2):  # the second reads what the first keeps
+            features, _ = vgg_features(need, weights, images, tmp_path / folder, 96)
+        return features.get_buffer("scale_conv2_2").flatten()
+
+    own, floored = scales(trained, "a"), scales(untrained, "b")
+    assert own.max() > 10 * floored.max()
+    assert torch.equal(floored, own.clamp_max(floored.max()))
+    assert own.min() < floored.max() < own.max()
 
 
 @pytest.mark.parametrize(

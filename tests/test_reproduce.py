@@ -58,6 +58,7 @@ def _bytes(folder: Path) -> dict[str, bytes]:
 def test_the_whole_chain_twice(tmp_path: Path) -> None:
     output = _reproduce(tmp_path, "one")
     assert "no benchmark" in output
+    assert "PSNR [dB] / SSIM" in output
     results = Results(tmp_path / "one")
     with results.metrics_csv.open() as file:
         rows = list(csv.DictReader(file))

@@ -140,17 +140,18 @@ def _start(config: RunConfig, generators: dict[str, Path]) -> Path:
 
 def _tell(out: Console, layout: Results, profile: str, methods: list[str]) -> None:
     """The scores beside the published ones and the paper's, a contact sheet, and what to run next."""
+    from rich.markup import escape
     from rich.table import Table
 
     from repro.evaluation.side_by_side import contact_sheet, side_by_side
     from repro.inference.weights import SHIPPED
 
-    table = Table("data set", "method", profile, "published", "paper", title="PSNR [dB] / SSIM")
+    table = Table("data set", "method", profile, "published", "paper", title=escape("PSNR [dB] / SSIM"))
     for row in side_by_side(layout, Results(SHIPPED.parent), methods):
-        cells = (row.ours, row.published, row.paper)
-        table.add_row(
-            row.dataset, row.method, *(f"{c.psnr_db:.2f} / {c.ssim:.4f}" if c else "" for c in cells)
+        scores = (
+            f"{c.psnr_db:.2f} / {c.ssim:.4f}" if c else "" for c in (row.ours, row.published, row.paper)
         )
+        table.add_row(escape(row.dataset), escape(row.method), *scores)
     out.print(table)
     sheet = layout.root / "contact_sheet.png"
     if contact_sheet(layout, sheet):

@@ -25,6 +25,7 @@ from repro.imaging.ranges import pm1_to_01
 from repro.imaging.resize_torch import imresize_float_batch
 from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update
 from repro.methods.config import NetworkSettings, RunConfig
+from repro.methods.short import short_logging
 from repro.nn.initialise import torch_generator
 from repro.nn.warp import warp
 
@@ -271,13 +272,7 @@ class CrossNet(Method):
             },
             data={"batch_size": 2 if quick else 4, "crop_hr": 64 if quick else 128},
             arithmetic={"precision": "auto"},
-            logging={
-                "log_every": 5 if quick else 20,
-                "validate_every": updates if quick else 500,
-                "sample_every": updates if quick else 500,
-                "checkpoint_every": 20 if quick else 200,
-                "validation_images": 4,
-            },
+            logging=short_logging(quick, updates) | {"validation_images": 4},
         )
 
     def check(self, config: RunConfig) -> None:

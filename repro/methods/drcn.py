@@ -14,7 +14,8 @@ from repro.core.settings import setting
 from repro.data.samples import Sample
 from repro.methods.base import Networks, Outputs, Profile, Term, Update
 from repro.methods.config import NetworkSettings, RunConfig
-from repro.methods.luma import LumaMethod, LumaNetwork, filled, short_logging, short_schedule
+from repro.methods.luma import LumaMethod, LumaNetwork, filled, short_schedule
+from repro.methods.short import short_logging
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class DRCN(LumaMethod):
             optimiser={"optimiser": "adam", "weight_decay": 0.0, "gradient_clip": 0.0},
             schedule=short_schedule(updates, warmup_updates=5 if quick else 100),
             data={"batch_size": 2 if quick else 16, "augmentation": "dihedral"},
-            logging=short_logging(updates, quick),
+            logging=short_logging(quick, updates),
         )
 
     def network(self, settings: NetworkSettings, scale: float) -> DRCNNetwork:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from repro.data.samples import Sample
 from repro.methods.base import Networks, Outputs, Profile, Term, Update
 from repro.methods.config import NetworkSettings, RunConfig
-from repro.methods.luma import LumaMethod, LumaNetwork, filled, short_logging, short_schedule
+from repro.methods.luma import LumaMethod, LumaNetwork, filled, short_schedule
+from repro.methods.short import short_logging
 
 
 class ESPCNNetwork(LumaNetwork):
@@ -71,7 +72,7 @@ class ESPCN(LumaMethod):
             optimiser={"optimiser": "adam", "weight_decay": 0.0, "gradient_clip": 0.0},
             schedule=short_schedule(updates, warmup_updates=5 if quick else 100),
             data={"batch_size": 16, "augmentation": "dihedral"},
-            logging=short_logging(updates, quick),
+            logging=short_logging(quick, updates),
         )
 
     def network(self, settings: NetworkSettings, scale: float) -> ESPCNNetwork:

@@ -19,6 +19,7 @@ from repro.methods import layouts
 from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update, VGGNeed
 from repro.methods.config import LossSettings, NetworkSettings, RunConfig
 from repro.methods.held import CONSISTENCY, GRID, held
+from repro.methods.short import short_logging
 from repro.nn.discriminators import VGGStyleDiscriminator
 from repro.nn.losses_relative import (
     Relativistic,
@@ -278,13 +279,7 @@ def short_profile(config: RunConfig, profile: Profile) -> RunConfig:
         },
         data={"batch_size": 4 if quick else 8, "crop_hr": 64 if quick else 96},
         arithmetic={"precision": "auto"},
-        logging={
-            "log_every": 10 if quick else 20,
-            "validate_every": updates if quick else 500,
-            "sample_every": updates if quick else 1_000,
-            "checkpoint_every": 30 if quick else 100,
-            "validation_images": 4 if quick else 24,
-        },
+        logging=short_logging(quick, updates),
     )
 
 

@@ -140,11 +140,3 @@ def short_schedule(updates: int, warmup_updates: int) -> dict[str, Any]:
         "warmup_updates": warmup_updates,
         "decay": "cosine",
     }
-
-
-def short_logging(updates: int, quick: bool) -> dict[str, int]:
-    """Of the profiles quick and cpu."""
-    if quick:
-        often = {"log_every": 10, "checkpoint_every": 50, "validation_images": 4}
-        return {**often, "validate_every": updates, "sample_every": updates}
-    return {"log_every": 100, "validate_every": 5_000, "sample_every": 20_000, "checkpoint_every": 500}

@@ -17,6 +17,7 @@ from repro.methods.config import LossSettings, NetworkSettings, RunConfig, Sched
 from repro.methods.context import Context
 from repro.methods.held import CONSISTENCY, GRID, held
 from repro.methods.renaming import count
+from repro.methods.short import short_logging
 from repro.nn import losses
 from repro.nn.initialise import initialise
 from repro.papers import srgan as paper
@@ -361,29 +362,14 @@ def _quick(config: RunConfig) -> RunConfig:
     """Minutes on two cores: few updates, from the published SRResNet-MSE where the paper starts from one."""
     first = _is_first(config)
     updates = 200 if first else 30
-    return _short(
-        config,
-        updates,
-        2e-3 if first else 1e-4,
-        logging={
-            "log_every": 10,
-            "validate_every": updates,
-            "sample_every": updates,
-            "checkpoint_every": 50,
-            "validation_images": 4,
-        },
-    )
+    return _short(config, updates, 2e-3 if first else 1e-4, logging=short_logging(True, updates))
 
 
 def _cpu(config: RunConfig) -> RunConfig:
     """A night or two on a server's cores: the paper's batch and losses, a schedule made for few updates."""
     first = _is_first(config)
-    return _short(
-        config,
-        40_000 if first else 10_000,
-        1e-3 if first else 1e-4,
-        logging={"log_every": 20, "validate_every": 500, "sample_every": 1_000, "checkpoint_every": 200},
-    )
+    updates = 40_000 if first else 10_000
+    return _short(config, updates, 1e-3 if first else 1e-4, logging=short_logging(False, updates))
 
 
 def _is_first(config: RunConfig) -> bool:

@@ -26,6 +26,7 @@ from repro.data.samples import Sample
 from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update, VGGNeed
 from repro.methods.config import LossSettings, NetworkSettings, RunConfig
 from repro.methods.context import Context
+from repro.methods.short import short_logging
 from repro.nn import losses, texture
 from repro.nn.initialise import torch_generator
 from repro.nn.transfer import TAPS, Content, Discriminator, SRNTTGenerator, Transferred, frozen
@@ -330,9 +331,6 @@ def _shortened(config: RunConfig, profile: Profile, updates: Mapping[str, int], 
         return config.but(arithmetic={"precision": "auto"})
     quick, count = profile == "quick", updates[profile]
     first = config.start != SRNTT_REC.variant
-    often = {"log_every": 5, "checkpoint_every": 20, "validation_images": 4} if quick else {
-        "log_every": 20, "checkpoint_every": 200,
-    }  # fmt: skip
     return config.but(
         network={"initial": "interpolating"} if first else {},
         optimiser={"optimiser": "muon"} if first else {},
@@ -350,5 +348,5 @@ def _shortened(config: RunConfig, profile: Profile, updates: Mapping[str, int], 
             "augmentation": "dihedral",
         },
         arithmetic={"precision": "auto"},
-        logging={"validate_every": count if quick else 500, "sample_every": count if quick else 500, **often},
+        logging=short_logging(quick, count),
     )

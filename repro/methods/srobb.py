@@ -21,6 +21,7 @@ from repro.methods.base import Profile, Term, Update, VGGNeed
 from repro.methods.config import LossSettings, RunConfig
 from repro.methods.context import Context
 from repro.methods.held import CONSISTENCY, GRID, held
+from repro.methods.short import short_logging
 from repro.methods.srgan import DISCRIMINATOR, SRGAN, Discriminator, SRGANNetwork
 from repro.nn import losses
 from repro.nn.initialise import initialise
@@ -99,13 +100,7 @@ class SROBB(SRGAN):
             },
             data={"batch_size": 4 if quick else 16, "augmentation": "dihedral"},
             arithmetic={"precision": "auto"},
-            logging={
-                "log_every": 10 if quick else 20,
-                "validate_every": updates if quick else 500,
-                "sample_every": updates if quick else 1_000,
-                "checkpoint_every": 30 if quick else 100,
-                "validation_images": 4 if quick else 24,
-            },
+            logging=short_logging(quick, updates),
         )
 
     def asks(self, config: RunConfig) -> frozenset[str]:

@@ -126,12 +126,14 @@ def vgg_features(
     """The features, and the hash of all that they depend on.
 
     Where they are normalised, channel means over training crops are cached in ``cache`` under that hash.
+    Random layers have channels that hardly ever answer: divided by their own mean they would be nearly all
+    of the loss, and colours would drift; none is divided by less than the mean of its layer.
     """
     text = f"{need} {weights.digest()}"
     if not need.normalised:
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return vgg.VGGFeatures(weights, need.taps, need.before_relu), digest
-    text += f" {images.digest} {crop_hr} {STATISTICS_BATCHES}"
+    text += f" {images.digest} {crop_hr} {STATISTICS_BATCHES}" + " floored" * bool(weights.random_layers)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = cache / f"vgg_means_{digest}.safetensors"
     if path.is_file():
@@ -146,6 +148,8 @@ def vgg_features(
         )
         # of the activations, after their ReLU, also where the features are taken before it
         means = vgg.mean_activations(weights, need.taps, False, batches)
+        if weights.random_layers:
+            means = {tap: each.clamp_min(float(each.mean())) for tap, each in means.items()}
         tensorfile.save(path, means, {"taps": list(need.taps), "origin": weights.origin})
     return vgg.VGGFeatures(weights, need.taps, need.before_relu, means), digest
 

@@ -8,10 +8,10 @@ from repro.methods.base import Profile
 from repro.methods.config import RunConfig
 
 
-def short_logging(quick: bool, updates: int) -> dict[str, int]:
+def short_logging(quick: bool, updates: int) -> dict[str, object]:
     """``quick`` (minutes) is looked at when it is over, ``cpu`` (a night) on its way."""
     if quick:
-        often = {"log_every": 10, "checkpoint_every": 30, "validation_images": 4}
+        often: dict[str, object] = {"log_every": 10, "checkpoint_every": 30, "validation_images": 4}
         return {**often, "validate_every": updates, "sample_every": updates}
     every = 20 if updates <= 50_000 else 100  # many updates are those of small networks
     return {f"{what}_every": times * every for what, times in _TIMES.items()}

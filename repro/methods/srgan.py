@@ -248,7 +248,9 @@ class SRGAN(Method):
     declared = "Glorot uniform weights, zero biases, PReLU slope 0.25, batch norm at identity"
 
     def profile(self, config: RunConfig, profile: Profile) -> RunConfig:
-        return {"quick": _quick, "cpu": _cpu, "paper": _paper}[profile](config)
+        if profile == "paper":
+            return config.but(arithmetic={"precision": "auto"})
+        return _short(config, profile == "quick")
 
     def check(self, config: RunConfig) -> None:
         crop, terms = config.data.crop_hr, _losses(config)
@@ -358,28 +360,18 @@ def _content(content: Content) -> Callable[[Context], Tensor]:
     return lambda c: losses.content_vgg(*c.phi(TAPS[content]))
 
 
-def _quick(config: RunConfig) -> RunConfig:
-    """Minutes on two cores: few updates, from the published SRResNet-MSE where the paper starts from one."""
-    first = _is_first(config)
-    updates = 200 if first else 30
-    return _short(config, updates, 2e-3 if first else 1e-4, logging=short_logging(True, updates))
-
-
-def _cpu(config: RunConfig) -> RunConfig:
-    """A night or two on a server's cores: the paper's batch and losses, a schedule made for few updates."""
-    first = _is_first(config)
-    updates = 40_000 if first else 10_000
-    return _short(config, updates, 1e-3 if first else 1e-4, logging=short_logging(False, updates))
-
-
 def _is_first(config: RunConfig) -> bool:
     """SRResNet-MSE, which all others start from."""
     return _losses(config).content == "mse" and _losses(config).adversarial_weight == 0
 
 
-def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, object]) -> RunConfig:
-    """What `python -m repro trials` found to make few updates count; each a declared deviation."""
+def _short(config: RunConfig, quick: bool) -> RunConfig:
+    """Minutes (``quick``) or a night or two (``cpu``) on two cores: the paper's batch and losses.
+
+    What `python -m repro trials` found to make few updates count; each a declared deviation.
+    """
     first, adversarial = _is_first(config), _losses(config).adversarial_weight > 0
+    updates = (200 if first else 30) if quick else (40_000 if first else 10_000)
     return config.but(
         # SRResNet-VGG22 too: from scratch, a few thousand updates of a loss that sees features of half the
         # resolution leave a checkerboard of single pixels
@@ -396,7 +388,7 @@ def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, ob
         optimiser={} if adversarial else {"optimiser": "muon"},
         schedule={
             "updates": updates,
-            "learning_rate": rate,
+            "learning_rate": (2e-3 if quick else 1e-3) if first else 1e-4,
             "warmup_updates": 30,
             "decay": "hold",
             "late_from": 0,
@@ -406,10 +398,5 @@ def _short(config: RunConfig, updates: int, rate: float, **changes: dict[str, ob
         },
         data={"augmentation": "dihedral"},
         arithmetic={"precision": "auto"},
-        **changes,
+        logging=short_logging(quick, updates),
     )
-
-
-def _paper(config: RunConfig) -> RunConfig:
-    """The paper's schedule as it stands, in the fastest arithmetic that was shown to keep the loss curve."""
-    return config.but(arithmetic={"precision": "auto"})

@@ -21,6 +21,7 @@ from analysis.judge.deviations import deviations
 from analysis.tables.grid import to_markdown
 from analysis.tables.scores import all_scores
 from analysis.tables.successors import table_s
+from mos_app.files.demo import fill_demo_store
 from repro.cli.main import app
 from repro.core.errors import UserError
 from repro.core.paths import Results
@@ -188,6 +189,7 @@ def test_a_network_of_another_program_has_no_seams(compact: Path, tmp_path: Path
 
 def test_weights_through_spandrel_become_rows_of_every_table(compact: Path, tmp_path: Path) -> None:
     where = ["--data", tmp_path, "--results", tmp_path / "r"]
+    fill_demo_store(Results(tmp_path / "r"))  # `make mos` was called before
     outcome = command("add", compact, "--name", "Small", *where)
     assert outcome.exit_code == 0, outcome.output
     for words in ("SHA-256", "test card: x4", "by spandrel", "Small (ychannel-edsr-1): sample"):

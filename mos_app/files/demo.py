@@ -59,7 +59,7 @@ def fill_demo_store(results: Results) -> None:
                 for name, lr_u8, hr_u8 in made
             }
             manifest = make_manifest(
-                kind="upscaled images",
+                kind="result images",
                 config={"dataset": dataset, "method": method, "scale": _FACTOR},
                 inputs={name: hashlib.sha256(hr_u8.tobytes()).hexdigest() for name, _, hr_u8 in made},
                 outputs=outputs,

@@ -179,7 +179,7 @@ def _check_kind(folder: Path, method: str, kind: str) -> None:
         there = read_object(folder / "manifest.json")["kind"]
     except (UserError, KeyError):
         return
-    if there != kind:
+    if there != kind and IMPORTED in (there, kind):
         raise UserError(f"{folder}: holds {there}", kind, f"choose another --method, or remove {folder}")
 
 

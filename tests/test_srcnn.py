@@ -155,6 +155,9 @@ def test_tiles_leave_no_seam(key: str) -> None:
     assert whole.std() > 1
     assert np.abs(whole.astype(int) - parts).max() <= 2  # sums in another order
     assert (whole != parts).mean() < 0.001
+    exact = [NetworkUpscaler("", how, network, 4, Options("cpu", "float64", tile)) for tile in (0, 16)]
+    assert {upscaler.inputs["arithmetic"] for upscaler in exact} == {"float64"}
+    np.testing.assert_array_equal(*(next(iter(upscaler([image]))) for upscaler in exact))
 
 
 def test_chroma_is_interpolated_and_grey_goes_in_as_it_is() -> None:

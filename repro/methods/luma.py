@@ -52,7 +52,6 @@ class LumaMethod(Method):
     """
 
     luma = True
-    exact = False
     tile = 128
     interpolates = True
     sub_image = 0

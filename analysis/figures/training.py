@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis.figures.drawing import (
     BLUE,
@@ -138,6 +138,9 @@ def _curves(key: str, title: str, caption: str, shown: list[TrainingRun], letter
     ends = [run.validation[-1][0] for run in shown]
     if max(ends) > 10 * min(ends):
         axes.set_xscale("log")  # the short runs would lie on one another
+        begun = min(run.validation[0][0] for run in shown)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(ends) < 100 * begun else (1,)))
+        axes.xaxis.set_minor_formatter(NullFormatter())  # few majors would have labels between them
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

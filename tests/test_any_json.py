@@ -53,6 +53,7 @@ from repro.evaluation.crate import write_crate
 from repro.evaluation.evaluate import edited, evaluate, stored_images
 from repro.evaluation.verify import problems
 from repro.experiments.bench.table import write_table
+from repro.experiments.harness import recorded
 from repro.experiments.trials import figure_of
 from repro.imaging.io import sha256_file, write_png
 from repro.inference import weights
@@ -514,9 +515,9 @@ LOADERS: dict[str, Loader] = {
     "a chunk of a packed dataset": Loader("repro.data.packed", *_file("bank/chunk_00000.json"), (_packed,)),
 } | {
     f"measurement {name}": Loader(
-        "repro.experiments.bench.table",
+        "repro.experiments.bench.table repro.experiments.harness",
         *_file(f"bench/{name}.json"),
-        (lambda f: write_table(f / "bench"),),
+        (lambda f: write_table(f / "bench"), lambda f, name=name: recorded(f, name, "variants")),
         15,
     )
     for name in ("data", "loss_terms", "metrics", "train_cpu")

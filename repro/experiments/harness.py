@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.core.atomic import write_json
+from repro.core.jsonfile import read_object
 from repro.core.manifest import package_versions
 from repro.core.paths import Results
 
@@ -45,11 +45,12 @@ def record(results_folder: Path, name: str, measured: dict[str, Any]) -> dict[st
     return complete
 
 
-def recorded(results_folder: Path, name: str) -> dict[str, Any]:
-    """What :func:`record` wrote, if it was on this machine, with these versions; else {}."""
+def recorded(results_folder: Path, name: str, part: str) -> dict[str, Any]:
+    """A part of what :func:`record` wrote, if it was on this machine, with these versions; else {}."""
     file = Results(results_folder).bench / f"{name}.json"
-    earlier: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    return earlier if earlier.items() >= machine().items() else {}
+    earlier = read_object(file) if file.is_file() else {}
+    kept = earlier.get(part) if earlier.items() >= machine().items() else {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def machine() -> dict[str, Any]:

@@ -274,6 +274,6 @@ def run(
         "variants": variants_measured,
     }
     name = f"train_{device.type}"
-    kept = recorded(results_folder, name).get("variants", {})
+    kept = recorded(results_folder, name, "variants")
     measured["variants"] = dict(sorted((kept | variants_measured).items()))
     return record(results_folder, name, json.loads(json.dumps(measured)))

@@ -302,15 +302,14 @@ def test_lost_replies_and_a_dropped_network(
     workspace, server = study
     page = open_stage(browser, server, rater)
     sent: list[str] = []
-    losses = {"left": 3}
+    network = {"back": False}
 
     def lose(route: Route) -> None:
         sent.append(route.request.post_data_json["nonce"])
-        if losses["left"] == 0:
+        if network["back"]:
             route.continue_()
             return
-        losses["left"] -= 1
-        if losses["left"] == 1:
+        if len(sent) == 2:
             route.fetch()  # it arrives, the reply is lost
         route.abort("connectionreset")
 
@@ -319,10 +318,13 @@ def test_lost_replies_and_a_dropped_network(
     info = wait_note(page, "kept")
     assert info["src"] is None  # nothing to look at while nothing can be saved
     page.keyboard.press("1")  # and nothing to answer
+    while len(sent) < 3:  # it asks until there is an answer
+        page.wait_for_timeout(50)
+    network["back"] = True
     settle(page)
     assert stage_info(page)["note"] == ""
     page.unroute("**/mos/vote")
-    assert len(sent) == 4
+    assert len(sent) >= 4
     assert len(set(sent)) == 1
     assert [vote.score for vote in votes(workspace, rater)] == [4]
     page.close()

@@ -40,6 +40,7 @@ reproduce: $(STAMP) ## train the five variants, upscale, score, print Tables 1 a
 	$(PY) -m analysis tables --results $(RESULTS)
 
 published: $(STAMP) ## score the committed weights again in results/check, compare with results/published
+	rm -rf $(CHECK)/weights $(CHECK)/runs
 	mkdir -p $(CHECK)
 	cp -R results/published/weights results/published/runs results/published/trials.csv $(CHECK)
 	$(PY) -m repro publish --scores-only --device $(DEVICE) --to $(CHECK)

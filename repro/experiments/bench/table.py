@@ -84,7 +84,9 @@ def _figure(value: Any) -> str:
 
 
 def _training(measured: dict[str, Any]) -> list[str]:
-    rates = sorted({entry["convolution_tflops"] for entry in measured["variants"].values()})
+    # an earlier version wrote one rate for all variants
+    one = measured.get("convolution_tflops")
+    rates = sorted({entry.get("convolution_tflops", one) for entry in measured["variants"].values()} - {None})
     lines = [
         f"The machine's own {measured.get('arithmetic', 'bfloat16')} convolution rate, forward and backward, "
         f"was {' or '.join(map(str, rates))} TFLOP/s; a batch is crops x HR pixels.",

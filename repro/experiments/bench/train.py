@@ -235,7 +235,8 @@ def run(
         flops = update_flops(config)
         asked = _modes(device) | (_answers(device) if name == VARIANTS[0] else {})
         times: dict[str, list[float]] = {label: [] for label in asked}
-        peaks, rows = dict.fromkeys(asked, 0.0), dict[str, Any]()
+        peaks = dict.fromkeys(asked, 0.0)
+        rows: dict[str, Any] = {}
         turns = min(TURNS[device.type], updates)
         for turn, (label, mode) in itertools.product(range(turns), asked.items()):
             if label in rows:  # failed

@@ -39,6 +39,7 @@ def test_settings_are_applied_and_typed() -> None:
         ("batch_size=many", "type int"),
         ("batch_size=0", "1 or more"),
         ("batch_size=1000000000", "at most"),
+        ("updates=1" + "0" * 400, "at most"),
         ("learning_rate=3", "below 1"),
         ("learning_rate=nan", "above 0"),
         ("tv_weight=nan", "0 or more"),
@@ -188,3 +189,21 @@ def test_every_number_has_finite_bounds() -> None:
     assert len(found) > 50
     assert [name for name, bounds in found.items() if bounds is None] == []
     assert all(math.isfinite(bounds.low) and math.isfinite(bounds.high) for bounds in found.values())
+
+
+@pytest.mark.parametrize(
+    ("variant", "settings", "says"),
+    [
+        ("SRResNet-noBN", ["pixel_weight=0"], "no term"),
+        ("RankSRGAN", ["adversarial_weight=0", "crop_hr=8"], "32 or more"),
+        ("ESRGAN-VGG34", ["content=none", "content_weight=1", "pixel_weight=1", "adversarial_weight=0",
+                          "consistency_weight=1", "crop_hr=16"], "20 or more"),
+        ("SRFBN-S", ["degradation=BD", "crop_hr=32"], "36 or more"),
+    ],
+)  # fmt: skip
+def test_crops_and_terms_that_nothing_can_be_learned_from(
+    variant: str, settings: list[str], says: str
+) -> None:
+    with pytest.raises(UserError, match=says):
+        config = configure(variant).with_settings(settings)
+        method(config.method).check_all(config)

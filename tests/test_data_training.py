@@ -337,3 +337,10 @@ def test_sizes_that_do_not_shrink_are_refused(shrunk: str) -> None:
     assert DataSettings(shrunk="0.8/0.6").sizes == (0.8, 0.6)
     with pytest.raises(UserError, match="shrunk"):
         DataSettings(shrunk=shrunk)
+
+
+def test_what_could_not_be_read_is_looked_at_again(tmp_path: Path) -> None:
+    path, cache = tmp_path / "a", tmp_path / "facts.sqlite"
+    path.write_text("one")
+    assert gather([path], "size", lambda _: "", cache) == [""]
+    assert gather([path], "size", lambda _: "5 5", cache) == ["5 5"]

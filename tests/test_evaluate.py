@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from repro.core.errors import UserError
 from repro.core.jsonfile import read_object
 from repro.core.paths import Results
-from repro.evaluation.evaluate import edited, stored_images
+from repro.evaluation.evaluate import edited, mean_scores, stored_images
 from repro.imaging.io import write_png
 from repro.inference.store import kept, upscale_dataset
 from repro.train.finished import GENERATOR_FILE, finished_runs
@@ -124,3 +124,17 @@ def test_damaged_manifests(store: Results, tmp_path: Path, text: str) -> None:
     if text != '{"outputs": [1]}':
         with pytest.raises(UserError, match="unusable"):
             read_object(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"a,b\n1,2\n", b"\xff\xfe\n", b"dataset,image,method,protocol,metric,value,sha256,run\na,b,c\n"],
+)
+def test_a_table_that_holds_no_scores_is_told(text: bytes, tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.metrics_csv.write_bytes(text)
+    if text:
+        with pytest.raises(UserError, match=r"metrics\.csv"):
+            mean_scores(results, "nearest")
+    else:
+        assert mean_scores(results, "nearest") == {}

@@ -19,8 +19,9 @@ from repro.core.errors import UserError
 from repro.core.manifest import make_manifest
 from repro.imaging.io import sha256_file
 from repro.inference import export
-from repro.inference.loading import trained_upscaler
+from repro.inference.loading import authors_network, network_from, trained_upscaler
 from repro.methods import method
+from repro.nn.rrdb import RRDBNet
 
 needs_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
@@ -142,3 +143,36 @@ def test_bad_options(arguments: list[str], tmp_path: Path, monkeypatch: pytest.M
     assert isinstance(run(folder, *arguments).exception, UserError)
     assert isinstance(run(tmp_path / "none", "--onnx", "b.onnx").exception, UserError)
     assert (tmp_path / "there.onnx").read_text() == "mine"
+
+
+def test_a_network_is_planned_before_memory_is_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes may describe one of 10^11 parameters: shapes are compared where they take no memory."""
+    built: list[str] = []
+
+    def small(*_: int) -> RRDBNet:
+        built.append(torch.empty(0).device.type)
+        return RRDBNet(1, 4, 4, 4)
+
+    monkeypatch.setattr("repro.methods.esrgan.RRDBNet", small)
+    network = {"blocks": 256, "channels": 1024, "growth": 1024}
+    about = {"method": "esrgan", "network": network, "scale": 4}
+    with pytest.raises(UserError, match="do not fit"):
+        network_from({"conv_first.weight": torch.zeros(1)}, about, "x")
+    assert built == ["meta"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("RG.0.rcab.0.conv_first.0.weight", "RG.0.soca.conv_du.0.weight", "tail.0.0.weight"),
+        ("RDBs.0.convs.0.conv.0.weight", "P2W.meta_block.0.weight"),
+        ("block.upBlocks.0.0.weight", "sub_mean.bias", "out.0.weight", "conv_out.0.weight"),
+        ("conv_first.weight", "body.0.rdb1.conv1.weight"),
+        ("head.weight", "head_prelu.weight", "body_bn.weight", "upsample.1.conv.weight", "tail.weight"),
+    ],
+)
+def test_names_of_a_method_without_its_shapes(names: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    torch.save({name: torch.ones(3) for name in names}, path)
+    with pytest.raises(UserError, match=r"misshapen|do not fit|not supported|without"):
+        authors_network(path)

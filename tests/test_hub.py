@@ -19,7 +19,7 @@ from repro.cli.main import app
 from repro.core import tensorfile
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest, write_manifest
-from repro.evaluation.evaluate import COLUMNS
+from repro.evaluation.rows import Row
 from repro.imaging.io import sha256_file
 from repro.inference.hub import FILES
 from repro.inference.loading import load_network
@@ -103,7 +103,7 @@ def test_figures_are_those_of_this_very_run(tmp_path: Path) -> None:
             ("Set5", "img_001", about.get("variant"), "daala-1", metric, value, "0", run)
             for metric, value in (("psnr_db", "31.25"), ("ssim", "0.9"))
         ]
-        lines = [",".join(map(str, row)) for row in (COLUMNS, *rows)]
+        lines = [",".join(map(str, row)) for row in (Row._fields, *rows)]
         (results / "metrics.csv").write_text("\n".join(lines) + "\n")
         hashes = {"metrics.csv": sha256_file(results / "metrics.csv")}
         write_manifest(results / "metrics.manifest.json", make_manifest(kind="metrics", outputs=hashes))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from numpy.typing import NDArray
+from PIL import Image
 from typer.testing import CliRunner
 
 from repro.cli.main import app
@@ -238,3 +239,20 @@ def test_what_downscale_refuses(arguments: tuple[str, ...], told: str, tmp_path:
     assert isinstance(outcome.exception, UserError)
     assert told in str(outcome.exception)
     assert not (tmp_path / "lr.png").exists()
+
+
+def test_downscale_writes_over_no_image_that_it_reads(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    write_png(folder / "a.png", random_u8(32, 24, 3))
+    before = (folder / "a.png").read_bytes()
+    Image.fromarray(random_u8(32, 24, 3)).save(folder / "a.bmp")
+    for arguments in (
+        (folder / "a.png", folder / "a.png"),
+        (folder / "a.png", tmp_path / "lr.png", "--cropped", tmp_path / "lr.png"),
+        (folder, folder),
+        (folder, tmp_path / "small"),  # a.bmp and a.png would both become a.png
+    ):
+        assert isinstance(downscale(*arguments).exception, UserError), arguments
+    assert (folder / "a.png").read_bytes() == before
+    assert not (tmp_path / "small").exists()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from train_helpers import small_data, tiny_config
 
+from repro.core import tensorfile
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.data.prepare import TrainingData
 from repro.methods.config import RunConfig
+from repro.methods.variants import configure
 from repro.train.lengthen import begin_from
 from repro.train.log import read_lines
-from repro.train.run import Prepared, VGGSource, prepare, train
+from repro.train.run import Prepared, VGGSource, prepare, run_identity, train
 
 
 def _config(updates: int, **changes: object) -> RunConfig:
@@ -60,3 +63,32 @@ def test_another_beginning_is_refused(tmp_path: Path) -> None:
             begin_from(_prepared(tmp_path, _config(8, **wrong), data), short.folder)
     with pytest.raises(UserError, match="1 to 1"):
         begin_from(_prepared(tmp_path, _config(1, hold_share=0.9), data), short.folder)
+
+
+def _checkpoint(folder: Path, config: RunConfig) -> Path:
+    """A checkpoint alone, as it travels."""
+    about = {"identity": run_identity(config, False, {}), "config": config.as_dict(), "done": 2}
+    tensorfile.save(folder / "checkpoint.safetensors", {"torch_rng": torch.get_rng_state()}, about)
+    return folder
+
+
+def _longer(folder: Path, config: RunConfig) -> Prepared:
+    return SimpleNamespace(config=config, folder=folder, bfloat16=False, inputs={}, identity="y")  # type: ignore[return-value]
+
+
+def test_a_checkpoint_may_have_travelled_without_its_logs(tmp_path: Path) -> None:
+    shorter = _checkpoint(tmp_path / "short", _config(4))
+    assert begin_from(_longer(tmp_path / "long", _config(8)), shorter) == 2
+    assert (tmp_path / "long" / "checkpoint.safetensors").is_file()
+
+
+def test_weights_along_the_whole_schedule_have_another_beginning(tmp_path: Path) -> None:
+    short, long = (
+        configure("DRCN", "quick").but(
+            schedule={"updates": updates, "decay": "constant", "warmup_updates": 0}
+        )
+        for updates in (4, 8)
+    )
+    with pytest.raises(UserError, match="other weights"):
+        begin_from(_longer(tmp_path / "long", long), _checkpoint(tmp_path / "short", short))
+    assert not (tmp_path / "long").exists()

@@ -29,7 +29,7 @@ from repro.train import run as run_module
 from repro.train.finished import finished_runs, the_run
 from repro.train.log import RunLog, read_lines
 from repro.train.loop import Loop, LoopFiles
-from repro.train.run import Prepared, VGGSource, prepare, train, vgg_features
+from repro.train.run import Prepared, VGGSource, _finish, prepare, train, vgg_features
 from repro.train.validation import Validation
 
 pytestmark = pytest.mark.usefixtures("light_training")
@@ -325,3 +325,36 @@ def test_sigkill_at_any_moment_changes_nothing(tmp_path: Path, variant: str) -> 
         json.loads((straight / "manifest.json").read_text())["outputs"]
         == json.loads((other / "manifest.json").read_text())["outputs"]
     )
+
+
+def test_an_infinite_psnr_is_kept_and_told(tmp_path: Path) -> None:
+    """A held-out picture without detail (a page of a document) comes out exactly: no number of decibels."""
+    config = tiny_config(updates=2)
+    images = small_dataset(tmp_path, 2)
+    batches = host_batches(images, config)
+    written, again = (
+        Loop(config, tiny_step(config), batches, LoopFiles(tmp_path), None, "me") for _ in range(2)
+    )
+    written.run()
+    batches.close()
+    written.validation_psnr_db = float("inf")
+    written.save()
+    again.resume()
+    assert again.validation_psnr_db == float("inf")
+    prepared = _prepared(tmp_path, config, TrainingData(images, images, "pictures"))
+    prepared.folder.mkdir(parents=True)
+    _finish(prepared, again)
+    assert json.loads(prepared.manifest.read_text())["validation_psnr_db"] == "inf"
+
+
+def test_weights_of_another_network_are_no_start(tmp_path: Path) -> None:
+    prepared = _prepared(tmp_path, tiny_config("SRGAN-MSE"))
+    del prepared.start["generator"]["tail.bias"]
+    with pytest.raises(UserError, match="do not fit the generator"):
+        train(prepared)
+    assert not prepared.folder.exists()
+
+
+def test_an_input_convention_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(UserError, match="auto, torchvision, caffe"):
+        VGGSource(convention="coffee")  # type: ignore[arg-type]

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rich.console import Console
 
 from repro.core.errors import UserError
+from repro.core.paths import Results
 from repro.data import pairs
 from repro.data.packed import PackedDataset, pack
 from repro.data.plan import Plan, plan_batch
+from repro.data.prepare import TrainingData, prepare_data
 from repro.data.training import TrainingImage, training_images
 from repro.imaging.io import write_png
 
@@ -151,3 +154,28 @@ def test_two_folders_are_matched_by_name(tmp_path: Path) -> None:
         pairs.cufed_training(tmp_path)
     with pytest.raises(UserError, match="CUFED5"):
         pairs.cufed5(tmp_path)
+
+
+def test_a_damaged_reference_is_told_before_it_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for folder in ("images", "references"):
+        for number in range(4):
+            pixels = rng.integers(0, 256, (40, 44, 3), dtype=np.uint8)
+            write_png(tmp_path / folder / f"{number}.png", pixels)
+
+    def prepared() -> TrainingData:
+        folders = tmp_path / "images", 1, 32, Console(quiet=True), tmp_path / "references"
+        return prepare_data(Results(tmp_path), None, *folders)
+
+    (held_out,) = prepared().validation.keys
+    damaged = tmp_path / "references" / held_out
+    damaged.write_bytes(damaged.read_bytes()[:2000])
+    with pytest.raises(UserError, match=rf"cannot be used: .*{held_out}"):
+        prepared()
+    (tmp_path / "images" / "3.png").unlink()
+    (tmp_path / "references" / "3.png").unlink()
+    with pytest.raises(UserError, match="3 training images, 1 to be held out"):
+        prepared()

@@ -309,3 +309,11 @@ def test_the_manifest_holds_no_path_and_is_no_trap(tmp_path: Path) -> None:
     buffer = io.BytesIO(b"no image")
     (tmp_path / "c.png").write_bytes(buffer.getvalue())
     assert own_result(tmp_path / "c.png") is None
+
+
+def test_an_impossible_orientation_turns_nothing(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274], exif[270] = 42, "x" * 60_500  # with more EXIF data than is kept
+    path = tmp_path / "a.jpg"
+    Image.fromarray(RGB).save(path, exif=exif)
+    assert read_photo(path).size == RGB.shape[:2]

@@ -15,14 +15,17 @@ import pytest
 import torch
 from systems_golden import case, facts, fill, fill_module, relative_error
 from torch import Tensor
+from typer.testing import CliRunner
 
+from repro.cli.main import app
 from repro.core import tensorfile
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.data.packed import pack
 from repro.data.rank_pairs import LABELS, SPLITS, RankBatches, pairs, read_labels
 from repro.data.samples import Sample
-from repro.data.training import training_images
+from repro.data.training import TrainingImage, training_images
+from repro.imaging.io import write_png
 from repro.inference.rank_data import Selection, activity, make_rank_data
 from repro.inference.upscaler import direct_upscaler
 from repro.methods import method
@@ -226,6 +229,7 @@ def copied(rank_data: Path, folder: Path, change: Callable[[str], str]) -> Path:
         (lambda text: re.sub(r"\d\.\d{6}", "nan", text, count=1), "niqe nan"),
         (lambda text: text.replace("training", "tested"), "split 'tested'"),
         (lambda text: text.splitlines()[0] + "\n", "no patch"),
+        (lambda text: text + '"' + "x" * 200_000, "no table"),
     ],
 )
 def test_labels_of_another_form_are_refused(
@@ -341,3 +345,39 @@ def test_the_stages_are_the_papers() -> None:
     assert method("ranksrgan").start_modules(configure("SRResNet-noBN", "paper")) == {}
     with pytest.raises(UserError, match="rank_bias"):
         configure("SRResNet-noBN", "quick").with_settings(["rank_bias=1"])
+
+
+def test_labels_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / LABELS).write_bytes(b"image,version\n\xff\xfe")
+    with pytest.raises(UserError, match="no table"):
+        read_labels(tmp_path)
+
+
+def test_what_errors_advise_is_a_command() -> None:
+    with pytest.raises(UserError) as caught:
+        read_labels(Path("nowhere"))
+    outcome = CliRunner().invoke(app, [*caught.value.next_step.split()[3:], "--help"])
+    assert outcome.exit_code == 0, outcome.output
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (["crop_hr=16"], "32 or more"),
+        (["scale=4"], "scale"),
+        (["augmentation=flip"], "no effect on the ranker"),
+        (["precision=bfloat16"], "no effect on the ranker"),
+        (["statistics_batches=2"], "no effect on the ranker"),
+    ],
+)
+def test_settings_that_the_ranker_has_not(settings: list[str], says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=says):
+        train_ranker(config().with_settings(settings), tmp_path, Results(tmp_path), torch.device("cpu"))
+
+
+def test_images_without_a_patch_are_passed_over(tmp_path: Path) -> None:
+    write_png(tmp_path / "tiny.png", np.zeros((3, 3, 3), np.uint8))
+    images = [TrainingImage("tiny.png", tmp_path / "tiny.png", "0" * 64)] * 2
+    versions = {"HR": None, "nearest": direct_upscaler("nearest")}
+    with pytest.raises(UserError, match="no patch of 200"):
+        make_rank_data(tmp_path / "rank", images, versions, Selection(200, 100))

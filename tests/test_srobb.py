@@ -165,3 +165,28 @@ def test_short_schedules_begin_as_an_interpolation_and_are_held() -> None:
     held = {"lr_consistency", "grid"}
     assert terms("cpu") - terms("paper") == held
     assert held <= terms("quick")
+
+
+def test_no_damage_to_a_label_map_is_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "x.mat"
+    savemat(path, {"S": np.arange(2000).reshape(40, 50) % 7}, do_compression=True)
+    whole, draws = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        for place in draws.integers(100, len(data), 3):
+            data[place] = draws.integers(0, 256)
+        path.write_bytes(data[: draws.integers(len(data) // 2, len(data) + 1)])
+        try:
+            read_labels(path)
+        except UserError:
+            refused += 1
+    assert refused > 50
+
+
+def test_label_maps_of_one_name_are_told(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / "labels" / folder).mkdir(parents=True)
+        Image.fromarray(np.zeros((12, 16), np.uint8)).save(tmp_path / "labels" / folder / "one.png")
+    with pytest.raises(UserError, match="of one name"):
+        region_maps([image(tmp_path)], tmp_path / "labels")

@@ -58,3 +58,12 @@ def test_nothing_that_fits_is_told(side: int, budget: int, photographs: Path, tm
 def test_a_folder_with_files_is_left_alone(photographs: Path) -> None:
     with pytest.raises(UserError, match="not empty"):
         write_subset(training_images(photographs, None), photographs, 96, 10**6)
+
+
+def test_a_damaged_photograph_is_left_out(photographs: Path, tmp_path: Path) -> None:
+    whole = (photographs / "2.png").read_bytes()
+    (photographs / "2.png").write_bytes(whole[:2000])
+    (photographs / "1.png").write_bytes(b"no image")
+    count, _ = write_subset(training_images(photographs, None), tmp_path / "subset", 96, 10**6)
+    assert count == 1
+    assert (tmp_path / "subset" / MANIFEST).is_file()

@@ -22,6 +22,11 @@ DATA_VARIABLE = "SRGAN_DATA"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that mean that a disk, a quota or a file system's limit is used up."""
 
+UNUSABLE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
+)
+"""Errors that mean that a path was given where nothing can be read or made."""
+
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of runs, images, metrics and tables.")]
 DataOption = Annotated[
     Path | None,
@@ -105,6 +110,11 @@ def run_app(app: Callable[[], object]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
+        if error.errno in UNUSABLE:
+            _tell(
+                f"{error.filename or 'a path'}: {error.strerror}\n  next: check the path and its permissions"
+            )
+            sys.exit(UserError.exit_code)
         if error.errno not in FULL:
             raise
         _tell(full(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
@@ -72,19 +73,41 @@ def _checked_border(text: str) -> Border:
     raise UserError(f"--border {text!r}", "symmetric or replicate", "--border symmetric")
 
 
-def _jobs(photo: Path, lr: Path, cropped: Path | None) -> list[tuple[Path, Path, Path | None]]:
+_Job = tuple[Path, Path, Path | None]
+
+
+def _jobs(photo: Path, lr: Path, cropped: Path | None) -> list[_Job]:
     """(source, LR file, file of the cropped original) of every image."""
     if not photo.is_dir():
         for target in (lr, cropped):
             if target is not None and target.suffix.lower() != ".png":
                 raise UserError(f"{target}: not a PNG file's name", "a name that ends in .png", "lr.png")
-        return [(photo, lr, cropped)]
+        return _safe([(photo, lr, cropped)])
     found = sorted(path for path in photo.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
         raise UserError(f"{photo}: no image in it", "a folder of image files", "check the path")
     if lr.is_file():
         raise UserError(f"{lr}: a file", "a folder for the LR images of a folder", "name a folder")
-    return [
-        (path, lr / f"{path.stem}.png", None if cropped is None else cropped / f"{path.stem}.png")
-        for path in found
-    ]
+    return _safe(
+        [
+            (path, lr / f"{path.stem}.png", None if cropped is None else cropped / f"{path.stem}.png")
+            for path in found
+        ]
+    )
+
+
+def _safe(jobs: list[_Job]) -> list[_Job]:
+    """The jobs, none of which writes over an image that is read, or over what another one writes.
+
+    Raises:
+        UserError: one does.
+    """
+    read = {source.resolve() for source, *_ in jobs}
+    written = Counter(target.resolve() for _, *targets in jobs for target in targets if target is not None)
+    for target, times in written.items():
+        if times > 1 or target in read:
+            got = f"{target}: an image to shrink" if target in read else f"{target}: written twice"
+            raise UserError(
+                got, "a file of its own for each result", "name other folders, or rename an image"
+            )
+    return jobs

@@ -75,11 +75,20 @@ def train(
     On several GPUs: `torchrun --nproc-per-node 4 -m repro train ...`; the batch is shared out, the crops
     and the batch norm statistics are those of one device.
     """
+    from repro.methods import method
     from repro.methods.variants import configure
 
     out = common.console()
     config = configure(variant, profile, seed).with_settings(settings or [])
     layout = common.results_layout(results)
+    given: dict[str, Path] = {}
+    if start is not None:
+        asked = method(config.method).start_modules(config)
+        given = {network: start for network, whose in asked.items() if whose and whose == config.start}
+        if not given:
+            raise UserError(
+                f"--start with {config.variant}", "a variant that starts from another", "leave it out"
+            )
     if dry_run:
         describe(out, config)
         return
@@ -92,7 +101,7 @@ def train(
         device,
         vgg_weights,
         vgg_convention,
-        None if start is None else {"generator": start},
+        given,
         max_minutes,
         reference_root=reference_root,
         regions=regions,
@@ -139,6 +148,8 @@ def train_variant(
     from repro.train.run import train as run_training
 
     method(config.method).check_all(config)
+    quick = config.profile == "quick"
+    source = VGGSource(vgg_weights, vgg_convention, download=not quick, allow_random=quick)
     with joined_world(resolve_device(device).type) as world:
         if not world.primary:
             out.quiet = True
@@ -146,6 +157,10 @@ def train_variant(
         if data is None:
             side = max(config.data.crop_hr, CROP_HR)  # one packed dataset for all networks
             asks = "regions" in method(config.method).asks(config)
+            if reference_root is not None and "reference" not in method(config.method).needs:
+                raise UserError(
+                    f"--reference-root with {config.variant}", "SRNTT or CrossNet", "leave it out"
+                )
             if regions is not None and not asks:
                 raise UserError(f"--regions with {config.variant}", "SROBB", "leave it out")
             count = config.logging.validation_images
@@ -165,8 +180,6 @@ def train_variant(
         for network, variant in method(config.method).start_modules(config).items():
             if network not in files:
                 files[network] = the_run(results, variant, config.profile, config.seed).generator
-        quick = config.profile == "quick"
-        source = VGGSource(vgg_weights, vgg_convention, download=not quick, allow_random=quick)
         prepared = prepare(config, results, data, source, files, resolve_device(device))
         if world.primary:
             barrier(world)

@@ -30,7 +30,7 @@ class Bounds:
     def hold(self, value: float) -> bool:
         above = value > self.low if self.low_open else value >= self.low
         below = value < self.high if self.high_open else value <= self.high
-        return math.isfinite(value) and above and below
+        return -math.inf < value < math.inf and above and below  # math.isfinite fails at large whole numbers
 
     def __str__(self) -> str:
         left = f"above {self.low:g}" if self.low_open else f"{self.low:g} or more"
@@ -67,7 +67,8 @@ class Settings:
             _check_type(item.name, value, hint)
             bounds = item.metadata.get("bounds")
             if bounds is not None and not bounds.hold(value):
-                raise UserError(f"{item.name} = {value}", str(bounds), f"--set {item.name}={item.default}")
+                got = f"{item.name} = {str(value)[:80]}"
+                raise UserError(got, str(bounds), f"--set {item.name}={item.default}")
         self.check()
 
     def check(self) -> None:

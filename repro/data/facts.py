@@ -56,7 +56,8 @@ def gather(
     Args:
         paths: files.
         fact: the fact's name; stands for ``compute`` in the cache.
-        compute: works the fact out; called from as many threads as there are cores.
+        compute: works the fact out; called from as many threads as there are cores. An empty one (a file that
+            cannot be read just now, or not by this version of a library) is not remembered.
         cache: the SQLite file, or None to remember nothing. Where it cannot be opened or written (a
             read-only home folder, a damaged file), everything is worked out: slower, and the same.
         advance: called with the number of files just done.
@@ -80,7 +81,8 @@ def gather(
             fresh = list(pool.map(compute, [batch[number] for number in stale]))
             answers = {key: value for key, (value, _) in known.items()}
             answers.update((keys[number], value) for number, value in zip(stale, fresh, strict=True))
-            memory.remember(fact, [(keys[number], stamps[number], answers[keys[number]]) for number in stale])
+            worked = [(keys[number], stamps[number], answers[keys[number]]) for number in stale]
+            memory.remember(fact, [each for each in worked if each[2]])
             values.extend(answers[key] for key in keys)
             advance(len(batch))
     return values

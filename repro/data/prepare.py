@@ -106,7 +106,14 @@ def prepare_data(
         pairs = folder_pairs(train_root, reference_root)
         references = [replace(reference, key=image.key) for image, (reference,) in pairs]
     assert_disjoint([*images, *references], scored_images(data_root), cache=cache, console=console)
-    training, validation = held_out_split(images, min(validation_images, len(images) // 4), HOLD_OUT_SEED)
+    count = min(validation_images, len(images) // 4)
+    if count < 1:
+        raise UserError(
+            f"{len(images)} training images, {validation_images} to be held out",
+            "4 or more, and 1 or more of them",
+            "--train-root FOLDER",
+        )
+    training, validation = held_out_split(images, count, HOLD_OUT_SEED)
     training = sorted(
         [*training, *(image.shrunk(size) for size in sizes for image in training)],
         key=lambda image: image.key,
@@ -116,6 +123,12 @@ def prepare_data(
         packed = pack(training, folder, smallest_side, progress=advance)
         held_out = pack(validation, folder, smallest_side, progress=advance)
         beside = pack(references, folder, SMALLEST) if references else None
+    if beside is not None and beside.skipped:
+        raise UserError(
+            f"a reference that cannot be used: {beside.skipped[0]}",
+            "one for each image, held-out ones too",
+            "replace it, or leave its image out",
+        )
     found = pack_regions(packed, training, labels, folder, smallest_side, console) if regions else None
     description = _describe(images, train_root)
     if sizes:

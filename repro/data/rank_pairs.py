@@ -30,7 +30,7 @@ LABELS = "labels.csv"
 COLUMNS = ("image", "version", "file", "top", "left", "side", "niqe", "split")
 SPLITS = ("training", "held out")
 
-_ADVICE = "python -m repro ranksrgan data --versions HR SRResNet bicubic"
+_ADVICE = "python -m repro ranksrgan data --version HR --version SRResNet --version bicubic"
 
 
 class Patch(NamedTuple):
@@ -87,12 +87,15 @@ def read_labels(folder: Path) -> list[Patch]:
     path = folder / LABELS
     if not path.is_file():
         raise UserError(f"{folder}: no {LABELS}", "rank data with labels", _ADVICE)
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise UserError(f"{path}: no column {missing[0]}", ", ".join(COLUMNS), _ADVICE)
-        patches = [_patch(folder, row, number) for number, row in enumerate(reader, 2)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise UserError(f"{path}: no column {missing[0]}", ", ".join(COLUMNS), _ADVICE)
+            patches = [_patch(folder, row, number) for number, row in enumerate(reader, 2)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: no table ({error})", ", ".join(COLUMNS), _ADVICE) from None
     versions = defaultdict(set)
     for patch in patches:
         versions[patch.place].add(patch.version)

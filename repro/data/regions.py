@@ -10,6 +10,7 @@ object, and nothing is background.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -20,11 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.core.errors import UserError
+from repro.data.matfile import reading_mat
 from repro.data.training import TrainingImage
 from repro.imaging.io import read_u8, sha256_file
 
 BOUNDARY_RADIUS = 3
 """d1, in HR pixels; open."""
+
+LARGEST_MAT = 2**24
+"""Bytes of a label map in MATLAB's format; COCO-Stuff's and BSDS500's have a hundredth of that."""
 
 Kind = Literal["classes", "segments"]
 """Of a label map: COCO-Stuff's classes, or segments of which nobody says what they show."""
@@ -87,14 +92,9 @@ def read_labels(path: Path) -> tuple[NDArray[np.int64], Kind]:
         labels = pixels.astype(np.int64) + 1
         return np.where(labels == 256, 0, labels), "classes"
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
-    try:
+    with reading_mat(path, LARGEST_MAT, expected):
         found = loadmat(path)
-    except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({type(error).__name__})", expected, "get it again"
-        ) from None
     try:
         if "S" in found:
             return _plane(found["S"]), "classes"
@@ -165,22 +165,28 @@ def region_maps(images: Iterable[TrainingImage], folder: Path | None) -> list[Re
         folder: of label maps, named like the images, or below it; None computes segments from the images.
 
     Raises:
-        UserError: no such folder, or an image without a label map.
+        UserError: no such folder, or an image without a label map, or with several.
     """
     if folder is None:
         how = f"segments, boundary {BOUNDARY_RADIUS}"
         return [RegionMap(image, None, f"{how}: {image.key}", image.sha256) for image in images]
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder", "a folder of label maps", "check --regions")
-    files = {path.stem: path for path in sorted(folder.rglob("*")) if path.suffix.lower() in {".png", ".mat"}}
+    files: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in {".png", ".mat"}:
+            files[path.stem].append(path)
     found, missing = [], []
     for image in images:
-        path = files.get(image.path.stem)
-        if path is None:
+        paths = files.get(image.path.stem, [])
+        if len(paths) > 1:
+            got = f"{paths[0]} and {paths[1]}: label maps of one name"
+            raise UserError(got, f"one for {image.key}", "move one of them away")
+        if not paths:
             missing.append(image.path.stem)
         else:
             key = f"labels, boundary {BOUNDARY_RADIUS}: {image.key}"
-            found.append(RegionMap(image, path, key, sha256_file(path)))
+            found.append(RegionMap(image, paths[0], key, sha256_file(paths[0])))
     if missing:
         raise UserError(
             f"{folder}: {len(missing)} of {len(missing) + len(found)} images have no label map, "

@@ -29,7 +29,7 @@ def write_subset(
     Args:
         images: in any order; they are drawn from in a random one, until the budget is spent.
         folder: where the crops go; made, and refused where it has files.
-        side: of the crops in pixels; smaller photographs are left out.
+        side: of the crops in pixels; smaller and unreadable photographs are left out.
         budget: bytes of all crops together, at most.
         seed: of the order and the crops' places.
         progress: called with 1 after each image.
@@ -50,11 +50,14 @@ def write_subset(
     for number in places.permutation(len(images)):
         image = images[number]
         progress(1)
-        height, width = image.size()
-        if min(height, width) < side:
-            continue
-        top, left = (int(places.integers(0, length - side + 1)) for length in (height, width))
-        crop = np.ascontiguousarray(image.load_u8()[top : top + side, left : left + side])
+        try:
+            height, width = image.size()
+            if min(height, width) < side:
+                continue
+            top, left = (int(places.integers(0, length - side + 1)) for length in (height, width))
+            crop = np.ascontiguousarray(image.load_u8()[top : top + side, left : left + side])
+        except UserError:
+            continue  # unreadable: no packed dataset has it either
         size = len(png_bytes(crop))
         if spent + size > budget:
             break

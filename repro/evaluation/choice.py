@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from statistics import fmean
 
-from repro.papers.protocols import CONSISTENCY, DAALA, current_name
+from repro.evaluation.rows import read_rows
+from repro.papers.protocols import CONSISTENCY, DAALA
 
 FURTHEST = 3
 """Grey levels (rms) that LR - down(SR) may have."""
+
+_LOOKED_AT = {(DAALA, "psnr_db"), (CONSISTENCY, "lr_rms")}
 
 
 def best_generator(metrics_csv: Path, names: Sequence[str]) -> tuple[str, str] | None:
@@ -30,14 +32,9 @@ def best_generator(metrics_csv: Path, names: Sequence[str]) -> tuple[str, str] |
     if not metrics_csv.is_file():
         return None
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
-    with metrics_csv.open(newline="") as file:
-        for row in csv.DictReader(file):
-            protocol = current_name(row["protocol"], row["metric"])
-            if row["method"] in names and (protocol, row["metric"]) in {
-                (DAALA, "psnr_db"),
-                (CONSISTENCY, "lr_rms"),
-            }:
-                values[row["method"], row["metric"]].append(float(row["value"]))
+    for row in read_rows(metrics_csv):
+        if row.method in names and (row.protocol, row.metric) in _LOOKED_AT:
+            values[row.method, row.metric].append(float(row.value))
     means = {key: fmean(found) for key, found in values.items()}
     kept = [name for name in names if means.get((name, "lr_rms"), inf) <= FURTHEST]
     kept = [name for name in kept if (name, "psnr_db") in means]

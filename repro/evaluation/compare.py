@@ -5,14 +5,13 @@ python -m repro.evaluation.compare OLD.csv NEW.csv [DATASET/METHOD that was not 
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Collection
 from pathlib import Path
 
 from repro.core.errors import UserError
 from repro.evaluation.evaluate import edited
-from repro.papers.protocols import current_name
+from repro.evaluation.rows import read_rows
 
 _Key = tuple[str, str, str, str, str]
 
@@ -46,20 +45,7 @@ def differences(old: Path, new: Path, not_made: Collection[str] = ()) -> list[st
 
 def _rows(path: Path) -> dict[_Key, tuple[str, str]]:
     """(value, hash of the image) by data set, image, method, protocol and metric."""
-    try:
-        with path.open(newline="") as file:
-            return {
-                (
-                    row["dataset"],
-                    row["image"],
-                    row["method"],
-                    current_name(row["protocol"], row["metric"]),
-                    row["metric"],
-                ): (row["value"], row["sha256"])
-                for row in csv.DictReader(file)
-            }
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path}: {error!r}", "a metrics.csv", "python -m repro evaluate") from None
+    return {row[:5]: (row.value, row.sha256) for row in read_rows(path)}
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ from repro.core.jsonfile import read_object
 from repro.core.manifest import make_manifest, write_manifest
 from repro.core.parallel import over_images
 from repro.core.paths import Results, checked_name
+from repro.evaluation.rows import Row, read_rows
 from repro.imaging.io import read_u8, sha256_file
 from repro.metrics.measure import Values, measure_files
 from repro.metrics.score import Score
-from repro.papers.protocols import DAALA, RGB, current_name
+from repro.papers.protocols import DAALA, RGB
 from repro.papers.srgan import DATASETS, TABLE2_METHODS
 
-COLUMNS = ("dataset", "image", "method", "protocol", "metric", "value", "sha256", "run")
 HASH_DIGITS = 16
 """Of an image's SHA-256 in its rows; the manifest beside them has all 64."""
 Measure = Callable[[NDArray[np.uint8], NDArray[np.uint8], float], float]
@@ -190,7 +190,7 @@ def evaluate(
             progress(1)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(Row._fields)
     writer.writerows(sorted(rows))
     write_text(results.metrics_csv, text.getvalue())
     manifest = make_manifest(
@@ -225,24 +225,16 @@ def mean_scores(
     With ``run`` only of images that this training run made.
 
     Raises:
-        UserError: nothing was scored yet.
+        UserError: nothing was scored yet, or no table of scores.
     """
-    path = results.metrics_csv
-    if not path.is_file():
-        raise UserError(f"{path}: no such file", "scores", "python -m repro evaluate")
     values: dict[str, dict[str, list[float]]] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            where = (row["method"], current_name(row["protocol"], row["metric"]))
-            if (
-                where == (method, protocol)
-                and row["metric"] in ("psnr_db", "ssim")
-                and run in (None, row["run"])
-            ):
-                by_metric = values.setdefault(row["dataset"], {"psnr_db": [], "ssim": []})
-                by_metric[row["metric"]].append(float(row["value"]))
+    for row in read_rows(results.metrics_csv):
+        ours = (row.method, row.protocol) == (method, protocol) and run in (None, row.run)
+        if ours and row.metric in ("psnr_db", "ssim"):
+            values.setdefault(row.dataset, {}).setdefault(row.metric, []).append(float(row.value))
     order = {name: place for place, name in enumerate(DATASETS)}
     return {
         dataset: Score(fmean(of["psnr_db"]), fmean(of["ssim"]))
         for dataset, of in sorted(values.items(), key=lambda item: (order.get(item[0], 99), item[0]))
+        if len(of) == 2
     }

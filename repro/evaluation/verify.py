@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from repro.core.errors import UserError
 from repro.core.jsonfile import read_object
 from repro.core.paths import Results, checked_name
 from repro.evaluation.evaluate import edited, stored_images
+from repro.evaluation.rows import read_rows
 from repro.imaging.io import sha256_file
 
 MADE = {"tables": "python -m analysis tables", "figures": "python -m analysis figures",
@@ -88,11 +88,7 @@ def _metrics(results: Results) -> None:
         raise UserError(f"{path}: changed after it was made", "the SHA-256 that its manifest lists", again)
     if not isinstance(inputs, dict):
         raise UserError(f"{path}: its manifest lists no images", "every image with its hash", again)
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            scored = {f"{r['dataset']}/{r['method']}/{r['image']}": r["sha256"] for r in csv.DictReader(file)}
-    except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: {error!r}", "a metrics.csv", again) from None
+    scored = {f"{row.dataset}/{row.method}/{row.image}": row.sha256 for row in read_rows(path)}
     for name in sorted({*scored, *inputs}):
         if not scored.get(name) or not str(inputs.get(name)).startswith(scored[name]):
             got = f"{path}: {name} is not the image that its manifest lists"

@@ -170,7 +170,8 @@ def _exif(image: Image.Image, keep_location: bool) -> tuple[bytes, int, list[str
     """What is kept of the EXIF data, the orientation (1 to 8), and what had to be left out."""
     try:
         found = image.getexif()
-        turn = found.get(ExifTags.Base.Orientation, 1)
+        told = found.get(ExifTags.Base.Orientation)
+        turn = next((each for each in range(1, 9) if each == told), 1)
         kept = Image.Exif()
         for tag in _KEPT & set(found):
             kept[tag] = found[tag]
@@ -184,7 +185,7 @@ def _exif(image: Image.Image, keep_location: bool) -> tuple[bytes, int, list[str
         return b"", 1, [f"its EXIF data cannot be read ({type(error).__name__}) and is left out"]
     if len(data) > MAX_EXIF_BYTES:
         return b"", turn, [f"its EXIF data of {len(data):,} bytes is left out"]
-    return data, turn if turn in range(1, 9) else 1, []
+    return data, turn, []
 
 
 def _turned(image: NDArray[Any], orientation: int) -> NDArray[Any]:

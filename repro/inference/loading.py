@@ -60,7 +60,6 @@ def network_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], sou
     if not isinstance(key, str):
         raise UserError(f"{source}: names no method", "weights of this program", "train it")
     how = method(key)
-    network, scale = how.from_description(described)
     floats = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
     for name, tensor in floats.items():
         if not torch.isfinite(tensor).all():
@@ -69,6 +68,10 @@ def network_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], sou
             )
     if not any(name.startswith("generator.") for name in floats):
         floats = {f"generator.{name}": tensor for name, tensor in floats.items()}
+    with torch.device("meta"):  # a few bytes may describe a network beyond all memory
+        planned, scale = how.from_description(described)
+    tensorfile.restore_module("generator", planned, {name: t.to("meta") for name, t in floats.items()})
+    network, _ = how.from_description(described)
     tensorfile.restore_module("generator", network, floats)
     return Loaded(how, network.eval().requires_grad_(False), scale, described)
 
@@ -107,7 +110,12 @@ def authors_network(path: Path) -> Loaded:
         raise UnknownArchitectureError(f"{path}: a graph", "weights", "python -m repro upscale --weights")
     tensors = read_state_dict(path)
     for key in METHODS:
-        found = method(key).recognise(tensors)
+        try:
+            found = method(key).recognise(tensors)
+        except (KeyError, IndexError, ValueError, RuntimeError) as error:
+            words = " ".join(str(error).split())[:200]
+            got = f"{path}: named as {key}'s, but missing or misshapen ({words})"
+            raise UserError(got, "the whole network", "get the file again") from None
         if found is not None:
             described, ours = found
             return network_from(ours, {"variant": path.stem, **described}, path.name)

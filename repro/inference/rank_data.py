@@ -104,7 +104,7 @@ def make_rank_data(
         UserError: fewer than two versions, a folder of another command, or no patch is left.
     """
     if len(versions) < 2:
-        raise UserError(f"{len(versions)} version to rank", "two or more", "--versions HR --versions bicubic")
+        raise UserError(f"{len(versions)} version to rank", "two or more", "--version HR --version bicubic")
     order = stream(seed, "rank split").permutation(len(images))
     held_out = set(order[: max(1, round(paper.HELD_OUT * len(images)))].tolist())
     inputs: dict[str, str] = {}
@@ -173,6 +173,8 @@ def _labelled(
     """The rows of one image, as ``labels.csv`` has them but for the split."""
     from repro.metrics.niqe import niqe
 
+    if min(image.size()) < selection.side:  # nothing to take from it
+        return []
     pixels = _versions_of(folder, name, image, versions)
     first = next(iter(pixels.values()))
     rows: list[tuple[object, ...]] = []

@@ -144,7 +144,8 @@ class ESRGAN(Method):
 
     def check(self, config: RunConfig) -> None:
         losses, settings = _losses(config), config.network
-        check_crop(config, VGG_SIDE if losses.content != "none" or losses.adversarial_weight else 8)
+        halved = losses.content != "none" or losses.adversarial_weight > 0
+        check_crop(config, halved, losses.consistency_weight > 0)
         self.network(settings, config.data.scale)
 
     def network(self, settings: NetworkSettings, scale: float) -> nn.Module:
@@ -218,15 +219,22 @@ VGG_SIDE = 32
 """VGG-19 and the discriminator halve the sides five times."""
 
 
-def check_crop(config: RunConfig, multiple: int) -> None:
-    """That crops have a side that the networks can halve.
+def check_crop(config: RunConfig, halved: bool, consistent: bool = False) -> None:
+    """That crops are as large as the networks and the terms need.
+
+    Args:
+        config: of the run.
+        halved: whether a network halves them five times.
+        consistent: whether LR crops are compared without two pixels a side.
 
     Raises:
-        UserError: they have not.
+        UserError: they are not.
     """
-    crop = config.data.crop_hr
-    if crop < multiple:
-        raise UserError(f"crop_hr = {crop}", f"{multiple} or more", f"--set crop_hr={paper.CROP_HR}")
+    crop, least = config.data.crop_hr, VGG_SIDE if halved else 8
+    if consistent:
+        least = max(least, 5 * config.data.scale)
+    if crop < least:
+        raise UserError(f"crop_hr = {crop}", f"{least} or more", f"--set crop_hr={paper.CROP_HR}")
 
 
 def discriminator(config: RunConfig, channels: int) -> VGGStyleDiscriminator:

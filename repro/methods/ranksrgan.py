@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from repro.core.errors import UserError
 from repro.core.settings import setting
 from repro.data.samples import Sample
 from repro.methods import layouts
 from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update, VGGNeed
-from repro.methods.config import LossSettings, NetworkSettings, RunConfig
+from repro.methods.config import LossSettings, NetworkSettings, RunConfig, differing
 from repro.methods.context import Context
 from repro.methods.esrgan import (
     VGG34_WEIGHT,
-    VGG_SIDE,
     Content,
     check_crop,
     discriminator,
@@ -92,6 +92,9 @@ class RankSRGANLosses(LossSettings):
         self.only_where(
             self.rank_weight > 0, "--set rank_weight=0.03", "rank_bias", "ranker_mode", "ranker_channels"
         )
+        weights = self.pixel_weight + self.adversarial_weight + self.rank_weight
+        if self.content == "none" and not weights + self.consistency_weight + self.grid_weight:
+            raise UserError("no term to learn by", "one of the losses", "--set pixel_weight=1")
 
 
 PSNR = RunConfig(
@@ -145,7 +148,9 @@ class RankSRGAN(Method):
         return short.but(losses={"ranker_channels": 16}) if config.start else short
 
     def check(self, config: RunConfig) -> None:
-        check_crop(config, VGG_SIDE if _losses(config).adversarial_weight else 8)
+        losses = _losses(config)
+        halved = losses.content != "none" or losses.adversarial_weight > 0 or losses.rank_weight > 0
+        check_crop(config, halved, losses.consistency_weight > 0)
 
     def start_modules(self, config: RunConfig) -> Mapping[str, str]:
         ranker = {"ranker": RANKER} if _losses(config).rank_weight > 0 else {}
@@ -226,6 +231,11 @@ RANKER_CONFIG = RunConfig(variant=RANKER, method="ranksrgan-ranker", network=Ran
 )
 
 
+_NOT_THE_RANKERS = {
+    "start", "data.augmentation", "data.shrunk", "arithmetic.precision", "schedule.statistics_batches",
+}  # fmt: skip
+
+
 class RankerTraining(Method):
     """The ranker as the loop trains it: its scores of two patches stand for SR and HR.
 
@@ -256,6 +266,13 @@ class RankerTraining(Method):
             data={"batch_size": 8 if quick else 16, "crop_hr": 96 if quick else 128},
             logging={"log_every": 10, "checkpoint_every": 50},
         )
+
+    def check(self, config: RunConfig) -> None:
+        check_crop(config, True)
+        for path, here, there in differing(config, RANKER_CONFIG):
+            if path in _NOT_THE_RANKERS:
+                why = f"{there!r}: parts of patches as they are, in float32, from scratch"
+                raise UserError(f"{path} = {here!r} has no effect on the ranker", why, "leave it out")
 
     def network(self, settings: NetworkSettings, scale: float) -> Ranker:
         assert isinstance(settings, RankerNetwork)

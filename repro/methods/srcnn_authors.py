@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from repro.core.errors import UserError
+from repro.data.matfile import reading_mat
 from repro.data.sources import load_registry
 from repro.methods.srcnn import SRCNNNetwork
 
@@ -26,9 +26,6 @@ _ARRAYS = {
     "weights_conv3": (32, 25),
     "biases_conv3": (1, 1),
 }
-
-_DAMAGED = (OSError, ValueError, TypeError, LookupError, NotImplementedError, MemoryError, zlib.error)
-"""What scipy raises at damaged files."""
 
 
 def authors_weights(data_root: Path) -> Path:
@@ -67,16 +64,11 @@ def _read(path: Path) -> dict[str, NDArray[np.float64]]:
     expected = f"SRCNN 9-1-5 by its authors: {', '.join(_ARRAYS)} as doubles"
     if not path.is_file():
         raise UserError(f"{path}: no such file", expected, f"python -m repro data fetch --only {SOURCE}")
-    if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{path}: {path.stat().st_size:,} bytes", f"at most {MAX_BYTES:,}", "get it again")
-    try:
+    with reading_mat(path, MAX_BYTES, expected):
         declared = {name: (shape, kind) for name, shape, kind in scipy.io.whosmat(path)}
         if declared != {name: (shape, "double") for name, shape in _ARRAYS.items()}:
             raise UserError(f"{path}: holds {sorted(declared)}", expected, "get it again")
         loaded: dict[str, Any] = scipy.io.loadmat(path, variable_names=list(_ARRAYS))
-    except _DAMAGED as error:
-        detail = f"{type(error).__name__}: {error}"
-        raise UserError(f"{path}: cannot be read ({detail})", expected, "get it again") from None
     arrays = {name: np.asarray(loaded.get(name)) for name in _ARRAYS}
     for name, shape in _ARRAYS.items():
         array = arrays[name]

@@ -33,6 +33,9 @@ KERNELS = {2: (6, 2), 3: (7, 2), 4: (8, 2), 8: (12, 2)}
 BLUR, SIGMA, NOISE = 7, 1.6, 30.0
 """Side and deviation of BD's Gaussian in pixels, deviation of DN's noise in grey levels (Section 4.1)."""
 
+BLURRED_BORDER = 4
+"""LR pixels a side of a crop that the blur of what lies beyond would reach; BD does not train on them."""
+
 
 @dataclass(frozen=True)
 class SRFBNSettings(NetworkSettings):
@@ -190,6 +193,10 @@ class SRFBN(Method):
 
     def check(self, config: RunConfig) -> None:
         steps, first = _network(config).steps, _losses(config).curriculum_steps
+        if _losses(config).degradation == "BD" and config.data.crop_lr <= 2 * BLURRED_BORDER:
+            least = (2 * BLURRED_BORDER + 1) * config.data.scale
+            got = f"crop_hr = {config.data.crop_hr} with degradation = BD"
+            raise UserError(got, f"{least} or more", f"--set crop_hr={24 * config.data.scale}")
         if first >= steps:
             raise UserError(
                 f"curriculum_steps = {first} of {steps}", "fewer than the steps", "--set curriculum_steps=2"
@@ -215,7 +222,8 @@ class SRFBN(Method):
             return sample._replace(lr_01=u8_to_01(lr_u8))
         lr_u8 = imresize_batch(pm1_to_u8(blurred(sample.hr_pm1)), Fraction(1, scale))
         return sample._replace(
-            lr_01=u8_to_01(F.pad(lr_u8, (-4,) * 4)), hr_pm1=F.pad(sample.hr_pm1, (-4 * scale,) * 4)
+            lr_01=u8_to_01(F.pad(lr_u8, (-BLURRED_BORDER,) * 4)),
+            hr_pm1=F.pad(sample.hr_pm1, (-BLURRED_BORDER * scale,) * 4),
         )
 
     def recordable(self, config: RunConfig) -> bool:
@@ -270,7 +278,7 @@ class SRFBN(Method):
         network = SRFBNSettings(
             channels=ours["conv_out.weight"].shape[1], groups=count(ours, r"block\.up\.(\d+)\.")
         )  # no shape tells how many steps: the paper's
-        scale = next(s for s, (side, _) in KERNELS.items() if side == kernel)
+        scale = {side: s for s, (side, _) in KERNELS.items()}[kernel]
         return {"method": self.key, "network": network.as_dict(), "scale": scale}, ours
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from repro.core import tensorfile
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
-from repro.methods.config import differing
+from repro.methods import method
+from repro.methods.config import RunConfig, differing
 from repro.methods.variants import config_from_dict
 from repro.train.loop import LoopFiles
 from repro.train.run import Prepared, run_identity
 from repro.train.schedule import learning_rate
+from repro.train.step import weight_at
 
 
 def begin_from(prepared: Prepared, shorter: Path) -> int:
@@ -50,6 +54,8 @@ def begin_from(prepared: Prepared, shorter: Path) -> int:
     ]
     if any(learning_rate(longer, k) != learning_rate(theirs.schedule, k) for k in range(done)):
         other.append("another learning rate")
+    if not other and not np.allclose(_weights(prepared.config, done), _weights(theirs, done), 1e-9, 1e-12):
+        other.append("terms of other weights: they change along the whole schedule")
     if other:
         raise UserError(f"{shorter}: {other[0]}", "the beginning of this run", "leave --from out")
     if metadata.get("identity") != run_identity(theirs, prepared.bfloat16, prepared.inputs):
@@ -57,7 +63,15 @@ def begin_from(prepared: Prepared, shorter: Path) -> int:
     prepared.folder.mkdir(parents=True, exist_ok=True)
     # a resumed run drops the lines that lie behind its checkpoint
     for log in ("log.jsonl", "timing.jsonl"):
-        write_text(prepared.folder / log, (shorter / log).read_text(encoding="utf-8", errors="replace"))
+        if (shorter / log).is_file():  # a checkpoint may have travelled alone
+            write_text(prepared.folder / log, (shorter / log).read_text(encoding="utf-8", errors="replace"))
     names = {"identity": prepared.identity, "config": prepared.config.as_dict()}
     tensorfile.save(mine, tensors, metadata | names)
     return done
+
+
+def _weights(config: RunConfig, done: int) -> list[list[float]]:
+    """What the terms whose weights change weigh at each update before ``done``."""
+    terms = [term for update in method(config.method).updates(config) for term in update.terms]
+    shares = [k / config.schedule.updates for k in range(done)]
+    return [[weight_at(term, share) for share in shares] for term in terms if callable(term.weight)]

@@ -13,7 +13,7 @@ from repro.core.errors import UserError
 from repro.core.jsonfile import parsed_object
 
 
-def _jsonable(value: float) -> float | str:
+def jsonable(value: float) -> float | str:
     """JSON has no NaN and no infinity; they are told as words."""
     return value if math.isfinite(value) else str(value)
 
@@ -46,7 +46,7 @@ class RunLog:
 
     def write(self, step: int, values: dict[str, float], name: str = "log") -> None:
         """Appends one line and syncs nothing: what is lost in a crash is computed again."""
-        line: dict[str, Any] = {"step": step} | {key: _jsonable(values[key]) for key in sorted(values)}
+        line: dict[str, Any] = {"step": step} | {key: jsonable(values[key]) for key in sorted(values)}
         with self._paths[name].open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         if self._board is not None:

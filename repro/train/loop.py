@@ -20,7 +20,7 @@ from repro.methods.config import RunConfig
 from repro.train.checkpoint import restore_step, step_state
 from repro.train.distributed import World, decided_by_primary, mean_over
 from repro.train.graphs import GraphedStep
-from repro.train.log import RunLog
+from repro.train.log import RunLog, jsonable
 from repro.train.memory import peak_resident_mib
 from repro.train.schedule import held_updates, learning_rate
 from repro.train.statistics import has_statistics, with_statistics
@@ -108,7 +108,9 @@ class Loop:
             "config": self.config.as_dict(),
             "done": self.done,
             "summed": self._summed,
-            "validation_psnr_db": None if math.isnan(self.validation_psnr_db) else self.validation_psnr_db,
+            "validation_psnr_db": None
+            if math.isnan(self.validation_psnr_db)
+            else jsonable(self.validation_psnr_db),
         }
         tensorfile.save(path or self.files.checkpoint, tensors, metadata)
 
@@ -133,7 +135,7 @@ class Loop:
         if (
             not (isinstance(done, int) and isinstance(summed, int) and 0 <= summed <= done)
             or done > self.config.schedule.updates
-            or not isinstance(validation, int | float | None)
+            or not (isinstance(validation, int | float | None) or validation == "inf")
             or "torch_rng" not in tensors
         ):
             raise UserError(f"{path}: damaged", "a checkpoint", f"remove {path.parent} to start again")

@@ -49,13 +49,15 @@ def train_ranker(
         The run's folder, and its accuracy on held-out pairs (:func:`accuracy`).
 
     Raises:
-        UserError: rank data without labels, or without patches of both splits.
+        UserError: settings that cannot be, rank data without labels, or without pairs of both splits.
     """
+    how = RankerTraining()
+    how.check_all(config)
     patches = read_labels(folder)
     by_split = {split: [patch for patch in patches if patch.split == split] for split in SPLITS}
     for split, found in by_split.items():
-        if not found:
-            raise UserError(f"{folder}: no patch for {split}", "both splits", "label more images")
+        if not pairs(found):
+            raise UserError(f"{folder}: no pair of patches for {split}", "both splits", "label more images")
     inputs = {"rank data": sha256_file(folder / LABELS)}
     text = json.dumps([config.identity(), inputs], sort_keys=True)
     identity = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -64,7 +66,6 @@ def train_ranker(
         return run, ranker_manifest(run)[0]
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / "config.json", config.as_dict())
-    how = RankerTraining()
     packed = pack(by_split["training"], results.root / "bank", config.data.crop_hr)
     batches = RankBatches(packed, by_split["training"], config.data, config.seed, device)
     torch.manual_seed(config.seed)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -42,6 +42,7 @@ from repro.train.distributed import World
 from repro.train.execution import make_step
 from repro.train.finished import GENERATOR_FILE, is_finished
 from repro.train.graphs import GraphedStep
+from repro.train.log import jsonable
 from repro.train.loop import Loop, LoopFiles, Progress
 from repro.train.memory import keep_freed_memory
 from repro.train.statistics import has_statistics
@@ -66,6 +67,12 @@ class VGGSource:
     convention: vgg.Convention | Literal["auto"] = "auto"
     download: bool = False
     allow_random: bool = False
+
+    def __post_init__(self) -> None:
+        known = ("auto", *get_args(vgg.Convention))
+        if self.convention not in known:
+            got = f"--vgg-convention {self.convention}"
+            raise UserError(got, f"one of {', '.join(known)}", "--vgg-convention auto")
 
 
 @dataclass
@@ -258,9 +265,6 @@ def train(
     how, world = method(config.method), world or World()
     share = world.share(config.data.batch_size)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
-    if world.primary:
-        prepared.folder.mkdir(parents=True, exist_ok=True)
-        write_json(prepared.folder / "config.json", config.as_dict())
     if device.type == "cpu":
         keep_freed_memory()
     # nothing is drawn from torch's own generator; seeded, its state in the checkpoint is the run's own too
@@ -271,7 +275,10 @@ def train(
             f"statistics_batches with {config.variant}", "a generator with batch norm", "leave it out"
         )
     for name, state in prepared.start.items():
-        modules[name].load_state_dict(state)
+        tensorfile.restore_module(name, modules[name], {f"{name}.{key}": t for key, t in state.items()})
+    if world.primary:
+        prepared.folder.mkdir(parents=True, exist_ok=True)
+        write_json(prepared.folder / "config.json", config.as_dict())
     if prepared.vgg is not None:
         modules["vgg"] = prepared.vgg
     how.complete(modules, config)
@@ -320,6 +327,6 @@ def _finish(prepared: Prepared, loop: Loop) -> None:
         outputs={GENERATOR_FILE: sha256_file(prepared.generator)},
         notes=prepared.notes,
         facts=prepared.facts | {"arithmetic": arithmetic, "hardware": hardware(prepared.device)},
-        validation_psnr_db=loop.validation_psnr_db,
+        validation_psnr_db=jsonable(loop.validation_psnr_db),
     )
     write_manifest(prepared.manifest, manifest)

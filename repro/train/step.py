@@ -150,7 +150,7 @@ class Step:
         terms = {term.name: (term, term.of(context)) for term in update.terms}
         share = k / self.config.schedule.updates
         # a weight that is 0 just now stays in: every parameter has a gradient from the first update on
-        parts = [(_weight(term, share), value) for term, value in terms.values() if term.weight != 0]
+        parts = [(weight_at(term, share), value) for term, value in terms.values() if term.weight != 0]
         loss = functools.reduce(operator.add, (v if w == 1 else w * v for w, v in parts))
         self._check({name: value for name, (term, value) in terms.items() if term.weight != 0}, loss, update)
         optimiser = self.optimisers[update.module]
@@ -208,7 +208,8 @@ class Step:
         return own if self.average is None else {**own, "average": self.average}
 
 
-def _weight(term: Term, share: float) -> float:
+def weight_at(term: Term, share: float) -> float:
+    """What a term weighs when a share of the schedule is done."""
     return term.weight if isinstance(term.weight, int | float) else term.weight(share)
 
 

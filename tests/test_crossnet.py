@@ -142,7 +142,7 @@ def test_the_loss_reaches_every_part() -> None:
     how = method("crossnet")
     networks = how.build(config)
     sample = Sample(torch.rand(2, 3, 16, 16), torch.rand(2, 3, 64, 64), 4, torch.rand(2, 3, 64, 64))
-    context = Context(how.forward(networks, sample), sample, networks, nullcontext, 0, 10)
+    context = Context(how.forward(networks, sample), sample, networks, nullcontext, 0)
     how.updates(config)[0].terms[0].of(context).backward()
     dead = [n for n, p in networks["generator"].named_parameters() if p.grad is None or not p.grad.any()]
     assert not dead

@@ -105,7 +105,7 @@ def test_a_training_step_descends_as_the_authors() -> None:
 
 
 def _context(sample: Sample, outputs: object, k: int = 0) -> Context:
-    return Context(outputs, sample, {}, torch.no_grad, k, 10)  # type: ignore[arg-type]
+    return Context(outputs, sample, {}, torch.no_grad, k)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -393,7 +393,7 @@ def test_every_term_reaches_the_generator(name: str) -> None:
     config = _small("SRNTT", "crop_hr=32")
     how, networks, sample = method("srntt"), _networks(config), _sample(32)
     outputs = how.forward(networks, sample)
-    context = Context(outputs, sample, networks, nullcontext, 0, 10)
+    context = Context(outputs, sample, networks, nullcontext, 0)
     (term,) = (term for term in how.updates(config)[-1].terms if term.name == name)
     term.of(context).backward()
     gradient = networks["generator"].get_submodule("transfer.small.conv1").get_parameter("weight").grad

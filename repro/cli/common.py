@@ -39,6 +39,10 @@ DataOption = Annotated[
 ]
 ProfileOption = Annotated[str, typer.Option("--profile", help="quick (minutes), cpu (a night) or paper.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The one seed of every random draw.")]
+RunProfileOption = Annotated[
+    str | None, typer.Option("--profile", help="Of the run, where there are several.")
+]
+RunSeedOption = Annotated[int | None, typer.Option("--seed", help="Of the run, where there are several.")]
 SettingsOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="field=value of the configuration; may be given several times."),

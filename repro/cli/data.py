@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,17 +79,8 @@ def list_sources(data: DataOption = None, only: OnlyOption = None, as_json: Json
         _print_json(
             {
                 "sources": [
-                    {
-                        "name": source.name,
-                        "repository": source.repository,
-                        "commit": source.commit,
-                        "folder": source.folder,
-                        "licence": source.licence,
-                        "purpose": source.purpose,
-                        "files": len(files),
-                        "bytes": sum(file.size for file in files),
-                        "present": present,
-                    }
+                    asdict(source)
+                    | {"files": len(files), "bytes": sum(file.size for file in files), "present": present}
                     for source, files, present in rows
                 ]
             }
@@ -223,9 +215,7 @@ def verify_files(data: DataOption = None, only: OnlyOption = None, as_json: Json
                 "files": len(registry.files),
                 "intact": intact,
                 "problems": [
-                    {"state": problem.state, "path": problem.path, "source": problem.source}
-                    | ({"detail": problem.detail} if problem.detail else {})
-                    for problem in problems
+                    {name: value for name, value in asdict(problem).items() if value} for problem in problems
                 ],
             }
         )

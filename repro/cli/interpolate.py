@@ -30,9 +30,7 @@ def interpolate(
         Path | None,
         typer.Option("--strip", help="A small image: upscale it at six alphas from 0 to 1, side by side."),
     ] = None,
-    profile: Annotated[
-        str | None, typer.Option("--profile", help="Of the runs, where there are several.")
-    ] = None,
+    profile: common.RunProfileOption = None,
     results: common.ResultsOption = Path("results"),
     device: common.DeviceOption = "auto",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file that is there.")] = False,

@@ -35,9 +35,7 @@ def data(
     images: Annotated[int, typer.Option("--images", min=2, help="Training images at most.")] = 10_000,
     side: Annotated[int, typer.Option("--side", help="Of a patch, in pixels.")] = paper.PATCH,
     stride: Annotated[int, typer.Option("--stride", help="From patch to patch, in pixels.")] = paper.STRIDE,
-    profile: Annotated[
-        str | None, typer.Option("--profile", help="Of the versions' runs, where there are several.")
-    ] = None,
+    profile: common.RunProfileOption = None,
     seed: common.SeedOption = 0,
     data: common.DataOption = None,
     train_root: common.TrainRootOption = None,

@@ -36,10 +36,8 @@ def references(
             "--dataset", help="CUFED5 or made; several times (default: both, where CUFED5 is there)."
         ),
     ] = None,
-    profile: Annotated[
-        str | None, typer.Option("--profile", help="Of the runs, where there are several.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of the runs, where there are several.")] = None,
+    profile: common.RunProfileOption = None,
+    seed: common.RunSeedOption = None,
     data: common.DataOption = None,
     results: common.ResultsOption = Path("results"),
     device: common.DeviceOption = "auto",

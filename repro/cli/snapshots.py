@@ -17,10 +17,8 @@ def snapshots(
     ] = "SRGAN",
     image: Annotated[str, typer.Option("--image", help="A test image, e.g. baboon or img_001.")] = "baboon",
     dataset: Annotated[str, typer.Option("--dataset", help="The image's data set.")] = "Set14",
-    profile: Annotated[
-        str | None, typer.Option("--profile", help="Of the run, where there are several.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Which run, of several.")] = None,
+    profile: common.RunProfileOption = None,
+    seed: common.RunSeedOption = None,
     data: common.DataOption = None,
     results: common.ResultsOption = Path("results"),
     device: common.DeviceOption = "auto",

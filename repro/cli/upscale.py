@@ -91,10 +91,8 @@ def upscale(
             help="Image whose textures SRNTT takes (several times: the best patch of all); for CrossNet one.",
         ),
     ] = None,
-    profile: Annotated[
-        str | None, typer.Option("--profile", help="Of the run, where there are several.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of the run, where there are several.")] = None,
+    profile: common.RunProfileOption = None,
+    seed: common.RunSeedOption = None,
     data: common.DataOption = None,
     results: common.ResultsOption = Path("results"),
     device: common.DeviceOption = "auto",

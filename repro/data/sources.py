@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from repro.core.atomic import write_text
+from repro.core.csvfile import csv_text
 from repro.core.errors import UserError
 
 BASE_URL = "https://raw.githubusercontent.com"
@@ -273,11 +274,8 @@ def make_file_list(data_root: Path) -> str:
         rows.append(DataFile(path, sha256, size, source))
     order = {source.name: number for number, source in enumerate(SOURCES)}
     rows.sort(key=lambda file: (order[file.source.name], file.path))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows([file.path, file.sha256, file.size, file.source.name] for file in rows)
-    return text.getvalue()
+    lines = ([file.path, file.sha256, file.size, file.source.name] for file in rows)
+    return csv_text([_COLUMNS, *lines])
 
 
 if __name__ == "__main__":

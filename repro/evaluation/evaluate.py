@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.core.atomic import write_text
+from repro.core.csvfile import csv_text
 from repro.core.errors import UserError
 from repro.core.jsonfile import read_object
 from repro.core.manifest import make_manifest, write_manifest
@@ -188,11 +187,7 @@ def evaluate(
         for image in stored:
             add(image, RGB, metric, measure(read_u8(image.hr_path), read_u8(image.path), image.scale))
             progress(1)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Row._fields)
-    writer.writerows(sorted(rows))
-    write_text(results.metrics_csv, text.getvalue())
+    write_text(results.metrics_csv, csv_text([Row._fields, *sorted(rows)]))
     manifest = make_manifest(
         kind="metrics",
         inputs={f"{i.dataset}/{i.method}/{i.image}": hashes[i.path] for i in stored},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from pathlib import Path
 from statistics import fmean
@@ -11,6 +9,7 @@ from statistics import fmean
 import torch
 
 from repro.core.atomic import write_text
+from repro.core.csvfile import csv_text
 from repro.core.paths import Results
 from repro.data.benchmarks import load_dataset
 from repro.inference.loading import load_network, trained_upscaler
@@ -65,8 +64,5 @@ def measure(generator: Path, dataset: str, data_root: Path, device: str) -> Scor
 
 def write_csv(path: Path, rows: list[dict[str, object]]) -> None:
     """``ablation.csv``, sorted, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda row: (row["skip"], row["blocks"])))
-    write_text(path, text.getvalue())
+    rows = sorted(rows, key=lambda row: (row["skip"], row["blocks"]))
+    write_text(path, csv_text([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)]))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from repro.core.atomic import write_text
+from repro.core.csvfile import csv_text
 from repro.core.errors import UserError
 from repro.core.streams import stream
 from repro.data.packed import PackableImage, pack
@@ -198,8 +197,4 @@ def measure(loaded: Loaded, cases: Sequence[Case], device: torch.device) -> Iter
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """``references.csv``, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Row._fields)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([Row._fields, *rows]))

@@ -7,13 +7,12 @@ Whole schedules of growing length are scored on a test set too: what more update
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from repro.core.atomic import write_text
+from repro.core.csvfile import csv_text
 from repro.core.errors import UserError
 from repro.core.jsonfile import read_object
 from repro.core.settings import leaves
@@ -179,11 +178,8 @@ def figure_of(run: FinishedRun) -> Figure:
 
 def write_csv(path: Path, figures: list[Figure]) -> None:
     """``trials.csv``, in the order given, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(figure.row() for figure in figures)
-    write_text(path, text.getvalue())
+    rows = (figure.row() for figure in figures)
+    write_text(path, csv_text([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)]))
 
 
 def run_config(run: FinishedRun) -> RunConfig:

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from repro.imaging.resize import Scale, cubic, taps
 
+_Total = Callable[[Sequence[Tensor], Sequence[Tensor | float]], Tensor]
+"""Of parts and their weights: :func:`_sum`, or :func:`_rounded`."""
+
 
 def margin(scale: int) -> int:
     """HR pixels around a crop that :func:`lr_from_windows` wants on each side (1.5 scales are used)."""
@@ -53,17 +56,8 @@ def imresize_batch(images: Tensor, scale: Scale) -> Tensor:
         ValueError: another dtype or number of axes.
     """
     _check(images)
-    total = images if images.dtype == torch.float64 else images.to(torch.float32)
-    for axis in (2, 3):
-        indices, weights = taps(images.shape[axis], scale)
-        index = torch.as_tensor(indices.copy(), device=images.device)
-        weight = torch.as_tensor(weights.copy(), device=images.device, dtype=total.dtype)
-        column = (-1, 1) if axis == 2 else (-1,)
-        total = _rounded(
-            [total.index_select(axis, index[:, t]) for t in range(index.shape[1])],
-            [weight[:, t].reshape(column) for t in range(index.shape[1])],
-        )
-    return total.to(images.dtype)
+    wide = images if images.dtype == torch.float64 else images.to(torch.float32)
+    return _resized(wide, scale, _rounded).to(images.dtype)
 
 
 def imresize_float_batch(images: Tensor, scale: Scale) -> Tensor:
@@ -73,13 +67,17 @@ def imresize_float_batch(images: Tensor, scale: Scale) -> Tensor:
         images: (N, C, H, W) float32 or float64, any range.
         scale: output size over input size.
     """
+    return _resized(images, scale, _sum)
+
+
+def _resized(images: Tensor, scale: Scale, total: _Total) -> Tensor:
     for axis in (2, 3):
         indices, weights = taps(images.shape[axis], scale)
         index = torch.as_tensor(indices.copy(), device=images.device)
         weight = torch.as_tensor(weights.copy(), device=images.device, dtype=images.dtype)
         column = (-1, 1) if axis == 2 else (-1,)
         parts = [images.index_select(axis, index[:, t]) for t in range(index.shape[1])]
-        images = _sum(parts, [weight[:, t].reshape(column) for t in range(index.shape[1])])
+        images = total(parts, [weight[:, t].reshape(column) for t in range(index.shape[1])])
     return images
 
 
@@ -130,7 +128,7 @@ def inner_lr(images: Tensor, scale: int = 4) -> Tensor:
     return _reduced(images, scale, _sum)
 
 
-def _reduced(windows: Tensor, scale: int, total: Callable[[list[Tensor], Sequence[float]], Tensor]) -> Tensor:
+def _reduced(windows: Tensor, scale: int, total: _Total) -> Tensor:
     around = margin(scale)
     if scale == 1:
         return windows[:, :, around:-around, around:-around]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.core.atomic import write_bytes
+from repro.core.atomic import write_text
+from repro.core.csvfile import csv_text
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest, write_manifest
 from repro.core.streams import stream
@@ -111,22 +111,22 @@ def make_rank_data(
     for version, upscaler in versions.items():
         inputs |= {f"{version} {key}": value for key, value in (upscaler.inputs if upscaler else {}).items()}
     _begin(folder, {"versions": list(versions), "selection": selection.__dict__, "inputs": inputs})
-    parts: list[bytes] = []
+    parts: list[str] = []
     for number, image in enumerate(images):
         name = hashlib.sha256(image.key.encode()).hexdigest()[:12]
         part = folder / "labels" / f"{name}.{image.sha256[:12]}.csv"
         if not part.is_file():
-            write_bytes(part, _csv(_labelled(folder, name, image, versions, selection)))
+            write_text(part, csv_text(_labelled(folder, name, image, versions, selection)))
         split = SPLITS[number in held_out]
-        parts.append(_csv([(*row, split) for row in csv.reader(part.read_text().splitlines())]))
+        parts.append(csv_text((*row, split) for row in csv.reader(part.read_text().splitlines())))
         progress(1)
-    labels = b"".join(parts)
+    labels = "".join(parts)
     if not labels:
         raise UserError(
             f"no patch of {selection.side} pixels a side that differs enough in {len(images)} images",
             f"images of {selection.side} pixels a side or more, with detail", "--side 200 --stride 100",
         )  # fmt: skip
-    write_bytes(folder / LABELS, _csv([COLUMNS]) + labels)
+    write_text(folder / LABELS, csv_text([COLUMNS]) + labels)
     inputs |= {image.key: image.sha256 for image in images}
     manifest = make_manifest(
         kind="rank data",
@@ -141,7 +141,7 @@ def make_rank_data(
         notes=[note for upscaler in versions.values() if upscaler for note in upscaler.notes],
     )
     write_manifest(folder / "manifest.json", manifest)
-    return labels.count(b"\n") // len(versions)
+    return labels.count("\n") // len(versions)
 
 
 def _begin(folder: Path, what: dict[str, object]) -> None:
@@ -152,15 +152,9 @@ def _begin(folder: Path, what: dict[str, object]) -> None:
     """
     path, text = folder / "begun.json", json.dumps(what, indent=1, sort_keys=True) + "\n"
     if not path.is_file():
-        write_bytes(path, text.encode())
+        write_text(path, text)
     elif path.read_text() != text:
         raise UserError(f"{folder}: labels of another command", "a new folder, or the same", "--folder OTHER")
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 def _labelled(

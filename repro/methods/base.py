@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from repro.core.errors import UserError
@@ -82,15 +82,6 @@ class VGGNeed:
     taps: tuple[str, ...]
     before_relu: bool = False
     normalised: bool = False
-
-
-@dataclass(frozen=True)
-class Printed:
-    """The values that a method's paper prints, with how they were measured."""
-
-    source: str
-    protocol: str
-    values: Mapping[tuple[str, str], Any] = field(default_factory=dict)
 
 
 class Exported(NamedTuple):

@@ -22,7 +22,6 @@ class Context:
         networks: by name, as functions.
         autocast: makes the context manager under which networks run; terms themselves compute outside it.
         k: number of the update, from 0.
-        updates: of the whole schedule.
     """
 
     def __init__(
@@ -32,14 +31,12 @@ class Context:
         networks: Networks,
         autocast: Callable[[], Any],
         k: int,
-        updates: int,
     ) -> None:
         self.outputs = outputs
         self.sample = sample
         self.networks = networks
         self.autocast = autocast
         self.k = k
-        self.updates = updates
         self._phi: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
 
     @property

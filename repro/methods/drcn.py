@@ -14,8 +14,7 @@ from repro.core.settings import setting
 from repro.data.samples import Sample
 from repro.methods.base import Networks, Outputs, Profile, Term, Update
 from repro.methods.config import NetworkSettings, RunConfig
-from repro.methods.luma import LumaMethod, LumaNetwork, filled, short_schedule
-from repro.methods.short import short_logging
+from repro.methods.luma import LumaMethod, LumaNetwork, filled, shortened
 
 
 @dataclass(frozen=True)
@@ -121,16 +120,9 @@ class DRCN(LumaMethod):
     tile = 128  # bounds the activations (256 channels at high resolution) to 2 GiB
 
     def profile(self, config: RunConfig, profile: Profile) -> RunConfig:
-        if profile == "paper":
-            return config
         quick = profile == "quick"
-        updates = 300 if quick else 20_000
-        return config.but(
-            network={"filters": 24 if quick else 64},
-            optimiser={"optimiser": "adam", "weight_decay": 0.0, "gradient_clip": 0.0},
-            schedule=short_schedule(updates, warmup_updates=5 if quick else 100),
-            data={"batch_size": 2 if quick else 16, "augmentation": "dihedral"},
-            logging=short_logging(quick, updates),
+        return shortened(
+            config, profile, 300, 20_000, {"filters": 24 if quick else 64}, batch_size=2 if quick else 16
         )
 
     def network(self, settings: NetworkSettings, scale: float) -> DRCNNetwork:

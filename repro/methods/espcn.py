@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from repro.data.samples import Sample
 from repro.methods.base import Networks, Outputs, Profile, Term, Update
 from repro.methods.config import NetworkSettings, RunConfig
-from repro.methods.luma import LumaMethod, LumaNetwork, filled, short_schedule
-from repro.methods.short import short_logging
+from repro.methods.luma import LumaMethod, LumaNetwork, filled, shortened
 
 
 class ESPCNNetwork(LumaNetwork):
@@ -64,16 +63,7 @@ class ESPCN(LumaMethod):
     interpolates = False
 
     def profile(self, config: RunConfig, profile: Profile) -> RunConfig:
-        if profile == "paper":
-            return config
-        quick = profile == "quick"
-        updates = 5_000 if quick else 200_000
-        return config.but(
-            optimiser={"optimiser": "adam", "weight_decay": 0.0, "gradient_clip": 0.0},
-            schedule=short_schedule(updates, warmup_updates=5 if quick else 100),
-            data={"batch_size": 16, "augmentation": "dihedral"},
-            logging=short_logging(quick, updates),
-        )
+        return shortened(config, profile, 5_000, 200_000)
 
     def network(self, settings: NetworkSettings, scale: float) -> ESPCNNetwork:
         return ESPCNNetwork(int(scale))

@@ -7,6 +7,7 @@ DRCN take it enlarged by bicubic interpolation, ESPCN at low resolution. Nothing
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -21,8 +22,9 @@ from repro.imaging.io import to_rgb
 from repro.imaging.ranges import pm1_to_01, rgb01_to_y01
 from repro.imaging.resize import imresize_float, imresize_u8
 from repro.imaging.resize_torch import imresize_float_batch
-from repro.methods.base import Exported, Method
+from repro.methods.base import Exported, Method, Profile
 from repro.methods.config import RunConfig, ScheduleSettings
+from repro.methods.short import short_logging
 from repro.nn.initialise import torch_generator
 
 BORDER = 8
@@ -130,12 +132,29 @@ def filled(conv: nn.Conv2d, seed: int, name: str, how: Literal["normal", "glorot
     nn.init.zeros_(conv.bias)
 
 
-def short_schedule(updates: int, warmup_updates: int) -> dict[str, Any]:
-    """Of the profiles quick and cpu: a cosine to zero."""
-    return {
-        "updates": updates,
-        "learning_rate": 1e-3,
-        "learning_rate_late": ScheduleSettings.learning_rate_late,
-        "warmup_updates": warmup_updates,
-        "decay": "cosine",
-    }
+def shortened(
+    config: RunConfig,
+    profile: Profile,
+    quick: int,
+    cpu: int,
+    network: Mapping[str, Any] | None = None,
+    batch_size: int = 16,
+) -> RunConfig:
+    """The configuration under a profile: Adam and a cosine to zero over ``quick`` or ``cpu`` updates."""
+    if profile == "paper":
+        return config
+    is_quick = profile == "quick"
+    updates = quick if is_quick else cpu
+    return config.but(
+        network=dict(network or {}),
+        optimiser={"optimiser": "adam", "weight_decay": 0.0, "gradient_clip": 0.0},
+        schedule={
+            "updates": updates,
+            "learning_rate": 1e-3,
+            "learning_rate_late": ScheduleSettings.learning_rate_late,
+            "warmup_updates": 5 if is_quick else 100,
+            "decay": "cosine",
+        },
+        data={"batch_size": batch_size, "augmentation": "dihedral"},
+        logging=short_logging(is_quick, updates),
+    )

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from repro.data.samples import Sample
 from repro.methods.base import Networks, Outputs, Profile, Term, Update
 from repro.methods.config import NetworkSettings, RunConfig
-from repro.methods.luma import LumaMethod, LumaNetwork, filled, short_schedule
-from repro.methods.short import short_logging
+from repro.methods.luma import LumaMethod, LumaNetwork, filled, shortened
 
 
 @dataclass(frozen=True)
@@ -87,17 +86,7 @@ class SRCNN(LumaMethod):
     sub_image = 33  # Section 4.1
 
     def profile(self, config: RunConfig, profile: Profile) -> RunConfig:
-        if profile == "paper":
-            return config
-        quick = profile == "quick"
-        updates = 1_500 if quick else 200_000
-        return config.but(
-            network={"narrow_start": False},
-            optimiser={"optimiser": "adam", "weight_decay": 0.0, "gradient_clip": 0.0},
-            schedule=short_schedule(updates, warmup_updates=5 if quick else 100),
-            data={"batch_size": 16, "augmentation": "dihedral"},
-            logging=short_logging(quick, updates),
-        )
+        return shortened(config, profile, 1_500, 200_000, {"narrow_start": False})
 
     def network(self, settings: NetworkSettings, scale: float) -> SRCNNNetwork:
         assert isinstance(settings, SRCNNSettings)

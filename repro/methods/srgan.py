@@ -282,7 +282,7 @@ class SRGAN(Method):
 
     def build(self, config: RunConfig) -> dict[str, nn.Module]:
         networks = super().build(config)
-        if _losses(config).adversarial_weight > 0:
+        if config.losses.as_dict()["adversarial_weight"] > 0:  # SROBB's too
             networks["discriminator"] = Discriminator(config.data.crop_hr)
             initialise(networks["discriminator"], config.seed, "discriminator")
         return networks

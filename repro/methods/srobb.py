@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from repro.core.errors import UserError
@@ -22,9 +21,8 @@ from repro.methods.config import LossSettings, RunConfig
 from repro.methods.context import Context
 from repro.methods.held import CONSISTENCY, GRID, held
 from repro.methods.short import short_logging
-from repro.methods.srgan import DISCRIMINATOR, SRGAN, Discriminator, SRGANNetwork
+from repro.methods.srgan import DISCRIMINATOR, SRGAN, SRGANNetwork
 from repro.nn import losses
-from repro.nn.initialise import initialise
 from repro.nn.losses_relative import masked_square
 from repro.papers import srobb as paper
 from repro.papers.srgan import CROP_HR
@@ -112,15 +110,6 @@ class SROBB(SRGAN):
             raise UserError(
                 f"crop_hr = {crop}", f"{CROP_HR}, as the discriminator's", f"--set crop_hr={CROP_HR}"
             )
-
-    def build(self, config: RunConfig) -> dict[str, torch.nn.Module]:
-        generator = self.network(config.network, config.data.scale)
-        self.initialise(generator, config)
-        networks: dict[str, torch.nn.Module] = {"generator": generator}
-        if _losses(config).adversarial_weight > 0:
-            networks["discriminator"] = Discriminator(config.data.crop_hr)
-            initialise(networks["discriminator"], config.seed, "discriminator")
-        return networks
 
     def vgg(self, config: RunConfig) -> VGGNeed | None:
         settings = _losses(config)

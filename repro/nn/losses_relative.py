@@ -11,19 +11,17 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
+from repro.nn.precision import wide
+
 Relativistic = Literal["paper", "basicsr", "mmsr"]
 """Whose formulas: ``paper`` sums the two expectations (equations 1 and 2 of Wang et al. 2018) and sends
 gradients through the means; ``basicsr`` halves both losses and lets no gradient of D's through the means;
 ``mmsr`` halves both and sends gradients through the means."""
 
 
-def _wide(x: Tensor) -> Tensor:
-    return x if x.element_size() == 8 else x.float()
-
-
 def relativistic_generator(logits_hr: Tensor, logits_sr: Tensor, form: Relativistic = "paper") -> Tensor:
     """Equation 2: -E log(1 - D_Ra(x_r, x_f)) - E log D_Ra(x_f, x_r), without gradient for ``logits_hr``."""
-    r, f = _wide(logits_hr.detach()), _wide(logits_sr)
+    r, f = wide(logits_hr.detach()), wide(logits_sr)
     loss = F.softplus(r - f.mean()).mean() + F.softplus(r.mean() - f).mean()
     return loss if form == "paper" else loss / 2
 
@@ -34,7 +32,7 @@ def relativistic_discriminator(logits_hr: Tensor, logits_sr: Tensor, form: Relat
     BasicSR runs D a second time on SR for the second expectation; weights and batch are the same, so that the
     values and gradients are those of one run with the means detached.
     """
-    r, f = _wide(logits_hr), _wide(logits_sr)
+    r, f = wide(logits_hr), wide(logits_sr)
     mean_r, mean_f = r.mean(), f.mean()
     if form == "basicsr":
         mean_r, mean_f = mean_r.detach(), mean_f.detach()
@@ -44,7 +42,7 @@ def relativistic_discriminator(logits_hr: Tensor, logits_sr: Tensor, form: Relat
 
 def l1(a: Tensor, b: Tensor) -> Tensor:
     """The mean absolute difference, over all elements."""
-    return (_wide(a) - _wide(b)).abs().mean()
+    return (wide(a) - wide(b)).abs().mean()
 
 
 def margin_ranking(
@@ -58,13 +56,13 @@ def margin_ranking(
         margin: epsilon, 0.5.
         bound: 5; scores beyond it get no gradient.
     """
-    s1, s2 = _wide(scores_1).clamp(-bound, bound), _wide(scores_2).clamp(-bound, bound)
+    s1, s2 = wide(scores_1).clamp(-bound, bound), wide(scores_2).clamp(-bound, bound)
     return F.relu(margin - worse_1 * (s1 - s2)).mean()
 
 
 def rank_content(scores: Tensor, bias: float = 0.0) -> Tensor:
     """sigmoid(R(SR) - bias), summed over the batch, as the authors' code does."""
-    return _wide(scores - bias).sigmoid().sum()
+    return wide(scores - bias).sigmoid().sum()
 
 
 def masked_square(phi_sr: Tensor, phi_hr: Tensor, mask: Tensor) -> Tensor:
@@ -75,5 +73,5 @@ def masked_square(phi_sr: Tensor, phi_hr: Tensor, mask: Tensor) -> Tensor:
     Args:
         mask: (N, H, W) in [0, 1], of the images; averaged down to the features' resolution.
     """
-    weight = F.adaptive_avg_pool2d(_wide(mask)[:, None], (phi_sr.shape[-2], phi_sr.shape[-1]))
-    return (weight * (_wide(phi_sr) - _wide(phi_hr)).square()).mean()
+    weight = F.adaptive_avg_pool2d(wide(mask)[:, None], (phi_sr.shape[-2], phi_sr.shape[-1]))
+    return (weight * (wide(phi_sr) - wide(phi_hr)).square()).mean()

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from repro.core.errors import UserError
+from repro.core.torchfile import read_state_dict
 from repro.nn.initialise import torch_generator
 from repro.papers import srgan as paper
 
@@ -53,7 +55,6 @@ class VGGWeights:
     convention: Convention
     origin: str
     random_layers: tuple[str, ...] = ()
-    sha256: str = field(default="", compare=False)
 
     def digest(self) -> str:
         """SHA-256 over names, values and convention."""
@@ -83,24 +84,13 @@ def load_weights(path: Path, convention: Convention | Literal["auto"] = "auto") 
     """
     if not path.is_file():
         raise UserError(f"{path}: no such VGG-19 weights", "a .safetensors or .pth file", GET_WEIGHTS)
-    metadata: dict[str, str] = {}
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors import safe_open
-
-            with safe_open(path, framework="pt") as file:
-                metadata = dict(file.metadata() or {})
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a dict
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 the readers raise many kinds; all mean the same to the user
-        raise UserError(
-            f"{path}: cannot be read as weights ({type(error).__name__})",
-            "safetensors, or a state dict of tensors saved by torch",
-            GET_WEIGHTS,
-        ) from None
+    state = read_state_dict(path)
     if convention == "auto":
-        hint = " ".join([path.name, *metadata.values()]).lower()
+        told: dict[str, str] = {}
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                told = file.metadata() or {}
+        hint = " ".join([path.name, *told.values()]).lower()
         convention = "caffe" if "caffe" in hint or "bgr" in hint else "torchvision"
     tensors = _by_caffe_name(state, path)
     return VGGWeights(tensors, convention, f"{path.name} ({convention} input convention)")
@@ -116,9 +106,9 @@ def _by_caffe_name(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
             if value is None:
                 break
             expected = shapes[name] if kind == "weight" else shapes[name][:1]
-            if not isinstance(value, Tensor) or tuple(value.shape) != expected:
-                got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-                raise UserError(f"{path}: {name}.{kind} has shape {got}", f"{expected}", GET_WEIGHTS)
+            if tuple(value.shape) != expected:
+                got = f"{path}: {name}.{kind} has shape {tuple(value.shape)}"
+                raise UserError(got, f"{expected}", GET_WEIGHTS)
             tensors[f"{name}.{kind}"] = value.detach().float().cpu().contiguous()
         else:
             continue

@@ -144,7 +144,7 @@ class Step:
             name: self.modules[name] if self._distributed and name in others else forward
             for name, forward in self._forwards.items()
         }
-        context = Context(seen, sample, networks, self.autocast, k, self.config.schedule.updates)
+        context = Context(seen, sample, networks, self.autocast, k)
         for name in others:
             self.modules[name].requires_grad_(False)
         terms = {term.name: (term, term.of(context)) for term in update.terms}

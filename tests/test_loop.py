@@ -251,6 +251,7 @@ def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
         log.write(step, {"content": 0.5 * step})
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"step": 4, "cont')
+    log.close()  # its process is gone
     RunLog(tmp_path, step=2, tensorboard=False)
     assert [line["step"] for line in read_lines(tmp_path / "log.jsonl")] == [1, 2]
 
@@ -358,3 +359,14 @@ def test_weights_of_another_network_are_no_start(tmp_path: Path) -> None:
 def test_an_input_convention_that_nobody_knows_is_refused() -> None:
     with pytest.raises(UserError, match="auto, torchvision, caffe"):
         VGGSource(convention="coffee")  # type: ignore[arg-type]
+
+
+def test_two_processes_never_write_one_log(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, tensorboard=False)
+    log.write(1, {"loss": 1.0})
+    with pytest.raises(UserError, match="another process"):
+        RunLog(tmp_path, tensorboard=False)
+    assert len(read_lines(tmp_path / "log.jsonl")) == 1
+    log.close()
+    RunLog(tmp_path, step=1, tensorboard=False).close()
+    assert len(read_lines(tmp_path / "log.jsonl")) == 1

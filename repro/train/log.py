@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
 from repro.core.jsonfile import parsed_object
@@ -34,10 +36,20 @@ class RunLog:
         step: how many updates the run has behind it; later lines, written by a process that was killed
             before its next checkpoint, are dropped.
         tensorboard: also write TensorBoard events (where the package is installed).
+
+    Raises:
+        UserError: another process writes there; lines of two would stand in one log.
     """
 
     def __init__(self, folder: Path, step: int = 0, tensorboard: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(folder / ".lock")  # which the system lets go of at any end
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"{folder}: another process trains it", "one at a time", "wait for it, then start again"
+            ) from None
         self._paths = {name: folder / f"{name}.jsonl" for name in ("log", "timing")}
         for path in self._paths.values():
             keep = [json.dumps(line) for line in read_lines(path) if line["step"] <= step]
@@ -60,9 +72,10 @@ class RunLog:
                 os.fsync(file.fileno())
 
     def close(self) -> None:
-        """Ends TensorBoard's writer."""
+        """Ends TensorBoard's writer, and lets go of the folder."""
         if self._board is not None:
             self._board.close()
+        self._lock.release()
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

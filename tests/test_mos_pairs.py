@@ -14,7 +14,6 @@ from mos_helpers.studies import fill_store, make_study, prepare, small_toml
 from sqlalchemy import text
 
 from analysis.io.pairs import read_pairs
-from mos_app.db.raters import Registry
 from mos_app.db.tables import rating_votes, read_answers
 from mos_app.db.votes import State, VoteService
 from mos_app.files.archive import export_study, import_study, read_export
@@ -243,7 +242,7 @@ def test_a_sliders_votes_are_positions_and_fifths(tmp_path: Path) -> None:
         if state.screen.phase == Phase.RATING:
             given.append(at)
         if service.state(invite).screen.kind == "retry":
-            Registry(workspace.database, workspace.study).retry_check(invite)
+            service.retry_check(invite)
     assert len(given) == 24
     files = read_export(export_study(workspace))
     table = pd.read_csv(io.BytesIO(files["ratings.csv"])).sort_values("position")

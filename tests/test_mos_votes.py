@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from mos_app.db.credentials import UnknownInviteError
 from mos_app.db.engine import Database, sqlite_url
 from mos_app.db.raters import Registry
+from mos_app.db.studies import add_raters
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace
 from mos_app.study.definition import WithdrawalPart
@@ -245,7 +246,6 @@ def test_after_twelve_hours_instructions_and_unscored_warmups(workspace: Workspa
 
 def test_a_failed_check_is_retried_once_then_flagged(workspace: Workspace) -> None:
     vote_service = VoteService(workspace.database, workspace.study)
-    registry = Registry(workspace.database, workspace.study)
     invite = prepare(workspace, "r01")
     for attempt in (1, 2):
         state = vote_service.state(invite)
@@ -256,13 +256,52 @@ def test_a_failed_check_is_retried_once_then_flagged(workspace: Workspace) -> No
             state = vote_service.vote(invite, ballot(state.current.item, nonce, score)).state
         if attempt == 1:
             assert state.screen.kind == Kind.RETRY
-            registry.retry_check(invite)
+            vote_service.retry_check(invite)
     assert vote_service.state(invite).screen.phase == Phase.RATING
     assert count(workspace, "rater", "flagged") == 1
     assert count(workspace, "event", "kind = 'check_failed'") == 2
     good = practised(workspace, "r02")
     assert vote_service.state(good).screen.phase == Phase.RATING
     assert count(workspace, "rater", "flagged") == 1
+
+
+def test_a_second_tab_on_the_retry_page_skips_no_attempt(workspace: Workspace) -> None:
+    calibration = workspace.study.config.calibration.model_copy(update={"attempts": 3})
+    config = workspace.study.config.model_copy(update={"calibration": calibration})
+    study = replace(workspace.study, config=config)
+    code = add_raters(workspace.database, study, 1)[0]
+    vote_service = VoteService(workspace.database, study)
+    invite = prepare(workspace, code)
+    state = vote_service.state(invite)
+    while state.current is not None:
+        nonce = f"{state.screen.phase}{state.place}"
+        state = vote_service.vote(invite, ballot(state.current.item, nonce, state.current.label or 3)).state
+    assert state.screen.kind == Kind.RETRY
+    vote_service.retry_check(invite)
+    vote_service.retry_check(invite)  # the other tab's button, or the second click of two
+    state = vote_service.state(invite)
+    assert (state.screen.phase, state.screen.attempt, state.place) == (Phase.CHECK, 2, 1)
+    finish_practice(workspace, invite)
+    vote_service.retry_check(invite)  # the other tab, long after this one passed
+    assert vote_service.state(invite).screen.phase == Phase.RATING
+
+
+def test_two_tabs_read_the_instructions_again_at_once(workspace: Workspace) -> None:
+    """Both come back after a long pause: one set of warm-ups, no error for either."""
+    invite = practised(workspace, "r01")
+    answer_all(VoteService(workspace.database, workspace.study), invite, 1)
+    registry = Registry(workspace.database, workspace.study)
+    together = threading.Barrier(4)
+
+    def read() -> None:
+        together.wait()
+        registry.instructed(invite)
+
+    with ThreadPoolExecutor(4) as tabs:
+        for done in [tabs.submit(read) for _ in range(4)]:
+            done.result()
+    warmups = min(workspace.study.config.resume.warmups, 4)
+    assert count(workspace, "presentation", "phase = 'warmup'") == warmups
 
 
 def test_the_database_refuses_wrong_states(workspace: Workspace) -> None:
@@ -299,6 +338,16 @@ def test_the_database_refuses_wrong_states(workspace: Workspace) -> None:
         connection.execute(text(vote.format(free, 3, 500)))
 
 
+def test_a_reader_sees_one_state(workspace: Workspace) -> None:
+    invite = practised(workspace, "r01")
+    with workspace.database.read() as connection:
+        counted = text("SELECT count(*) FROM vote")
+        before = connection.execute(counted).scalar_one()
+        answer_all(VoteService(workspace.database, workspace.study), invite, 2)
+        assert connection.execute(counted).scalar_one() == before
+    assert count(workspace, "vote") == before + 2
+
+
 @pytest.mark.parametrize("votes", ["delete", "anonymise"])
 def test_who_withdraws_leaves_only_the_event(workspace: Workspace, votes: str) -> None:
     part = WithdrawalPart(votes=votes)  # type: ignore[arg-type]
@@ -313,7 +362,14 @@ def test_who_withdraws_leaves_only_the_event(workspace: Workspace, votes: str) -
     answer_all(vote_service, other, 2)
     kept = count(workspace, "vote")
     mine = count(workspace, "vote v JOIN presentation p ON p.id = v.presentation_id", "p.rater_id = 1")
+    rules = {"minimum_squares": 8, "refuse": []}
+    viewing = study.config.viewing.model_copy(update=rules)
+    strict = replace(study, config=study.config.model_copy(update={"viewing": viewing}))
+    assert Registry(workspace.database, strict).check_viewing(invite, {"patches": 2}) == []
+    assert count(workspace, "viewing_session", "problems = 'squares' AND rater_id = 1") == 1
     registry.withdraw(invite)
+    assert count(workspace, "viewing_session", "rater_id = 1") == 0
+    assert count(workspace, "event", "detail LIKE '%squares%'") == 0  # the log stays: it tells of no eyes
     with pytest.raises(UnknownInviteError):
         vote_service.state(invite)
     with pytest.raises(UnknownInviteError):
@@ -331,6 +387,11 @@ def test_who_withdraws_leaves_only_the_event(workspace: Workspace, votes: str) -
     assert (entry.kind, entry.rater, entry.detail["votes"]) == ("erased", rater.code, votes)
     with pytest.raises(UserError, match="already" if votes == "delete" else "no rater 'r01'"):
         registry.erase("r01", "command")
+    # neither does the old link lead to what is left, nor is anybody let in to it again
+    assert count(workspace, "invite", f"rater_id = {rater.id}") == 0
+    assert rater.code not in {*registry.codes(), *registry.uninvited(), *registry.not_begun()}
+    with pytest.raises(UserError, match="withdrew"):
+        registry.invite(rater.code)
     # nobody else's votes can go that way
     with pytest.raises(DBAPIError), workspace.database.write() as connection:
         connection.execute(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from mos_app.db.credentials import UnknownInviteError, invite_hash, new_invite
 from mos_app.db.engine import Database
@@ -48,14 +48,18 @@ class Registry:
         self._clock = clock
 
     def codes(self) -> list[str]:
-        """Pseudonyms of all raters, in order."""
-        with self._database.read() as connection:
-            return list(connection.execute(select(Rater.code).order_by(Rater.number)).scalars())
+        """Pseudonyms of all raters who have not withdrawn, in order."""
+        return self._codes()
 
     def invite(self, code: str, actor: Actor = "command") -> str:
         """A new link's token for a rater; shown once, only its hash is stored. Earlier links stay valid."""
         with self._database.write() as connection:
             rater = self._by_code(connection, code)
+            if rater.erased_ms is not None:
+                # whoever came by a new link would go on with what a withdrawn rater left
+                raise UserError(
+                    f"{code} withdrew from the study", "a rater who takes part", "mos_app invite --add 1"
+                )
             token = new_invite()
             connection.execute(
                 insert(Invite).values(
@@ -91,15 +95,17 @@ class Registry:
 
     def not_begun(self) -> list[str]:
         """Raters who have not consented yet."""
-        query = select(Rater.code).where(Rater.consent_ms.is_(None)).order_by(Rater.number)
-        with self._database.read() as connection:
-            return list(connection.execute(query).scalars())
+        return self._codes(Rater.consent_ms.is_(None))
 
     def uninvited(self) -> list[str]:
         """Raters that have no valid link."""
         valid = select(Invite.id).where(Invite.rater_id == Rater.id, Invite.revoked_ms.is_(None)).exists()
+        return self._codes(~valid)
+
+    def _codes(self, *conditions: ColumnElement[bool]) -> list[str]:
+        query = select(Rater.code).where(Rater.erased_ms.is_(None), *conditions).order_by(Rater.number)
         with self._database.read() as connection:
-            return list(connection.execute(select(Rater.code).where(~valid).order_by(Rater.number)).scalars())
+            return list(connection.execute(query).scalars())
 
     def language(self, token: str) -> str:
         """The language that the rater chose with the consent, or ``""``.
@@ -108,7 +114,7 @@ class Registry:
             UnknownInviteError: unknown or revoked token.
         """
         with self._database.read() as connection:
-            return str(self._by_token(connection, token).language)
+            return str(self._by_token(connection, token, lock=False).language)
 
     def consent(self, token: str, language: str) -> None:
         """Records that the rater agreed to the study's text, with its version and hash."""
@@ -134,11 +140,11 @@ class Registry:
                 raise UserError(f"answer {value!r}", "one of " + ", ".join(allowed))
         self._set(token, "questions", {"age_band": age_band, "vision": vision, "display": display})
 
-    def refuse(self, token: str, rules: Sequence[ViewingRule]) -> None:
+    def refuse(self, token: str) -> None:
         """Logs that a rater's answers do not fit the study; nothing about the rater is stored."""
         with self._database.write() as connection:
             rater = self._by_token(connection, token)
-            log(connection, self._clock(), "rater", "viewing_refused", rater.id, problems=list(rules))
+            log(connection, self._clock(), "rater", "viewing_refused", rater.id)
 
     def check_viewing(self, token: str, measured: dict[str, float | int | str]) -> list[ViewingRule]:
         """Records the viewing check: what the window measured and which grey steps the rater saw.
@@ -166,7 +172,8 @@ class Registry:
                 values = {"viewing_ms": now, "viewing": told}
                 connection.execute(update(Rater).where(Rater.id == rater.id).values(**values))
             kind = "viewing_refused" if stops else "viewing_checked"
-            log(connection, now, "rater", kind, rater.id, problems=broken)
+            # not which rules: that tells of eyes, and the log outlives a withdrawal
+            log(connection, now, "rater", kind, rater.id)
         return stops
 
     def instructed(self, token: str) -> None:
@@ -210,14 +217,6 @@ class Registry:
             ).first()
             is not None
         )
-
-    def retry_check(self, token: str) -> None:
-        """Starts the next attempt at the calibration check."""
-        with self._database.write() as connection:
-            rater = self._by_token(connection, token)
-            attempt = min(rater.check_attempt + 1, self._study.config.calibration.attempts)
-            connection.execute(update(Rater).where(Rater.id == rater.id).values(check_attempt=attempt))
-            log(connection, self._clock(), "rater", "check_retried", rater.id, attempt=attempt)
 
     def exclude(self, code: str, reason: str, actor: Actor) -> None:
         """Marks a rater as excluded from the analysis; deletes nothing, and :meth:`include` reverses it."""
@@ -348,7 +347,7 @@ class Registry:
             UnknownInviteError: unknown or revoked token.
         """
         with self._database.write() as connection:
-            self._erase(connection, self._by_token(connection, token, lock=True), "rater")
+            self._erase(connection, self._by_token(connection, token), "rater")
 
     def erase(self, code: str, actor: Actor) -> str:
         """The same by the study's leader; returns the rater's code from now on."""
@@ -378,11 +377,8 @@ class Registry:
         connection.execute(delete(ViewingSession).where(ViewingSession.rater_id == rater.id))
         # first, for the triggers look at it
         connection.execute(update(Rater).where(Rater.id == rater.id).values(**values))
-        connection.execute(
-            update(Invite)
-            .where(Invite.rater_id == rater.id, Invite.revoked_ms.is_(None))
-            .values(revoked_ms=now)
-        )
+        # not only ended: who has kept the link could find the votes by its hash
+        connection.execute(delete(Invite).where(Invite.rater_id == rater.id))
         answers = 0
         if not anonymise:
             mine = select(Presentation.id).where(Presentation.rater_id == rater.id)
@@ -418,7 +414,8 @@ class Registry:
             connection.execute(update(Rater).where(Rater.id == rater.id).values(**values))
             log(connection, self._clock(), "rater", kind, rater.id, **detail)
 
-    def _by_token(self, connection: Connection, token: str, lock: bool = False) -> Row[Any]:
+    def _by_token(self, connection: Connection, token: str, lock: bool = True) -> Row[Any]:
+        """The rater with this invite; until the transaction ends, other tabs wait (PostgreSQL)."""
         query = (
             select(*Rater.__table__.columns)
             .join(Invite, Invite.rater_id == Rater.id)

@@ -367,6 +367,20 @@ class VoteService:
             state = self._state(self._situation(connection, token))
         return Outcome("saved", state)
 
+    def retry_check(self, token: str) -> None:
+        """Starts the next attempt at the calibration check, where the rater is asked for one.
+
+        Raises:
+            UnknownInviteError: unknown or revoked token.
+        """
+        with self._database.write() as connection:
+            situation = self._situation(connection, token, lock=True)
+            if situation.screen.kind != Kind.RETRY:
+                return  # another tab, or the first of two clicks, has started it
+            rater, attempt = situation.rater.id, situation.rater.check_attempt + 1
+            connection.execute(update(Rater).where(Rater.id == rater).values(check_attempt=attempt))
+            log(connection, self._clock(), "rater", "check_retried", rater, attempt=attempt)
+
     def stimulus(self, token: str, name: str) -> str | None:
         """SHA-256 of the stimulus that ``name`` stands for, or None.
 

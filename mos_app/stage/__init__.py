@@ -19,13 +19,14 @@ GREY_STEPS = ((8, 0), (16, 8), (60, 66), (124, 130), (132, 126), (196, 190), (24
 """Outer and inner grey value of each patch of the viewing check."""
 
 
-def _asset(name: str) -> str:
-    return resources.files("mos_app.stage").joinpath(name).read_text(encoding="utf-8")
+def _asset(name: str) -> str | None:
+    asset = resources.files("mos_app.stage").joinpath(name)
+    return asset.read_text(encoding="utf-8") if asset.is_file() else None
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=4)
 def component(name: str) -> Callable[..., Any]:
-    """The mounting command of the component ``stage``, ``viewing`` or ``eyes``, registered at first use."""
+    """The mounting command of ``stage``, ``viewing``, ``eyes`` or ``page``, registered at first use."""
     return st.components.v2.component(
         f"mos_{name}",
         html=_asset(f"{name}.html"),

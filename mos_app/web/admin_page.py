@@ -174,8 +174,11 @@ def _show_people(service: Service, raters: pd.DataFrame) -> None:
     new, end = st.columns(2)
     if new.button("New link", disabled=code is None, width="stretch"):
         base = (st.context.url or "").partition("/admin")[0].rstrip("/")
-        st.code(invite_link(base, service.registry.invite(code or "", "admin")), language=None)
-        st.caption("Shown once: only its hash is stored. Earlier links stay valid.")
+        try:
+            st.code(invite_link(base, service.registry.invite(code or "", "admin")), language=None)
+            st.caption("Shown once: only its hash is stored. Earlier links stay valid.")
+        except UserError as error:
+            st.error(error.got)
     if end.button("End this rater's links", disabled=code is None, width="stretch"):
         st.write(f"{service.registry.revoke(code or '', 'admin')} links ended")
 

@@ -46,6 +46,7 @@ def show_rater() -> None:
             block = ".stMainBlockContainer"
             st.html(f"<style>{block}, {block} h2 {{ direction: rtl; text-align: right; }}</style>")
         _SCREENS[state.screen.kind](visit)
+        component("page")(key="page", data={"language": language})
     except UnknownInviteError:
         if "withdrawn" in st.session_state:
             texts = study_texts(service.study.config, st.session_state["language"])["pages"]
@@ -132,7 +133,7 @@ def _show_questions(visit: _Visit) -> None:
         for rule in stops:
             st.error(visit.say(f"refused_{rule}"))
         if stops:
-            visit.service.registry.refuse(visit.invite, stops)
+            visit.service.registry.refuse(visit.invite)
             return
         visit.service.registry.answer_questions(visit.invite, age, vision, display)
         st.rerun()
@@ -258,7 +259,7 @@ def _show_retry(visit: _Visit) -> None:
     st.header(visit.say("retry_title"))
     st.write(visit.say("retry"))
     if st.button(visit.say("start"), type="primary", key="retry"):
-        visit.service.registry.retry_check(visit.invite)
+        visit.service.votes.retry_check(visit.invite)
         st.session_state["begun"] = visit.service.votes.state(visit.invite).key
         st.rerun()
 

@@ -10,7 +10,7 @@ import pytest
 from mos_helpers.browsing import GREY, chromium, click_button, walk_to_viewing
 from mos_helpers.serving import serving
 from mos_helpers.studies import make_study, practised, small_toml
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Page, Playwright, Route, expect
 from sqlalchemy import text
 from test_mos_study import arabic
 
@@ -145,8 +145,19 @@ def test_a_rater_withdraws_with_the_button(playwright: Playwright, tmp_path: Pat
         chromium(playwright, tmp_path / "profile") as context,
     ):
         page = context.new_page()
-        page.goto(f"{server.base}/?invite={invite}")
+        lost = ["429", "abort", "abort"]
+
+        def lose(route: Route) -> None:
+            if route.request.method == "POST" and lost:
+                route.abort() if lost.pop() == "abort" else route.fulfill(status=429)
+            else:
+                route.continue_()
+
+        page.route("**/mos/enter", lose)
+        page.goto(f"{server.base}/mos/enter#{invite}")
+        expect(page.get_by_text("No connection. Trying again")).to_be_visible()
         page.get_by_text("Withdraw from the study").click()
+        assert (lost, page.url) == ([], f"{server.base}/")
         button = page.get_by_role("button", name="Withdraw", exact=True)
         expect(button).to_be_disabled()
         page.get_by_text("I am sure").click()
@@ -203,6 +214,7 @@ def test_pages_run_from_right_to_left(playwright: Playwright, tmp_path: Path) ->
         page.goto(f"{server.base}/?invite={invite}")
         page.get_by_text("العربية", exact=True).click()  # the browser's language is English
         expect(page.get_by_role("heading", name="دراسة صغيرة")).to_be_visible()
+        expect(page.locator("html")).to_have_attribute("lang", "ar")  # what a screen reader reads it in
         page.get_by_text("I have read this and want to take part").click()
         click_button(page, "Continue")
         question = page.get_by_role("radiogroup", name="Your age")

@@ -33,6 +33,9 @@ from repro.core.jsonfile import parsed_object
 PREFIX = "/mos"
 INVITE_COOKIE = "mos_invite"
 ADMIN_COOKIE = "mos_admin"
+NO_INVITE = "none"
+"""In place of an invite that is malformed: the page then says that the link is not valid."""
+
 BODY_SECONDS = 10.0
 """A request's body has to be here by then."""
 
@@ -138,6 +141,11 @@ def set_cookie(response: Response, request: Request, name: str, value: str, path
     response.set_cookie(name, value, path=path, httponly=True, samesite="lax", secure=secure)
 
 
+def set_invite(response: Response, request: Request, invite: str) -> None:
+    """The cookie that an invite is exchanged for; what cannot be one becomes one that nobody has."""
+    set_cookie(response, request, INVITE_COOKIE, invite if _INVITE.fullmatch(invite) else NO_INVITE)
+
+
 def create_routes(service: Service) -> list[BaseRoute]:
     """The routes of one study, all under ``/mos``.
 
@@ -216,14 +224,16 @@ def create_routes(service: Service) -> list[BaseRoute]:
             return HTMLResponse(_html("enter.html"), headers=_NOT_STORED)
         if not service.by_client.allows(_client(request)):
             return _refusal(request, 429, "too many requests")
+        # whoever used this browser before must not go on in place of the one whose link is cut short
+        invite = NO_INVITE
         try:
-            found = _InviteRequest.model_validate(await _json_body(request))
+            invite = _InviteRequest.model_validate(await _json_body(request)).invite
+            response = _json(200, reason="welcome")
         except ValidationError:
-            return _refusal(request, 422, "malformed")
+            response = _refusal(request, 422, "malformed")
         except _RefusedError as refused:
-            return _refusal(request, refused.status, refused.reason)
-        response = _json(200, reason="welcome")
-        set_cookie(response, request, INVITE_COOKIE, found.invite)
+            response = _refusal(request, refused.status, refused.reason)
+        set_invite(response, request, invite)
         return response
 
     async def enter_script(_request: Request) -> Response:
@@ -246,7 +256,7 @@ def create_routes(service: Service) -> list[BaseRoute]:
         if token is None:
             return _notice(service.study.config, 200, "join_full")
         response = RedirectResponse("/", status_code=303, headers=_NOT_STORED)
-        set_cookie(response, request, INVITE_COOKIE, token)
+        set_invite(response, request, token)
         return response
 
     async def login(request: Request) -> Response:

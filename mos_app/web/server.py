@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from mos_app.files.stimuli import damaged_stimuli
-from mos_app.web.routes import INVITE_COOKIE, create_routes, set_cookie
+from mos_app.web.routes import create_routes, set_invite
 from mos_app.web.service import current_service
 from repro.core.errors import UserError
 
@@ -108,7 +108,7 @@ def _exchange(request: Request) -> Response:
     """An invite in the query, as older links have it, becomes a cookie; the address loses it."""
     left = [(name, value) for name, value in request.query_params.multi_items() if name != "invite"]
     response = RedirectResponse("/" + (f"?{urlencode(left)}" if left else ""), status_code=303)
-    set_cookie(response, request, INVITE_COOKIE, request.query_params.get("invite", "")[:64])
+    set_invite(response, request, request.query_params.get("invite", ""))
     return response
 
 

@@ -6,7 +6,8 @@ import csv
 import os
 import re
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -164,6 +165,10 @@ def invite(
         registry = _registry(workspace)
         if revoke and not rater:
             raise UserError("nobody was named", "whose links to end", "pass --rater r01")
+        known = registry.codes()
+        for code in rater or ():  # before any link ends whose successor would not be printed
+            if code not in known:
+                raise UserError(f"no rater {code!r}", "a rater who takes part", "python -m mos_app status")
         if add:
             add_raters(workspace.database, workspace.study, add)
         if revoke:
@@ -207,15 +212,21 @@ def _refuse_repository(target: Path) -> None:
         )
 
 
-def _private_file(path: Path) -> TextIO:
-    """A new file that only its owner may read."""
+@contextmanager
+def _private_file(path: Path) -> Iterator[TextIO]:
+    """A new file that only its owner may read; it goes again where what fills it fails."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be made ({error.strerror})", "a new file", "name another path"
         ) from None
-    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        try:
+            yield stream
+        except BaseException:
+            path.unlink()
+            raise
 
 
 @app.command()
@@ -308,10 +319,9 @@ def upgrade(
     results: ResultsOption = Path("results"), study: StudyOption = "", database: DatabaseOption = ""
 ) -> None:
     """Bring a study's database to this version's schema (back it up first)."""
-    from mos_app.db.engine import Database
-    from mos_app.files.workspace import database_url, study_folder
+    from mos_app.files.workspace import study_database
 
-    opened = Database(database_url(study_folder(Results(results), _choose(results, study)), database or None))
+    opened = study_database(Results(results), _choose(results, study), database or None)
     opened.migrate()
     opened.dispose()
     print("the schema is current")
@@ -374,6 +384,8 @@ def order(
         raters = read_raters(workspace.database).set_index("code")
         if rater not in raters.index:
             raise UserError(f"no rater {rater!r}", "one of " + ", ".join(raters.index[:5]) + ", ...")
+        if raters["erased_ms"].notna()[rater] and workspace.study.config.withdrawal.votes == "anonymise":
+            raise UserError(f"{rater} is anonymous, so is the order", "a rater who has not withdrawn")
         number, form = (int(str(raters[name][rater])) for name in ("number", "form"))
         items = workspace.study.items_of(number, form)
         config = workspace.study.config
@@ -597,7 +609,7 @@ def plan(
     """Say, before a study starts, how long it takes and which differences in MOS it can resolve."""
     from mos_app.study.definition import read_study, read_template
     from mos_app.study.facts import minutes_per_rater
-    from mos_app.study.order import design_items
+    from mos_app.study.order import design_items, rater_items
     from mos_app.study.plan import resolutions
 
     checked, _ = read_study(config) if config else read_template(template)
@@ -606,7 +618,8 @@ def plan(
         part.name: part.images or [f"img_{number:03d}" for number in range(1, part.count + 1)]
         for part in checked.datasets
     }
-    items = len(design_items(checked, images))
+    calibration = [f"cal_{number:03d}" for number in range(1, checked.calibration.images + 1)]
+    items = len(rater_items(checked, design_items(checked, images), calibration, rater=1, form=0))
     rating, breaks = minutes_per_rater(checked, items)
     print(f"{count} raters x {items} ratings = {count * items:,} ratings")
     print(f"each rater: about {rating:.0f} minutes of rating and {breaks:.0f} of breaks")
@@ -619,6 +632,9 @@ def plan(
         print("differences in MOS are not what pairs measure: see docs/pairs.md")
         return
     for found in resolutions(checked, count, spread, power):
+        if found.difference is None:
+            print(f"{found.dataset}: nothing can be said of other images from one image")
+            continue
         line = (
             f"{found.dataset} ({found.images} images): two methods must differ by {found.difference:.2f} MOS"
         )

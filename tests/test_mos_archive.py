@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,10 +22,19 @@ from mos_helpers.studies import make_study, practised, small_toml
 from analysis.stats.defaults import Spread
 from analysis.stats.rater_models import ROUNDING, p910
 from analysis.stats.rater_quality import longest_run
+from mos_app.db.engine import sqlite_url
 from mos_app.db.raters import Registry
 from mos_app.db.tables import read_answers, read_stimuli
 from mos_app.db.votes import VoteService
-from mos_app.files.archive import FORMAT, RATINGS_COLUMNS, export_study, import_study, read_export, zip_bytes
+from mos_app.files.archive import (
+    FORMAT,
+    RATINGS_COLUMNS,
+    export_files,
+    export_study,
+    import_study,
+    read_export,
+    zip_bytes,
+)
 from mos_app.files.backup import back_up, restore
 from mos_app.files.simulate import (
     SimulationParameters,
@@ -386,6 +396,85 @@ def test_hostile_zips_are_refused(paper: tuple[Workspace, Path], tmp_path: Path)
     told = json.dumps(manifest).encode()
     refused("broken.zip", zip_bytes({**files, "answers.csv": broken, "manifest.json": told}))
     assert not [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+
+
+def test_a_damaged_download_is_refused_wherever_it_is_damaged(tmp_path: Path) -> None:
+    _, workspace = make_study(tmp_path, small_toml())
+    whole = export_study(workspace).read_bytes()
+    workspace.close()
+    path = tmp_path / "damaged.zip"
+    for at in range(0, len(whole), len(whole) // 60):
+        inverted = bytes(255 - byte for byte in whole[at : at + 9])
+        for data in (whole[:at], whole[:at] + inverted + whole[at + 9 :]):
+            path.write_bytes(data)
+            with pytest.raises(UserError):
+                read_export(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("study.json", b'"name": "small"', b'"name": "a\\r\\nX-Evil: 1"'),
+        ("study.toml", b"small", b"\xff"),
+        ("stimuli.csv", b",20,", b",0,"),
+    ],
+)
+def test_exports_made_by_hand_are_refused(tmp_path: Path, name: str, old: bytes, new: bytes) -> None:
+    """Their hashes agree; what they say does not do."""
+    _, workspace = make_study(tmp_path, small_toml())
+    files = export_files(workspace.database, workspace.study)
+    workspace.close()
+    assert old in files[name]
+    files[name] = files[name].replace(old, new)
+    manifest = json.loads(files["manifest.json"])
+    manifest["outputs"][name] = hashlib.sha256(files[name]).hexdigest()
+    path = tmp_path / "hand.zip"
+    path.write_bytes(zip_bytes({**files, "manifest.json": json.dumps(manifest).encode()}))
+    with pytest.raises(UserError):
+        import_study(Results(tmp_path / "two"), path, name="copy")
+    assert not [file for file in (tmp_path / "two").rglob("*") if file.is_file()]
+
+
+def test_an_export_is_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vote that is taken back while the export is made is given or taken back in it, not both."""
+    _, workspace, _ = real_study(tmp_path)
+    vote_service = VoteService(workspace.database, workspace.study)
+    invite = practised(workspace, "r01")
+    for number in range(2):
+        current = vote_service.state(invite).current
+        assert current is not None
+        display = DisplayRecord(surface="plain")
+        press = Ballot(item=current.item, nonce=f"{number:022d}", score=3, response_ms=900, display=display)
+        assert vote_service.vote(invite, press).verdict == "saved"
+
+    def then_undo(*arguments: Any, **options: Any) -> pd.DataFrame:
+        frame = read_answers(*arguments, **options)
+        now = vote_service.state(invite).current
+        assert now is not None
+        vote_service.undo(invite, now.item)
+        return frame
+
+    before = export_files(workspace.database, workspace.study)
+    monkeypatch.setattr("mos_app.files.archive.read_answers", then_undo)
+    during = export_files(workspace.database, workspace.study)
+    assert vote_service.state(invite).done == 1
+    for name in ("answers.csv", "withdrawn.csv", "presentations.csv", "events.csv"):
+        assert during[name] == before[name]
+    workspace.close()
+
+
+def test_a_backup_is_private_and_follows_the_databases_url(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    url = sqlite_url(tmp_path / "elsewhere" / "votes.db")
+    results, workspace = make_study(tmp_path, small_toml(), url=url)
+    invite = practised(workspace, "r01")
+    back_up(workspace, tmp_path / "backup")
+    workspace.close()
+    assert not workspace.folder.database.exists()
+    assert (tmp_path / "backup" / "study.db").stat().st_mode & 0o777 == 0o600
+    restore(results, tmp_path / "backup", "restored")
+    with open_workspace(results, "restored") as copy:
+        assert VoteService(copy.database, copy.study).state(invite).screen.phase == "rating"
 
 
 def test_backup_while_votes_go_on_and_restore(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from mos_helpers.serving import free_port
 from mos_helpers.studies import as_of, fill_store, make_study, practised, small_toml
 
-from mos_app.cli import main
+from mos_app.cli.main import main
 from mos_app.db.raters import Registry
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import open_workspace
@@ -270,6 +270,45 @@ def test_an_old_database_is_upgraded_and_its_links_go_on(tmp_path: Path) -> None
     assert vote_service.vote(invite, ballot).verdict == "saved"
     again.close()
     assert run(tmp_path, "export", "--study", "small").code == 0
+
+
+def test_upgrade_makes_no_database_where_the_study_has_another(tmp_path: Path) -> None:
+    """Who forgets --database is told so; an empty file would be taken for the study's later."""
+    (tmp_path / "elsewhere").mkdir()
+    url = f"sqlite:///{tmp_path / 'elsewhere' / 'votes.db'}"
+    _, workspace = make_study(tmp_path / "results", small_toml(), url=url)
+    workspace.close()
+    assert "MOS_DATABASE" in refused(tmp_path, "upgrade", "--study", "small")
+    assert not workspace.folder.database.exists()
+    assert "no study 'x'" in refused(tmp_path, "upgrade", "--study", "x")
+    assert "current" in run(tmp_path, "upgrade", "--study", "small", "--database", url).stdout
+
+
+def test_an_unknown_rater_ends_nobodys_link(tmp_path: Path) -> None:
+    make_study(tmp_path / "results", small_toml())[1].close()
+    before = run(tmp_path, "invite", "--rater", "r01").stdout.strip().rpartition("#")[2]
+    told = refused(tmp_path, "invite", "--renew", "--rater", "r01", "--rater", "r99", "--output", "links.csv")
+    assert "no rater 'r99'" in told
+    assert not (tmp_path / "links.csv").exists()
+    (tmp_path / "taken.html").touch()
+    again = ("invite", "--renew", "--rater", "r01", "--output", "links.csv", "--sheet", "taken.html")
+    assert "taken.html" in refused(tmp_path, *again)
+    assert not (tmp_path / "links.csv").exists()
+    with open_workspace(Results(tmp_path / "results"), "small") as workspace:
+        assert VoteService(workspace.database, workspace.study).knows(before)
+
+
+def test_plan_counts_what_one_rater_sees(tmp_path: Path) -> None:
+    more = "\n[subset]\nimages = { Set5 = 3 }\n[attention]\ncount = 2\n"
+    more += "[repeats]\ncount = 1\nminimum_distance = 2\n"
+    (tmp_path / "mine.toml").write_text(small_toml(images=6, distance=2, more=more), encoding="utf-8")
+    told = run(tmp_path, "plan", "--config", "mine.toml").stdout
+    assert "3 raters x 15 ratings = 45 ratings" in told  # 3 images x 4 methods, 2 and 1 more
+    everybody = run(tmp_path, "plan", "--config", "mine.toml", "--raters", "1")
+    assert everybody.code == 2
+    assert "2 raters" in everybody.stderr
+    (tmp_path / "one.toml").write_text(small_toml(images=1, blocks=1, distance=1), encoding="utf-8")
+    assert "one image" in run(tmp_path, "plan", "--config", "one.toml").stdout
 
 
 def test_container_file_has_a_health_check_and_no_torch() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from mos_app.db.engine import Database
 from mos_app.db.models import Event, Image, Presentation, Rater, Stimulus, ViewingSession, Vote, WithdrawnVote
@@ -29,7 +30,11 @@ RATER_FIELDS = tuple(
 )
 
 
-def read_presentations(database: Database) -> pd.DataFrame:
+Source = Database | Connection
+"""What tables are read from; several that have to be of one moment, from one connection."""
+
+
+def read_presentations(source: Source) -> pd.DataFrame:
     """Every presentation: PLACE_FIELDS, block, repeat, showing, swapped, dataset, image, method (or pair)."""
     query = (
         select(
@@ -50,10 +55,10 @@ def read_presentations(database: Database) -> pd.DataFrame:
         .join(Image, Image.id == Stimulus.image_id)
         .order_by(Rater.number, Presentation.phase, Presentation.attempt, Presentation.position)
     )
-    return _frame(database, query)
+    return _frame(source, query)
 
 
-def read_answers(database: Database, *, withdrawn: bool = False) -> pd.DataFrame:
+def read_answers(source: Source, *, withdrawn: bool = False) -> pd.DataFrame:
     """Every answer with its place, its stimulus and the rater's marks (excluded, flagged, synthetic)."""
     table: Any = WithdrawnVote if withdrawn else Vote
     more = [WithdrawnVote.withdrawn_ms] if withdrawn else []
@@ -83,7 +88,7 @@ def read_answers(database: Database, *, withdrawn: bool = False) -> pd.DataFrame
             Rater.number, Presentation.phase, Presentation.attempt, Presentation.position, table.showing
         )
     )
-    return _frame(database, query)
+    return _frame(source, query)
 
 
 def rating_votes(answers: pd.DataFrame, config: StudyConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -93,12 +98,12 @@ def rating_votes(answers: pd.DataFrame, config: StudyConfig) -> tuple[pd.DataFra
     return answers[rating & ~attention], answers[attention]
 
 
-def read_raters(database: Database) -> pd.DataFrame:
+def read_raters(source: Source) -> pd.DataFrame:
     """Every rater with RATER_FIELDS."""
-    return _frame(database, select(*[getattr(Rater, name) for name in RATER_FIELDS]).order_by(Rater.number))
+    return _frame(source, select(*[getattr(Rater, name) for name in RATER_FIELDS]).order_by(Rater.number))
 
 
-def read_stimuli(database: Database) -> pd.DataFrame:
+def read_stimuli(source: Source) -> pd.DataFrame:
     """Every stimulus: dataset, image, width, height, method, sha256, source_sha256."""
     query = (
         select(
@@ -112,12 +117,13 @@ def read_stimuli(database: Database) -> pd.DataFrame:
         )
         .join(Image, Image.id == Stimulus.image_id)
         .where(Stimulus.first_id.is_(None))
-        .order_by(Image.dataset, Image.name, Stimulus.id)
+        .order_by(Stimulus.id)
     )
-    return _frame(database, query)
+    # not by the database, whose language may sort names in another way than the next one's
+    return _frame(source, query).sort_values(["dataset", "image"], kind="stable", ignore_index=True)
 
 
-def read_viewing(database: Database) -> pd.DataFrame:
+def read_viewing(source: Source) -> pd.DataFrame:
     """Every viewing check, oldest first: rater, at_ms, measured (JSON), problems, refused."""
     query = (
         select(
@@ -130,7 +136,7 @@ def read_viewing(database: Database) -> pd.DataFrame:
         .join(Rater, Rater.id == ViewingSession.rater_id)
         .order_by(ViewingSession.id)
     )
-    return _frame(database, query)
+    return _frame(source, query)
 
 
 def restore_viewing(database: Database, sessions: Sequence[Mapping[str, Any]]) -> None:
@@ -145,7 +151,7 @@ def restore_viewing(database: Database, sessions: Sequence[Mapping[str, Any]]) -
             connection.execute(insert(ViewingSession), rows)
 
 
-def read_events(database: Database) -> pd.DataFrame:
+def read_events(source: Source) -> pd.DataFrame:
     """The audit log, oldest first: at_ms, actor, rater, kind, detail (JSON)."""
     query = (
         select(
@@ -154,7 +160,7 @@ def read_events(database: Database) -> pd.DataFrame:
         .outerjoin(Rater, Rater.id == Event.rater_id)
         .order_by(Event.id)
     )
-    return _frame(database, query)
+    return _frame(source, query)
 
 
 _ROUTINE = ("rater", "server")
@@ -171,7 +177,7 @@ def revision(database: Database) -> tuple[tuple[int, int], int]:
     return (votes, taken_back), decisions or 0
 
 
-def read_progress(database: Database) -> pd.DataFrame:
+def read_progress(source: Source) -> pd.DataFrame:
     """Per rater: rating votes given, and the time of the last one (milliseconds, or missing)."""
     query = (
         select(
@@ -185,11 +191,11 @@ def read_progress(database: Database) -> pd.DataFrame:
         .group_by(Rater.code, Rater.number)
         .order_by(Rater.number)
     )
-    return _frame(database, query)
+    return _frame(source, query)
 
 
-def _frame(database: Database, query: Any) -> pd.DataFrame:
-    with database.read() as connection:
+def _frame(source: Source, query: Any) -> pd.DataFrame:
+    with source.read() if isinstance(source, Database) else nullcontext(source) as connection:
         result = connection.execute(query)
         return pd.DataFrame(result.all(), columns=list(result.keys()))
 

@@ -7,6 +7,7 @@ import io
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.jsonfile import parsed_object
 from repro.core.manifest import make_manifest
-from repro.core.paths import Results
+from repro.core.paths import Results, checked_name
 
 FORMAT = 3
 """2: ISO times, viewing.csv, mos.csv, participants.tsv. 3: sides of pairs, sliders, reference images. Exports
@@ -87,26 +88,29 @@ def export_files(database: Database, study: OpenStudy, simulation: bytes | None 
 
     Invites, their hashes and the study's secret are not exported.
     """
-    answers = read_answers(database)
+    with database.read() as moment:  # raters may vote meanwhile
+        answers, withdrawn = read_answers(moment), read_answers(moment, withdrawn=True)
+        raters, viewing, events = read_raters(moment), read_viewing(moment), read_events(moment)
+        stimuli, presentations = read_stimuli(moment), read_presentations(moment)
     answers.insert(0, "study", study.name)
     ratings, attention = rating_votes(answers, study.config)
     practice = answers.assign(phase=answers["phase"].where(~answers.index.isin(attention.index), "attention"))
     practice = practice[~practice.index.isin(ratings.index)]
     files: dict[str, bytes] = {
         **(_pair_files(ratings) if study.config.scale.method == "pair" else _rating_files(ratings, study)),
-        "participants.tsv": participants(read_raters(database)),
+        "participants.tsv": participants(raters),
         "participants.json": _json(PARTICIPANTS_SIDECAR),
         "dataset_description.json": _json(
             {"Name": study.name, "BIDSVersion": "1.10.0", "DatasetType": "raw", "License": ""}
         ),
         "calibration.csv": _csv(practice, _PRACTICE_COLUMNS),
-        "raters.csv": _csv(read_raters(database), RATER_FIELDS),
-        "stimuli.csv": _csv(read_stimuli(database)),
-        "presentations.csv": _csv(read_presentations(database), _PRESENTATION_COLUMNS),
+        "raters.csv": _csv(raters, RATER_FIELDS),
+        "stimuli.csv": _csv(stimuli),
+        "presentations.csv": _csv(presentations, _PRESENTATION_COLUMNS),
         "answers.csv": _csv(answers, _ANSWER_COLUMNS),
-        "withdrawn.csv": _csv(read_answers(database, withdrawn=True), (*_ANSWER_COLUMNS, "withdrawn_ms")),
-        "viewing.csv": _csv(read_viewing(database)),
-        "events.csv": _csv(_without_addresses(read_events(database))),
+        "withdrawn.csv": _csv(withdrawn, (*_ANSWER_COLUMNS, "withdrawn_ms")),
+        "viewing.csv": _csv(viewing),
+        "events.csv": _csv(_without_addresses(events)),
         "study.toml": study.config_toml.encode(),
         "study.json": _json(
             {
@@ -364,18 +368,30 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
         UserError: not an export, hashes that do not match, or a study of that name exists.
     """
     files = read_export(path)
-    config_toml = files["study.toml"].decode()
-    config = parse_study(config_toml, f"{path}: study.toml", stored=True)
     told = parsed_object(files["study.json"], f"{path}: study.json", "export again")
     try:
-        recorded, synthetic, version = told["name"], told["synthetic"], told["format"]
-        if (type(recorded), type(synthetic), type(version)) != (str, bool, int):
-            raise TypeError("name, synthetic, format")
-        left_out = [(str(dataset), str(method)) for dataset, method in told["left_out"]]
-        given = _references(told.get("reference_images", {}))
-        images = _image_versions(files["stimuli.csv"])
-    except (AttributeError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: malformed ({type(error).__name__})", "an export", "export again") from None
+        return _restore(results, files, told, path, name, url)
+    except (
+        *(AttributeError, KeyError, ValueError, TypeError, OverflowError),
+        SQLAlchemyError,
+    ) as error:
+        raise UserError(
+            f"{path}: malformed, or its tables contradict each other ({type(error).__name__})",
+            "an export",
+            "export again",
+        ) from None
+
+
+def _restore(
+    results: Results, files: dict[str, bytes], told: dict[str, Any], path: Path, name: str, url: str | None
+) -> str:
+    config_toml = files["study.toml"].decode()
+    config = parse_study(config_toml, f"{path}: study.toml", stored=True)
+    synthetic, version = told["synthetic"], told["format"]
+    if (type(told["name"]), type(synthetic), type(version)) != (str, bool, int):
+        raise TypeError("name, synthetic, format")
+    recorded = checked_name(told["name"], "study")
+    left_out = [(str(dataset), str(method)) for dataset, method in told["left_out"]]
     study = name or recorded
     folder = study_folder(results, study)
     if folder.path.exists():
@@ -391,10 +407,10 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
             name=study,
             url=url,
             left_out=left_out,
-            images=images,
+            images=_image_versions(files["stimuli.csv"]),
             synthetic=synthetic,
             recorded_name=recorded,
-            reference_images=given,
+            reference_images=_references(told.get("reference_images", {})),
             log_creation=False,
         )
         with open_workspace(part, study, url) as workspace:
@@ -427,23 +443,16 @@ def _image_versions(stimuli: bytes) -> list[ImageVersions]:
 
 
 def _restore_rows(workspace: Workspace, files: dict[str, bytes], path: Path, version: int) -> None:
-    try:
-        restore_raters(
-            workspace.database,
-            _records(files["raters.csv"], _RATER_TYPES),
-            _records(files["presentations.csv"], _PLACE_TYPES),
-        )
-        insert_answers(workspace.database, _records(files["answers.csv"], _ANSWER_TYPES))
-        insert_answers(workspace.database, _records(files["withdrawn.csv"], _ANSWER_TYPES), withdrawn=True)
-        if "viewing.csv" in files:
-            restore_viewing(
-                workspace.database, _records(files["viewing.csv"], {"at_ms": int, "refused": _flag})
-            )
-        restore_events(workspace.database, _records(files["events.csv"], {"at_ms": int}))
-    except (KeyError, ValueError, TypeError, OverflowError, SQLAlchemyError) as error:
-        raise UserError(
-            f"{path}: its tables contradict each other ({type(error).__name__})", "an export", "export again"
-        ) from None
+    restore_raters(
+        workspace.database,
+        _records(files["raters.csv"], _RATER_TYPES),
+        _records(files["presentations.csv"], _PLACE_TYPES),
+    )
+    insert_answers(workspace.database, _records(files["answers.csv"], _ANSWER_TYPES))
+    insert_answers(workspace.database, _records(files["withdrawn.csv"], _ANSWER_TYPES), withdrawn=True)
+    if "viewing.csv" in files:
+        restore_viewing(workspace.database, _records(files["viewing.csv"], {"at_ms": int, "refused": _flag}))
+    restore_events(workspace.database, _records(files["events.csv"], {"at_ms": int}))
     if "simulation.json" in files:
         write_bytes(workspace.folder.path / "simulation.json", files["simulation.json"])
     again = export_files(workspace.database, workspace.study, files.get("simulation.json"))
@@ -488,9 +497,10 @@ def read_export(path: Path) -> dict[str, bytes]:
             files = {entry.filename: archive.read(entry) for entry in entries}
         manifest = parsed_object(files["manifest.json"], f"{path}: manifest.json", "export again")
         hashes = dict(manifest["outputs"])
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, RuntimeError) as error:
-        if isinstance(error, UserError):
-            raise
+    except (
+        *(OSError, zipfile.BadZipFile, zlib.error, EOFError),
+        *(KeyError, ValueError, TypeError, RuntimeError),
+    ) as error:
         raise UserError(f"{path}: not an export ({type(error).__name__})", hint, "export again") from None
     missing = sorted({*RAW_FILES, "study.toml", "study.json"} - set(files))
     wrong = [

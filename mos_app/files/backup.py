@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from mos_app.files.workspace import (
     DATABASE_FILE,
@@ -43,11 +44,13 @@ def back_up(workspace: Workspace, target: Path) -> Path:
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
         copy = StudyFolder(part)
+        copy.database.touch(mode=0o600)  # as private as the study's own
         with (
-            closing(sqlite3.connect(workspace.folder.database)) as source,
+            workspace.database.read() as source,  # wherever its URL says that it lies
             closing(sqlite3.connect(copy.database)) as destination,
         ):
-            source.backup(destination)
+            driver: Any = source.connection.driver_connection
+            driver.backup(destination)
             # one file, without a journal of its own beside it
             destination.execute("PRAGMA journal_mode=DELETE")
             (sound,) = destination.execute("PRAGMA integrity_check").fetchone()

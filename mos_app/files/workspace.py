@@ -88,11 +88,11 @@ def database_url(folder: StudyFolder, url: str | None) -> str:
     return url or sqlite_url(folder.database.resolve())
 
 
-def open_workspace(results: Results, name: str, url: str | None = None) -> Workspace:
-    """Opens a study that ``init`` made.
+def study_database(results: Results, name: str, url: str | None = None) -> Database:
+    """The database of a study that ``init`` made, of whatever version.
 
     Raises:
-        UserError: no such study, or a database of another version.
+        UserError: no such study, or its database is elsewhere.
     """
     folder = study_folder(results, name)
     if not folder.config.is_file():
@@ -104,8 +104,17 @@ def open_workspace(results: Results, name: str, url: str | None = None) -> Works
             "the study's SQLite file, or the URL of its database",
             "pass --database (or MOS_DATABASE) as you did to init",
         )
-    database = Database(database_url(folder, url))
-    return Workspace(folder, database, open_study(database))
+    return Database(database_url(folder, url))
+
+
+def open_workspace(results: Results, name: str, url: str | None = None) -> Workspace:
+    """Opens a study that ``init`` made.
+
+    Raises:
+        UserError: no such study, or a database of another version.
+    """
+    database = study_database(results, name, url)
+    return Workspace(study_folder(results, name), database, open_study(database))
 
 
 def init_study(

@@ -55,6 +55,11 @@ def test_a_study_names_its_own_claims_and_rules() -> None:
     for wrong in ("vgg99", "pilot"):
         with pytest.raises(UserError, match=wrong):
             paper(f'\n[preregistration]\nclaims = ["{wrong}"]\n')
+    inline = read_template("paper")[1].replace(
+        "[title]", 'preregistration = { claims = ["vgg54"] }\n\n[title]'
+    )
+    with pytest.raises(UserError, match="a part of its own"):
+        frozen(parse_study(inline, "test"), inline, AT)
 
 
 def test_a_study_that_judges_nothing_stays_as_it_is() -> None:

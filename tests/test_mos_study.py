@@ -167,6 +167,12 @@ def test_a_study_file_may_reword_and_bring_any_language() -> None:
             "texts.en.pages.break: unknown {weather}",
         ),
         (lambda text: text + '\n[texts.en.pages]\nbrake = "x"\n', "texts.en.pages.brake is unknown"),
+        (lambda text: text + '\n[texts.en.pages]\nbreak = "{after"\n', "texts.en.pages.break: '{' or '}'"),
+        (lambda text: text + '\n[texts.en.pages]\nbreak = "after}"\n', "texts.en.pages.break: '{' or '}'"),
+        (
+            lambda text: text + '\n[texts.en.pages]\nbreak = "{after:5} {minutes!r}"\n',
+            "texts.en.pages.break: unknown {after:5}",
+        ),
         (lambda text: text + '\n[texts.fr]\nname = "x"\n', "texts.fr: the study has no such language"),
         (lambda text: text + '\n[texts.en]\ndirection = "up"\n', "neither"),
         (lambda text: text.replace('["en", "de"]', '["english"]'), "languages"),

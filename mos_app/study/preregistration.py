@@ -51,7 +51,14 @@ def frozen(config: StudyConfig, config_toml: str, at: datetime) -> str:
     lines = [config_toml.rstrip(), "", f"[{SECTION}.frozen]", *_pairs(plan)]
     for claim in claims:
         lines += ["", f"[[{SECTION}.frozen.claims]]", *_pairs(frozen_claim(claim))]
-    sha256 = digest(tomllib.loads("\n".join(lines)))
+    try:
+        sha256 = digest(tomllib.loads("\n".join(lines)))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(
+            f"the plan cannot be appended to the study file ({error})",
+            f"[{SECTION}] as a part of its own, not in braces on one line",
+            "write it so",
+        ) from None
     place = lines.index(f"[{SECTION}.frozen]") + 1
     lines.insert(place, f'sha256 = "{sha256}"')
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
+from string import Formatter
 from typing import Any
 
 from mos_app.study.definition import LANGUAGES, StudyConfig
@@ -100,5 +101,17 @@ def _compare(found: Any, wanted: Any, where: str) -> list[str]:
         return [] if good else [f"{where}: {len(wanted)} words are expected"]
     if not isinstance(found, str):
         return [f"{where}: text is expected"]
-    foreign = set(re.findall(r"\{(\w*)", found)) - set(re.findall(r"\{(\w*)", wanted))
+    try:
+        foreign = _placeholders(found) - _placeholders(wanted)
+    except ValueError:
+        return [f"{where}: '{{' or '}}' without the other"]
     return [f"{where}: unknown {{{name}}}" for name in sorted(foreign)]
+
+
+def _placeholders(text: str) -> set[str]:
+    """What stands between braces; ValueError where one has no other."""
+    return {
+        name + (f"!{conversion}" if conversion else "") + (f":{width}" if width else "")
+        for _, name, width, conversion in Formatter().parse(text)
+        if name is not None
+    }

@@ -6,5 +6,5 @@ when), :mod:`mos_app.db.votes` (the vote service), :mod:`mos_app.web.routes` (ho
 downwards through :data:`LAYERS`.
 """
 
-LAYERS = ("study", "db", "files", "stage", "web")
+LAYERS = ("study", "db", "files", "stage", "web", "cli")
 """The folders, lowest first; a module imports from its own folder and from those before it."""

@@ -1,6 +1,6 @@
 """``python -m mos_app``."""
 
-from mos_app.cli import main
+from mos_app.cli.main import main
 
 if __name__ == "__main__":
     main()

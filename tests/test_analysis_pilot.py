@@ -13,7 +13,7 @@ from analysis.stats.design import power_of, resolvable_difference
 from analysis.stats.power import plan
 from analysis.stats.retest import Retest
 from analysis.study.results import analyse
-from mos_app.cli import app
+from mos_app.cli.main import app
 from mos_app.study.definition import PilotPart
 from mos_app.study.pilot import pilot_report
 

@@ -13,11 +13,11 @@ import pytest
 import typer
 
 import analysis.cli
-import mos_app.cli
+import mos_app.cli.main
 import repro.cli.main
 
 ROOT = Path(__file__).parents[1]
-PROGRAMS = {"repro": repro.cli.main.app, "mos_app": mos_app.cli.app, "analysis": analysis.cli.app}
+PROGRAMS = {"repro": repro.cli.main.app, "mos_app": mos_app.cli.main.app, "analysis": analysis.cli.app}
 _COMMAND = re.compile(r"(?:^|[`\s/])python -m (repro|mos_app|analysis)((?: [^`#\n]+)?)")
 
 

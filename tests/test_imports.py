@@ -132,7 +132,7 @@ def test_importing_does_nothing(tmp_path: Path) -> None:
         "sys.argv = ['x', '--nonsense']\n"
         "import numpy; numpy.random.seed(0)\n"
         "before = numpy.random.get_state()[1].tobytes()\n"
-        "import repro.cli.main, repro.train.run, analysis.cli, mos_app.cli\n"
+        "import repro.cli.main, repro.train.run, analysis.cli, mos_app.cli.main\n"
         "assert before == numpy.random.get_state()[1].tobytes()\n"
     )
     run = subprocess.run(

@@ -1,0 +1,33 @@
+"""All commands of ``python -m mos_app`` in one application."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from mos_app.cli import data, inviting, planning, raters, serving, study
+from repro.core.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The rating study: make it, serve it, watch it, take its data out.",
+)
+for command in (
+    *(study.init, study.texts, inviting.invite, serving.serve, serving.password, study.upgrade),
+    *(raters.status, raters.order, raters.exclude, study.close, study.remove, raters.panel, raters.erase),
+    *(data.export, data.import_, data.backup, data.restore),
+    *(planning.simulate, planning.plan, planning.pilot),
+):
+    app.command(command.__name__.rstrip("_"))(command)
+
+
+def main() -> None:
+    """Runs the command line; errors that a user can mend end it with code 2 and without a traceback."""
+    try:
+        app()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from None

@@ -15,7 +15,7 @@ from analysis.stats.votes import SLIDER_STEPS
 from mos_app.db.credentials import UnknownInviteError
 from mos_app.db.journal import now_ms
 from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
-from mos_app.db.votes import State
+from mos_app.db.state import State
 from mos_app.stage import BAR_HEIGHT, GREY_STEPS, ORIGINAL_GAP, component
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.facts import consent_text

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 
 from mos_app.db.credentials import UnknownInviteError
-from mos_app.db.votes import Outcome
+from mos_app.db.state import Outcome
 from mos_app.files.archive import export_files, zip_bytes
 from mos_app.files.stimuli import stimulus_path
 from mos_app.study.definition import StudyConfig

@@ -38,7 +38,8 @@ from analysis.io.outputs import write_folder
 from analysis.io.training_runs import read_runs
 from analysis.report.page import manifests, reference_images
 from mos_app.files import stimuli
-from mos_app.files.archive import export_study, import_study, read_export, zip_bytes
+from mos_app.files.archive import export_study, zip_bytes
+from mos_app.files.importing import import_study, read_export
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.web.routes import _json_body, _RefusedError
 from repro.cli import reproduce
@@ -505,10 +506,10 @@ LOADERS: dict[str, Loader] = {
         _photo,
         (lambda f: own_result(f / "photo.png"),),
     ),
-    "an export's study": Loader("mos_app.files.archive", *_export("study.json"), (_import,), 12),
-    "an export's manifest": Loader("mos_app.files.archive", *_export("manifest.json"), (_import,), 12),
+    "an export's study": Loader("mos_app.files.importing", *_export("study.json"), (_import,), 12),
+    "an export's manifest": Loader("mos_app.files.importing", *_export("manifest.json"), (_import,), 12),
     "an export's events": Loader(
-        "mos_app.files.archive mos_app.db.tables", *_export("events.csv"), (_import,), 6
+        "mos_app.files.importing mos_app.db.tables", *_export("events.csv"), (_import,), 6
     ),
     "an answer in the study": Loader("mos_app.web.routes", *_file("ballot.json"), (_posted,), 60),
     "a packed dataset": Loader("repro.data.packed", *_file("bank/bank.json"), (_packed,)),

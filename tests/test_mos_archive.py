@@ -31,11 +31,10 @@ from mos_app.files.archive import (
     RATINGS_COLUMNS,
     export_files,
     export_study,
-    import_study,
-    read_export,
     zip_bytes,
 )
 from mos_app.files.backup import back_up, restore
+from mos_app.files.importing import import_study, read_export
 from mos_app.files.simulate import (
     SimulationParameters,
     expected_score,

@@ -17,7 +17,8 @@ from analysis.io.pairs import read_pairs
 from mos_app.db.state import State
 from mos_app.db.tables import rating_votes, read_answers
 from mos_app.db.votes import VoteService
-from mos_app.files.archive import export_study, import_study, read_export
+from mos_app.files.archive import export_study
+from mos_app.files.importing import import_study, read_export
 from mos_app.files.simulate import SimulationParameters, fill_study, make_synthetic_study
 from mos_app.files.stimuli import stimulus_path
 from mos_app.files.workspace import Workspace, init_study, open_workspace

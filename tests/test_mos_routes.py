@@ -448,7 +448,7 @@ def test_the_app_needs_no_torch_and_sql_has_one_home() -> None:
     code = (
         "import sys, mos_app; light = {'streamlit', 'sqlalchemy', 'pandas'} & set(sys.modules); "
         "import mos_app.cli.main, mos_app.web.server, mos_app.web.rater_page, mos_app.web.admin_page; "
-        "import mos_app.files.archive, mos_app.files.simulate, mos_app.files.backup, mos_app.files.demo; "
+        "import mos_app.files.importing, mos_app.files.simulate, mos_app.files.backup, mos_app.files.demo; "
         "ours = [name for name in sys.modules if name.startswith('analysis.')]; "
         "strangers = [name for name in ours if not name.startswith('analysis.stats')]; "
         "print(sorted(light), strangers + [n for n in ('torch', 'matplotlib') if n in sys.modules])"
@@ -464,6 +464,6 @@ def test_the_app_needs_no_torch_and_sql_has_one_home() -> None:
         and "db/" not in path.relative_to(folder).as_posix()
     }
     # both only catch its errors
-    assert speaking == {"web/routes.py", "files/archive.py"}
+    assert speaking == {"web/routes.py", "files/importing.py"}
     for name in speaking:
         assert "sqlalchemy.exc import" in sources[folder / name]

@@ -28,7 +28,7 @@ def import_(
     database: DatabaseOption = "",
 ) -> None:
     """Make a study from an export, for analysis; exporting it again gives the same bytes."""
-    from mos_app.files.archive import import_study
+    from mos_app.files.importing import import_study
 
     study = import_study(Results(results), path, name=name, url=database or None)
     print(f"study {study} imported")

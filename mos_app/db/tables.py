@@ -8,10 +8,20 @@ from contextlib import nullcontext
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, func, insert, select, update
 
 from mos_app.db.engine import Database
-from mos_app.db.models import Event, Image, Presentation, Rater, Stimulus, ViewingSession, Vote, WithdrawnVote
+from mos_app.db.models import (
+    Base,
+    Event,
+    Image,
+    Presentation,
+    Rater,
+    Stimulus,
+    ViewingSession,
+    Vote,
+    WithdrawnVote,
+)
 from mos_app.db.studies import stimulus_ids
 from mos_app.study.definition import StudyConfig
 from mos_app.study.progress import Phase
@@ -24,6 +34,15 @@ ANSWER_FIELDS = tuple(
 
 PLACE_FIELDS = ("rater", "phase", "attempt", "position")
 """What names a presentation across databases."""
+
+_COLUMNS = [column for table in Base.metadata.sorted_tables for column in table.columns]
+COLUMN_TYPES: dict[str, type] = {column.name: column.type.python_type for column in _COLUMNS}
+"""Of all tables: columns of one name are of one type, wherever they stand."""
+
+TIMES = frozenset(
+    column.name for column in _COLUMNS if isinstance(column.type, BigInteger) and column.name.endswith("_ms")
+)
+"""Columns that count milliseconds since 1970; those that count an answer's are no big integers."""
 
 RATER_FIELDS = tuple(
     column.name for column in Rater.__table__.columns if column.name not in {"id", "panel_id"}

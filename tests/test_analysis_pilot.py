@@ -14,7 +14,7 @@ from analysis.stats.power import plan
 from analysis.stats.retest import Retest
 from analysis.study.results import analyse
 from mos_app.cli.main import app
-from mos_app.study.definition import PilotPart
+from mos_app.study.parts import PilotPart
 from mos_app.study.pilot import pilot_report
 
 pytestmark = pytest.mark.xdist_group("analysis_pilot")  # its fixtures are made once

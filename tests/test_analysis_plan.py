@@ -15,8 +15,8 @@ from analysis.judge.plan import compared_plan
 from analysis.stats.preregistration import digest
 from analysis.study.results import Study, analyse
 from analysis.tables.plan import plan_table
-from mos_app.study.definition import parse_study, read_template
 from mos_app.study.preregistration import frozen
+from mos_app.study.studyfile import parse_study, read_template
 from repro.core.errors import UserError
 from repro.core.streams import stream
 

@@ -19,8 +19,8 @@ from analysis.tables.opinions import opinions
 from mos_app.files.archive import export_study
 from mos_app.files.simulate import SimulationParameters, fill_study, make_synthetic_study
 from mos_app.files.workspace import open_workspace
-from mos_app.study.definition import parse_study
 from mos_app.study.scale import category
+from mos_app.study.studyfile import parse_study
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.streams import stream

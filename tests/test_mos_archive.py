@@ -44,12 +44,13 @@ from mos_app.files.simulate import (
     paper_means,
 )
 from mos_app.files.workspace import Workspace, init_study, open_workspace
-from mos_app.study.definition import PilotPart, parse_study, read_template
 from mos_app.study.display import Ballot, DisplayRecord
+from mos_app.study.parts import PilotPart
 from mos_app.study.pilot import pilot_report
 from mos_app.study.plan import resolutions
 from mos_app.study.quality import live_mos, rater_quality
 from mos_app.study.results import MOS_COLUMNS, opinion_scores
+from mos_app.study.studyfile import parse_study, read_template
 from mos_app.web.overview import Overviews
 from repro.core.errors import UserError
 from repro.core.paths import Results
@@ -402,12 +403,17 @@ def test_a_damaged_download_is_refused_wherever_it_is_damaged(tmp_path: Path) ->
     whole = export_study(workspace).read_bytes()
     workspace.close()
     path = tmp_path / "damaged.zip"
+    path.write_bytes(whole)
+    files, refused = read_export(path), 0
     for at in range(0, len(whole), len(whole) // 60):
         inverted = bytes(255 - byte for byte in whole[at : at + 9])
         for data in (whole[:at], whole[:at] + inverted + whole[at + 9 :]):
             path.write_bytes(data)
-            with pytest.raises(UserError):
-                read_export(path)
+            try:  # bytes that say nothing (a date) may be damaged
+                assert read_export(path) == files
+            except UserError:
+                refused += 1
+    assert refused > 100
 
 
 @pytest.mark.parametrize(

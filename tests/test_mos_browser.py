@@ -35,7 +35,7 @@ from sqlalchemy import text
 from mos_app.db.raters import Registry
 from mos_app.db.studies import add_raters
 from mos_app.files.workspace import Workspace, init_study, open_workspace
-from mos_app.study.definition import read_template
+from mos_app.study.studyfile import read_template
 from repro.core.paths import Results
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("mos_browser")]

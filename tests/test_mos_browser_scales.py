@@ -24,7 +24,7 @@ from playwright.sync_api import Playwright, expect
 from sqlalchemy import text
 
 from mos_app.files.workspace import Workspace
-from mos_app.study.definition import LEFT, RIGHT, TIE
+from mos_app.study.parts import LEFT, RIGHT, TIE
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("mos_browser")]
 

@@ -24,8 +24,8 @@ from mos_app.cli.main import main
 from mos_app.db.raters import Registry
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import open_workspace
-from mos_app.study.definition import parse_study
 from mos_app.study.display import Ballot, DisplayRecord
+from mos_app.study.studyfile import parse_study
 from repro.core.paths import Results
 
 
@@ -70,6 +70,17 @@ def test_errors_end_the_process_with_code_2_and_no_traceback(tmp_path: Path) -> 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("no study in results")
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """As `python -m mos_app order --rater r01 | head` does."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "mos_app", "texts"], stdout=pipe, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_study_from_init_to_export_by_commands(tmp_path: Path) -> None:

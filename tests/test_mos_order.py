@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mos_helpers.orders import violations
 
-from mos_app.study.definition import StudyConfig, read_template
+from mos_app.study.definition import StudyConfig
 from mos_app.study.order import Item, block_sizes, design_items, make_order, study_order
+from mos_app.study.studyfile import read_template
 from repro.core.errors import UserError
 from repro.papers.srgan import RATINGS_PER_RATER, VERSIONS_BSD100, VERSIONS_SET5_SET14
 

@@ -22,13 +22,14 @@ from mos_app.files.importing import import_study, read_export
 from mos_app.files.simulate import SimulationParameters, fill_study, make_synthetic_study
 from mos_app.files.stimuli import stimulus_path
 from mos_app.files.workspace import Workspace, init_study, open_workspace
-from mos_app.study.definition import LEFT, RIGHT, TIE, parse_study
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.pairs import pair_counts, pair_quality
+from mos_app.study.parts import LEFT, RIGHT, TIE
 from mos_app.study.progress import Phase
 from mos_app.study.quality import live_mos
 from mos_app.study.results import opinion_scores
 from mos_app.study.scale import category
+from mos_app.study.studyfile import parse_study
 from repro.core.errors import UserError
 from repro.core.manifest import add_reference, make_manifest, write_manifest
 from repro.core.paths import Results

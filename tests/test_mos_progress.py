@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from mos_helpers.studies import small_toml
 
-from mos_app.study.definition import parse_study, read_template
 from mos_app.study.progress import (
     CheckResult,
     Facts,
@@ -19,6 +18,7 @@ from mos_app.study.progress import (
     passed,
     sitting_start,
 )
+from mos_app.study.studyfile import parse_study, read_template
 
 CONFIG = parse_study(small_toml(), "x")
 NOW = 1_000_000_000_000

@@ -24,11 +24,11 @@ from mos_app.db.tables import rating_votes, read_answers, read_raters
 from mos_app.db.votes import VoteService
 from mos_app.files.archive import export_files
 from mos_app.files.workspace import Workspace
-from mos_app.study.definition import parse_study
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.order import Item, rater_items, study_order, subset_images
 from mos_app.study.progress import Kind
 from mos_app.study.quality import rater_quality
+from mos_app.study.studyfile import parse_study
 from repro.core.errors import UserError
 
 MORE = """

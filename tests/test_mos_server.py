@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from mos_app.db.studies import add_raters
 from mos_app.files.workspace import Workspace, init_study, open_workspace
-from mos_app.study.definition import parse_study, read_template
+from mos_app.study.studyfile import parse_study, read_template
 from repro.core.paths import Results
 from repro.papers.srgan import RATERS, RATINGS_PER_RATER, RATINGS_TOTAL
 

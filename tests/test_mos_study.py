@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from mos_helpers.studies import small_toml
 
-from mos_app.study.definition import TEMPLATES, parse_study, read_template
 from mos_app.study.facts import check_consent, consent_text
+from mos_app.study.studyfile import TEMPLATES, parse_study, read_template
 from mos_app.study.texts import load_texts, study_file_part, study_texts
 from repro.core.errors import UserError
 

@@ -13,9 +13,10 @@ from sqlalchemy import text
 from mos_app.db.raters import Registry
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace
-from mos_app.study.definition import ViewingPart, parse_study
 from mos_app.study.display import Ballot, DisplayRecord
+from mos_app.study.parts import ViewingPart
 from mos_app.study.progress import Kind
+from mos_app.study.studyfile import parse_study
 from mos_app.study.viewing import (
     magnification,
     pixels_per_degree,

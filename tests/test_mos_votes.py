@@ -20,8 +20,8 @@ from mos_app.db.raters import Registry
 from mos_app.db.studies import add_raters
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace
-from mos_app.study.definition import WithdrawalPart
 from mos_app.study.display import Ballot, DisplayRecord, deviations
+from mos_app.study.parts import WithdrawalPart
 from mos_app.study.progress import Kind, Phase
 from repro.core.errors import UserError
 

@@ -66,6 +66,6 @@ def registry_of(workspace: Workspace) -> Registry:
 
 def study_file(config: Path | None, template: str) -> tuple[StudyConfig, str]:
     """A study file, checked, and its text: the leader's own, or a template that ships."""
-    from mos_app.study.definition import read_study, read_template
+    from mos_app.study.studyfile import read_study, read_template
 
     return read_study(config) if config else read_template(template)

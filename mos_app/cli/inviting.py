@@ -53,12 +53,12 @@ def invite(
         registry = registry_of(workspace)
         if revoke and not rater:
             raise UserError("nobody was named", "whose links to end", "pass --rater r01")
+        if add:
+            add_raters(workspace.database, workspace.study, add)
         known = registry.codes()
         for code in rater or ():  # before any link ends whose successor would not be printed
             if code not in known:
                 raise UserError(f"no rater {code!r}", "a rater who takes part", "python -m mos_app status")
-        if add:
-            add_raters(workspace.database, workspace.study, add)
         if revoke:
             for code in rater or []:
                 print(f"{code}: {registry.revoke(code)} links ended")

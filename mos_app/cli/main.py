@@ -7,7 +7,7 @@ import sys
 import typer
 
 from mos_app.cli import data, inviting, planning, raters, serving, study
-from repro.core.errors import UserError
+from repro.cli.common import run_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,8 +26,4 @@ for command in (
 
 def main() -> None:
     """Runs the command line; errors that a user can mend end it with code 2 and without a traceback."""
-    try:
-        app()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
+    run_app(app, lambda told: print(told, file=sys.stderr))

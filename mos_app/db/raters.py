@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
@@ -14,7 +14,6 @@ from mos_app.db.credentials import UnknownInviteError, invite_hash, new_invite
 from mos_app.db.engine import Database
 from mos_app.db.journal import log, now_ms
 from mos_app.db.models import (
-    Event,
     Image,
     Invite,
     Presentation,
@@ -26,15 +25,15 @@ from mos_app.db.models import (
     WithdrawnVote,
 )
 from mos_app.db.studies import OpenStudy, add_rater, stimulus_ids, warmup_rows
-from mos_app.study.definition import ViewingRule
 from mos_app.study.facts import consent_text
+from mos_app.study.parts import Display, ViewingRule, Vision
 from mos_app.study.progress import Phase, is_open
 from mos_app.study.viewing import problems, refused
 from repro.core.errors import UserError
 
 AGE_BANDS = ("18-24", "25-34", "35-44", "45-54", "55-64", "65+", "not-told")
-VISIONS = ("uncorrected", "corrected", "impaired", "not-told")
-DISPLAYS = ("desktop", "laptop", "tablet", "phone")
+VISIONS: tuple[str, ...] = get_args(Vision)
+DISPLAYS: tuple[str, ...] = get_args(Display)
 
 Actor = Literal["admin", "command"]
 
@@ -399,14 +398,6 @@ class Registry:
         """Appends to the audit log."""
         with self._database.write() as connection:
             log(connection, self._clock(), actor, kind, **detail)
-
-    def count_since(self, kind: str, since_ms: int, needle: str = "") -> int:
-        """How many log entries of a kind there are since a time, whose detail contains ``needle``."""
-        query = select(func.count()).select_from(Event).where(Event.kind == kind, Event.at_ms >= since_ms)
-        if needle:
-            query = query.where(Event.detail.contains(needle, autoescape=True))
-        with self._database.read() as connection:
-            return connection.execute(query).scalar_one()
 
     def _set(self, token: str, kind: str, values: dict[str, Any], **detail: Any) -> None:
         with self._database.write() as connection:

@@ -14,7 +14,7 @@ from mos_app.db.credentials import new_study_secret
 from mos_app.db.engine import Database
 from mos_app.db.journal import log, now_ms
 from mos_app.db.models import Image, Presentation, Rater, Stimulus, Study
-from mos_app.study.definition import StudyConfig, pair_name, parse_study
+from mos_app.study.definition import StudyConfig
 from mos_app.study.order import (
     ORDER_ALGORITHM,
     Item,
@@ -25,7 +25,9 @@ from mos_app.study.order import (
     study_order,
     swapped_sides,
 )
+from mos_app.study.parts import pair_name
 from mos_app.study.progress import Phase
+from mos_app.study.studyfile import parse_study
 from repro.core.errors import UserError
 from repro.core.streams import stream
 

@@ -53,59 +53,41 @@ Source = Database | Connection
 """What tables are read from; several that have to be of one moment, from one connection."""
 
 
-def read_presentations(source: Source) -> pd.DataFrame:
-    """Every presentation: PLACE_FIELDS, block, repeat, showing, swapped, dataset, image, method (or pair)."""
-    query = (
-        select(
-            Rater.code.label("rater"),
-            Presentation.phase,
-            Presentation.attempt,
-            Presentation.position,
-            Presentation.block,
-            Presentation.repeat,
-            Presentation.showing,
-            Presentation.swapped,
-            Image.dataset,
-            Image.name.label("image"),
-            Stimulus.method,
-        )
-        .join(Rater, Rater.id == Presentation.rater_id)
-        .join(Stimulus, Stimulus.id == Presentation.stimulus_id)
-        .join(Image, Image.id == Stimulus.image_id)
-        .order_by(Rater.number, Presentation.phase, Presentation.attempt, Presentation.position)
+_PLACES = (
+    select(
+        Rater.code.label("rater"),
+        Presentation.phase,
+        Presentation.attempt,
+        Presentation.position,
+        Presentation.block,
+        Presentation.repeat,
+        Presentation.swapped,
+        Image.dataset,
+        Image.name.label("image"),
+        Stimulus.method,
     )
-    return _frame(source, query)
+    .select_from(Presentation)
+    .join(Rater, Rater.id == Presentation.rater_id)
+    .join(Stimulus, Stimulus.id == Presentation.stimulus_id)
+    .join(Image, Image.id == Stimulus.image_id)
+    .order_by(Rater.number, Presentation.phase, Presentation.attempt, Presentation.position)
+)
+
+
+def read_presentations(source: Source) -> pd.DataFrame:
+    """Every presentation: PLACE_FIELDS, block, repeat, swapped, dataset, image, method (or pair), showing."""
+    return _frame(source, _PLACES.add_columns(Presentation.showing))
 
 
 def read_answers(source: Source, *, withdrawn: bool = False) -> pd.DataFrame:
     """Every answer with its place, its stimulus and the rater's marks (excluded, flagged, synthetic)."""
     table: Any = WithdrawnVote if withdrawn else Vote
     more = [WithdrawnVote.withdrawn_ms] if withdrawn else []
+    answers = [getattr(table, name) for name in ANSWER_FIELDS]
     query = (
-        select(
-            Rater.code.label("rater"),
-            Presentation.phase,
-            Presentation.attempt,
-            Presentation.position,
-            Presentation.block,
-            Presentation.repeat,
-            Presentation.swapped,
-            Image.dataset,
-            Image.name.label("image"),
-            Stimulus.method,
-            *[getattr(table, name) for name in ANSWER_FIELDS],
-            *more,
-            Rater.excluded,
-            Rater.flagged,
-            Rater.synthetic,
-        )
-        .join(Presentation, Presentation.id == table.presentation_id)
-        .join(Rater, Rater.id == Presentation.rater_id)
-        .join(Stimulus, Stimulus.id == Presentation.stimulus_id)
-        .join(Image, Image.id == Stimulus.image_id)
-        .order_by(
-            Rater.number, Presentation.phase, Presentation.attempt, Presentation.position, table.showing
-        )
+        _PLACES.join(table, table.presentation_id == Presentation.id)
+        .add_columns(*answers, *more, Rater.excluded, Rater.flagged, Rater.synthetic)
+        .order_by(table.showing)
     )
     return _frame(source, query)
 
@@ -156,18 +138,6 @@ def read_viewing(source: Source) -> pd.DataFrame:
         .order_by(ViewingSession.id)
     )
     return _frame(source, query)
-
-
-def restore_viewing(database: Database, sessions: Sequence[Mapping[str, Any]]) -> None:
-    """Writes viewing checks as an export holds them."""
-    with database.write() as connection:
-        ids = {row.code: row.id for row in connection.execute(select(Rater.code, Rater.id))}
-        rows = [
-            {"rater_id": ids[session["rater"]], **{k: v for k, v in session.items() if k != "rater"}}
-            for session in sessions
-        ]
-        if rows:
-            connection.execute(insert(ViewingSession), rows)
 
 
 def read_events(source: Source) -> pd.DataFrame:
@@ -272,24 +242,32 @@ def restore_raters(
             connection.execute(insert(Presentation), rows[start : start + 5000])
 
 
+def restore_viewing(database: Database, sessions: Sequence[Mapping[str, Any]]) -> None:
+    """Writes viewing checks as an export holds them."""
+    _insert_of_raters(database, ViewingSession, sessions)
+
+
 def restore_events(database: Database, events: Sequence[Mapping[str, Any]]) -> None:
     """Writes an audit log as an export holds it."""
+    rows = [{**event, "detail": _checked_detail(event["detail"])} for event in events]
+    _insert_of_raters(database, Event, rows)
+
+
+def _checked_detail(detail: str) -> str:
+    return json.dumps(parsed_object(detail, "events.csv"), sort_keys=True, ensure_ascii=False)
+
+
+def _insert_of_raters(database: Database, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows that name their raters by pseudonym, or nobody by an empty one."""
     with database.write() as connection:
-        ids = {row.code: row.id for row in connection.execute(select(Rater.code, Rater.id))}
-        rows = [
-            {
-                "at_ms": event["at_ms"],
-                "actor": event["actor"],
-                "rater_id": ids[event["rater"]] if event["rater"] else None,
-                "kind": event["kind"],
-                "detail": json.dumps(
-                    parsed_object(event["detail"], "events.csv"), sort_keys=True, ensure_ascii=False
-                ),
-            }
-            for event in events
+        rows_of = connection.execute(select(Rater.code, Rater.id))
+        ids: dict[str, int | None] = {"": None} | {row.code: row.id for row in rows_of}
+        made = [
+            {"rater_id": ids[row["rater"]], **{name: value for name, value in row.items() if name != "rater"}}
+            for row in rows
         ]
-        if rows:
-            connection.execute(insert(Event), rows)
+        if made:
+            connection.execute(insert(table), made)
 
 
 def set_rater_fields(database: Database, code: str, **values: Any) -> None:

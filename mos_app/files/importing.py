@@ -21,7 +21,7 @@ from mos_app.db.tables import (
 from mos_app.files.archive import FILES, FORMAT, RAW_FILES, export_files
 from mos_app.files.csvtables import frame_of, records_of
 from mos_app.files.workspace import Workspace, make_study, open_workspace, studies_root, study_folder
-from mos_app.study.definition import parse_study
+from mos_app.study.studyfile import parse_study
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.jsonfile import parsed_object

@@ -27,9 +27,11 @@ from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
 from mos_app.db.studies import ImageVersions, add_raters
 from mos_app.db.tables import insert_answers, read_presentations, restore_events, set_rater_fields
 from mos_app.files.workspace import Workspace, make_study, open_workspace, study_folder
-from mos_app.study.definition import LEFT, RIGHT, TIE, ScalePart, StudyConfig, parse_study
+from mos_app.study.definition import StudyConfig
+from mos_app.study.parts import LEFT, RIGHT, TIE, ScalePart
 from mos_app.study.preregistration import frozen
 from mos_app.study.progress import Phase, label_of
+from mos_app.study.studyfile import parse_study
 from repro.core.atomic import write_json
 from repro.core.errors import UserError
 from repro.core.paths import Results

@@ -13,9 +13,10 @@ from mos_app.db.engine import Database, sqlite_url
 from mos_app.db.studies import ImageVersions, OpenStudy, References, create_study, open_study
 from mos_app.files.demo import fill_demo_store
 from mos_app.files.stimuli import copy_stimuli, missing_methods, near_matches, reference_images
-from mos_app.study.definition import StudyConfig, parse_study
+from mos_app.study.definition import StudyConfig
 from mos_app.study.facts import check_consent
 from mos_app.study.preregistration import frozen
+from mos_app.study.studyfile import parse_study
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
 from repro.core.paths import Results, checked_name

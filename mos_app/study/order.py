@@ -31,7 +31,7 @@ _TRIES = 500
 class Item:
     """One rating to be given: this version of this image, for the first (0) or second (1) time.
 
-    In a paired study ``method`` names a pair (:func:`mos_app.study.definition.pair_name`).
+    In a paired study ``method`` names a pair (:func:`mos_app.study.parts.pair_name`).
     """
 
     dataset: str

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.stats.rater_quality import longest_run
-from mos_app.study.definition import LEFT, TIE, StudyConfig
+from mos_app.study.definition import StudyConfig
+from mos_app.study.parts import LEFT, TIE
 from mos_app.study.quality import attention_right, counted, rater_quality
 
 PREFERENCES = ("first", "second", "tie")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.stats.retest import Criteria, Retest, retest
-from mos_app.study.definition import PilotPart
+from mos_app.study.parts import PilotPart
 from mos_app.study.scale import opinion
 from repro.core.errors import UserError
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mos_app.study.definition import LEFT, RIGHT, StudyConfig
+from mos_app.study.definition import StudyConfig
+from mos_app.study.parts import LEFT, RIGHT
 
 
 class Phase(StrEnum):

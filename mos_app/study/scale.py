@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.stats.votes import CATEGORICAL, CONTINUOUS, SLIDER_STEPS, on_scale
-from mos_app.study.definition import ScalePart
 from mos_app.study.display import Ballot
+from mos_app.study.parts import ScalePart
 
 _FIFTH = SLIDER_STEPS // 5
 

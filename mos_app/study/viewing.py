@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from mos_app.study.definition import StudyConfig, ViewingPart, ViewingRule
+from mos_app.study.definition import StudyConfig
+from mos_app.study.parts import ViewingPart, ViewingRule
 
 MEASURED = frozenset(
     {"fits", "pixel_ratio", "window_width", "window_height", "screen_width", "screen_height", "zoom"}

@@ -304,7 +304,7 @@ def create_routes(service: Service) -> list[BaseRoute]:
 
     async def health(_request: Request) -> Response:
         try:
-            await run_in_threadpool(service.registry.count_since, "study_created", 0)
+            await run_in_threadpool(service.votes.knows, "")
         except SQLAlchemyError:
             return _json(503, health="the database does not answer")
         return _json(200, health="ok")

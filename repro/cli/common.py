@@ -99,32 +99,6 @@ def results_layout(folder: Path) -> Results:
     return Results(folder)
 
 
-def run_app(app: Callable[[], object]) -> None:
-    """Runs a typer application; a :class:`UserError` is told without a traceback, exit code 2."""
-    for stream in (sys.stdout, sys.stderr):  # a name that the terminal's encoding lacks is no reason to stop
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        app()
-    except UserError as error:
-        _tell(error.message())
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # the reader went away (`| head`): nothing to say, and no second error at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        if error.errno in UNUSABLE:
-            _tell(
-                f"{error.filename or 'a path'}: {error.strerror}\n  next: check the path and its permissions"
-            )
-            sys.exit(UserError.exit_code)
-        if error.errno not in FULL:
-            raise
-        _tell(full(error))
-        sys.exit(1)
-
-
 def full(error: OSError) -> str:
     """The words for an error of :data:`FULL`."""
     where = f"{error.filename}: " if error.filename else ""
@@ -133,3 +107,29 @@ def full(error: OSError) -> str:
 
 def _tell(error: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error[/] {escape(error)}")
+
+
+def run_app(app: Callable[[], object], tell: Callable[[str], None] = _tell) -> None:
+    """Runs a typer application; a :class:`UserError` is told without a traceback, exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal's encoding lacks is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except UserError as error:
+        tell(error.message())
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # the reader went away (`| head`): nothing to say, and no second error at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.errno in UNUSABLE:
+            tell(
+                f"{error.filename or 'a path'}: {error.strerror}\n  next: check the path and its permissions"
+            )
+            sys.exit(UserError.exit_code)
+        if error.errno not in FULL:
+            raise
+        tell(full(error))
+        sys.exit(1)

@@ -16,9 +16,10 @@ from mos_app.db.studies import add_raters
 from mos_app.db.tables import read_events
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace, init_study, open_workspace
-from mos_app.study.definition import StudyConfig, parse_study
+from mos_app.study.definition import StudyConfig
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.progress import label_of
+from mos_app.study.studyfile import parse_study
 from repro.core.paths import Results
 from repro.core.streams import stream
 from repro.imaging.io import write_png

@@ -10,8 +10,11 @@ from importlib import resources
 from string import Formatter
 from typing import Any
 
-from mos_app.study.definition import LANGUAGES, StudyConfig
+from mos_app.study.definition import StudyConfig
 from repro.core.errors import UserError
+
+LANGUAGES = ("en", "de")
+"""That ship; a study file may bring others under ``[texts.<language>]``."""
 
 _SUFFIXES = ("_dcr", "_pair", "_slider")
 """Texts whose names end so are read in studies of that method only, in place of those without."""

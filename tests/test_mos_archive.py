@@ -48,8 +48,8 @@ from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.parts import PilotPart
 from mos_app.study.pilot import pilot_report
 from mos_app.study.plan import resolutions
-from mos_app.study.quality import live_mos, rater_quality
-from mos_app.study.results import MOS_COLUMNS, opinion_scores
+from mos_app.study.quality import rater_quality
+from mos_app.study.results import MOS_COLUMNS, live_mos, opinion_scores
 from mos_app.study.studyfile import parse_study, read_template
 from mos_app.web.overview import Overviews
 from repro.core.errors import UserError

@@ -26,8 +26,7 @@ from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.pairs import pair_counts, pair_quality
 from mos_app.study.parts import LEFT, RIGHT, TIE
 from mos_app.study.progress import Phase
-from mos_app.study.quality import live_mos
-from mos_app.study.results import opinion_scores
+from mos_app.study.results import live_mos, opinion_scores
 from mos_app.study.scale import category
 from mos_app.study.studyfile import parse_study
 from repro.core.errors import UserError

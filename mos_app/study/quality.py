@@ -1,23 +1,16 @@
-"""Live quality control: what the admin sees of each rater, and the MOS so far. Pure functions on frames.
+"""Live quality control: what the admin sees of each rater, and which votes count. Pure functions on frames.
 
 The formulas are those of ``analysis.stats``; here they meet the study's thresholds.
 """
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
-from analysis.stats.intervals import interval, two_way_draws
 from analysis.stats.rater_models import ROUNDING, p910
 from analysis.stats.rater_quality import rater_rows
 from mos_app.study.definition import StudyConfig
 from mos_app.study.progress import is_right
-from mos_app.study.scale import bounds, opinion
-from repro.core.streams import stream
-
-_BOOTSTRAP = 1000
 
 
 def rater_quality(
@@ -116,28 +109,3 @@ def counted(votes: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
     if out:
         kept &= ~votes["deviations"].str.split().map(lambda names: bool(set(names) & out)).astype(bool)
     return votes[kept]
-
-
-def live_mos(answers: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
-    """Mean opinion scores so far, per data set and method, with 95 % intervals.
-
-    The intervals are the analysis's own (raters and images drawn at once), from fewer draws. Excluded raters
-    are left out, repeats too.
-
-    Returns:
-        dataset, method, mos, low, high, votes, images, raters; low and high are NaN where there are fewer
-        than two raters or images.
-    """
-    columns = ["dataset", "method", "mos", "low", "high", "votes", "images", "raters"]
-    kept = counted(answers, config)
-    kept = kept.assign(score=opinion(kept))
-    rows = []
-    for (dataset, method), votes in kept.groupby(["dataset", "method"], sort=True):
-        table = votes.pivot_table(index="image", columns="rater", values="score", aggfunc="first")
-        images, raters = table.shape
-        rng = stream(config.seed, "live MOS", str(dataset), str(method))
-        draws = two_way_draws(images, raters, rng, _BOOTSTRAP)
-        found = interval(table.to_numpy(dtype=float), draws, bounds=bounds(config.scale))
-        low, high = (math.nan if bound is None else bound for bound in (found.low, found.high))
-        rows.append((dataset, method, found.mean, low, high, len(votes), images, raters))
-    return pd.DataFrame(rows, columns=columns)

@@ -35,6 +35,28 @@ def opinion_scores(ratings: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
     Returns:
         :data:`MOS_COLUMNS`; ``image`` is empty in the rows over all images.
     """
+    rows = [
+        [round(cell, 6) if isinstance(cell, float) else cell for cell in row]
+        for row in _score_rows(ratings, config)
+    ]
+    return pd.DataFrame(rows, columns=list(MOS_COLUMNS))
+
+
+def live_mos(ratings: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
+    """Mean opinion scores so far, over all images: the export's own figures while the votes come in.
+
+    Returns:
+        dataset, method, mos, low, high, votes, images, raters; low and high are empty where there are fewer
+        than two raters or images.
+    """
+    found = pd.DataFrame(_score_rows(ratings, config, by_image=False), columns=list(MOS_COLUMNS))
+    found = found.rename(columns={"mos_low": "low", "mos_high": "high"})
+    return found[["dataset", "method", "mos", "low", "high", "votes", "images", "raters"]]
+
+
+def _score_rows(
+    ratings: pd.DataFrame, config: StudyConfig, *, by_image: bool = True
+) -> list[tuple[Any, ...]]:
     kept = counted(ratings, config)
     kept = kept.assign(score=opinion(kept))
     lowest, highest = bounds(config.scale)
@@ -60,16 +82,16 @@ def opinion_scores(ratings: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
                 interval(table.to_numpy(float), two_way_draws(*table.shape, rng, _DRAWS), bounds=limits)
             )
         rows.append((dataset, method, "", *cells, len(votes), images, raters))
-        for image, part in votes.groupby("image", sort=True):
+        for image, part in votes.groupby("image", sort=True) if by_image else ():
             cells = _cells(student_interval(part["score"].to_numpy(float)))
             cells += _cells(student_interval(part["difference"].to_numpy(float)))
             rows.append((dataset, method, image, *cells, len(part), 1, part["rater"].nunique()))
-    return pd.DataFrame(rows, columns=list(MOS_COLUMNS))
+    return rows
 
 
 def _cells(found: Interval) -> list[float | None]:
     values = (found.mean, found.low, found.high)
-    return [None if value is None or value != value else round(float(value), 6) for value in values]
+    return [None if value is None or value != value else float(value) for value in values]
 
 
 def participants(raters: pd.DataFrame) -> bytes:

@@ -13,7 +13,7 @@ from mos_app.db.engine import Database
 from mos_app.db.studies import OpenStudy
 from mos_app.db.tables import rating_votes, read_answers, read_progress, read_raters, revision
 from mos_app.study.pairs import judged_raters, pair_counts
-from mos_app.study.quality import live_mos
+from mos_app.study.results import live_mos
 
 FRESH_SECONDS = 20.0
 """While raters vote all the time, the tables are at most so old."""
@@ -62,13 +62,15 @@ class Overviews:
 
     def _compute(self) -> Overview:
         config = self._study.config
-        votes, attention = rating_votes(read_answers(self._database), config)
+        with self._database.read() as moment:
+            answers, raters, progress = read_answers(moment), read_raters(moment), read_progress(moment)
+        votes, attention = rating_votes(answers, config)
         paired = config.scale.method == "pair"
         return Overview(
             votes,
             attention,
-            read_raters(self._database),
-            read_progress(self._database),
+            raters,
+            progress,
             judged_raters(votes, self._study.per_rater, config, attention),
             pair_counts(votes, config) if paired else live_mos(votes, config),
         )

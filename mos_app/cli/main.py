@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -15,13 +16,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The rating study: make it, serve it, watch it, take its data out.",
 )
-for command in (
+_COMMANDS: tuple[Callable[..., None], ...] = (
     *(study.init, study.texts, inviting.invite, serving.serve, serving.password, study.upgrade),
     *(raters.status, raters.order, raters.exclude, study.close, study.remove, raters.panel, raters.erase),
     *(data.export, data.import_, data.backup, data.restore),
     *(planning.simulate, planning.plan, planning.pilot),
-):
-    app.command(command.__name__.rstrip("_"))(command)
+)
+for _command in _COMMANDS:
+    app.command(_command.__name__.rstrip("_"))(_command)
 
 
 def main() -> None:

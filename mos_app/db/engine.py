@@ -57,7 +57,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection in a transaction that sees one state of the database, rolled back at the end."""
         # SQLite does so by itself; PostgreSQL otherwise shows each statement what was committed meanwhile
-        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        options: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         with self.engine.connect().execution_options(**options) as connection:
             yield connection
 

@@ -43,10 +43,7 @@ def import_study(results: Results, path: Path, *, name: str = "", url: str | Non
     told = parsed_object(files["study.json"], f"{path}: study.json", "export again")
     try:
         return _restore(results, files, told, path, name, url)
-    except (
-        *(AttributeError, KeyError, ValueError, TypeError, OverflowError),
-        SQLAlchemyError,
-    ) as error:
+    except (AttributeError, KeyError, ValueError, TypeError, OverflowError, SQLAlchemyError) as error:
         raise UserError(
             f"{path}: malformed, or its tables contradict each other ({type(error).__name__})",
             "an export",
@@ -170,8 +167,14 @@ def read_export(path: Path) -> dict[str, bytes]:
         manifest = parsed_object(files["manifest.json"], f"{path}: manifest.json", "export again")
         hashes = dict(manifest["outputs"])
     except (
-        *(OSError, zipfile.BadZipFile, zlib.error, EOFError),
-        *(KeyError, ValueError, TypeError, RuntimeError),
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        ValueError,
+        TypeError,
+        RuntimeError,
     ) as error:
         raise UserError(f"{path}: not an export ({type(error).__name__})", hint, "export again") from None
     missing = sorted({*RAW_FILES, "study.toml", "study.json"} - set(files))

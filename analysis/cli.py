@@ -185,7 +185,7 @@ def power(
         for sentence in votes.banner:
             typer.echo(sentence)
     counts = (images,) if images is not None else IMAGES
-    check_design(images=counts[0], raters=raters)
+    check_design(images=counts[0], raters=raters, methods=2 if methods is None else methods)
     typer.echo(to_markdown(solver_table(counts, raters, margin, wanted, spread)))
     if simulations == 0:
         return

@@ -175,7 +175,7 @@ def against_mos(study: Study, metrics: Metrics, letters: Deviations) -> Drawing 
     seen: dict[str, Line2D] = {}
     for row, (metric, label) in enumerate(rows):
         for column, name in enumerate(datasets):
-            frame = scores[(scores["dataset"] == name) & scores[metric].notna()]
+            frame = scores[(scores["dataset"] == name) & np.isfinite(scores[metric])]
             axes = figure.add_axes(
                 (
                     (0.45 + panel * column) / width,

@@ -16,6 +16,7 @@ from analysis.io.methods import base_and_origin, ordered_datasets, ordered_metho
 from analysis.io.metrics import Metrics
 from analysis.judge.deviations import Deviations
 from analysis.stats.intervals import Interval, student_interval
+from analysis.stats.votes import SCORES
 from analysis.study.results import Study
 from analysis.tables.grid import PAGE_INCHES
 from repro.papers.protocols import DAALA, NIQE, RGB
@@ -85,6 +86,10 @@ def _plane(metrics: Metrics, study: Study | None, dataset: str, letters: Deviati
                 continue
             drawn[method] = _point(axes, method, method_style(method, methods), x, y)
         _finish_axes(axes, label)
+        if label == "MOS" and study is not None:
+            low, high = study.datasets[dataset].ratings.bounds
+            axes.set_ylim(high + 0.1, low - 0.1)
+            axes.set_yticks(SCORES)
         if lacking:
             left_out.append(f"without {label}: {', '.join(lacking)}")
     names = ordered_methods(drawn)
@@ -126,9 +131,6 @@ def _point(axes: Axes, method: str, look: tuple[str, str], x: Interval, y: Inter
 def _finish_axes(axes: Axes, label: str) -> None:
     axes.set_xlabel("RMSE [grey levels]  ← less distortion")
     axes.set_xlim(left=min(-0.5, axes.get_xlim()[0]))
-    if label == "MOS":
-        axes.set_ylim(5.1, 0.9)
-        axes.set_yticks(range(1, 6))
     axes.set_ylabel(f"{label}  ← better perception")
     axes.grid(color="#E5E5E5", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -6,19 +6,25 @@ import math
 
 DECIMALS = {"psnr_db": 2, "ssim": 4, "mos": 2}
 """As the paper prints them."""
+DASH = "–"
+"""Where there is no value."""
 PARTIAL = "†"
 """Behind every mean over some of a data set's images."""
 
 
 def number(value: float, digits: int) -> str:
-    """A value as printed, zero without a sign; ``∞`` for infinity."""
+    """A value as printed, zero without a sign; ``∞`` for infinity, a dash for NaN."""
+    if math.isnan(value):
+        return DASH
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def signed(value: float, digits: int) -> str:
-    """A difference with its sign, a true minus, and no sign for zero."""
+    """A difference with its sign, a true minus, no sign for zero; a dash for NaN."""
+    if math.isnan(value):
+        return DASH
     text = f"{abs(value):.{digits}f}"
     if round(value, digits) == 0:
         return text

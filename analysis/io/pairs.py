@@ -85,7 +85,7 @@ def read_pairs(path: Path) -> PairedStudy:
     refuse(path, frame, frame["first"] == frame["second"], "second", "another method than the first")
     study = one_study(path, frame, _KEY)
     kept, leave_out, deviating = counting(path, frame)
-    left = sorted(set(frame["rater"]) - set(kept["rater"]))
+    left = sorted(set(frame.loc[frame["excluded"] == 1, "rater"]))
     notes = [f"{len(left)} raters excluded by the study's leader ({', '.join(left)})"] if left else []
     if deviating:
         notes.append(f"{deviating:,} votes with display deviations ({', '.join(leave_out)}) are left out")

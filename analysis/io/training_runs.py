@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -85,7 +87,10 @@ def _read_run(folder: Path) -> TrainingRun:
             match = _STEP.fullmatch(place.name)
             if match and place.is_dir():
                 samples[int(match[1])] = place
-    updates = config.get("updates", 0)
+    # settings lie in parts; earlier versions wrote them flat
+    settings = config | {key: value for part in ("schedule", "network") for key, value in _part(config, part)}
+    updates = settings.get("updates", 0)
+    ours = config.get("method", "srgan") == "srgan"
     return TrainingRun(
         folder.name,
         str(config.get("variant", folder.name)),
@@ -98,9 +103,18 @@ def _read_run(folder: Path) -> TrainingRun:
         ),
         seed if isinstance(seed := config.get("seed", 0), int) else 0,
         json.dumps({key: value for key, value in config.items() if key != "seed"}, sort_keys=True),
-        config.get("residual_blocks", RESIDUAL_BLOCKS) != RESIDUAL_BLOCKS
-        or config.get("long_skip", True) is not True,
+        ours
+        and (
+            settings.get("residual_blocks", RESIDUAL_BLOCKS) != RESIDUAL_BLOCKS
+            or settings.get("long_skip", True) is not True
+        ),
     )
+
+
+def _part(config: dict[str, Any], name: str) -> Iterable[tuple[str, Any]]:
+    """One part of a configuration; nothing where it has no such part."""
+    part = config.get(name)
+    return part.items() if isinstance(part, dict) else ()
 
 
 def _validation(path: Path) -> tuple[tuple[int, float], ...]:

@@ -51,12 +51,14 @@ class Result:
         decision: of our test.
         paper_mode: what the paper's own test (votes as independent) gives: "holds", "not shown" or "–".
         sentence: what our data say.
+        synthetic: whether simulated raters decided.
     """
 
     claim: Claim
     decision: Decision
     paper_mode: str
     sentence: str
+    synthetic: bool = False
 
 
 @dataclass
@@ -104,7 +106,7 @@ def retested(claim: Claim, metrics: Metrics, study: Study | None, pilot: Study |
     paper_mode = "–"
     if decision is not Decision.NOT_JUDGED and study is not None:
         paper_mode = "holds" if _paper_mode(claim, study) else "not shown"
-    return Result(claim, decision, paper_mode, sentence)
+    return Result(claim, decision, paper_mode, sentence, study is not None and study.synthetic)
 
 
 @dataclass(frozen=True)
@@ -231,9 +233,10 @@ def _paper_mode(claim: Claim, study: Study) -> bool:
                 not any(tests.best_of(m, [o for o in every if o != m], robust=False) for m in every)
             )
         else:
-            same = [pair for pair in tests.pairs if not pair.differs_paper]
+            # of the claim's methods: others may have been rated beside them
+            pairs = [{pair.first, pair.second} for pair in tests.pairs if not pair.differs_paper]
             exception = {names[method] for method in claim.exception or ()}
-            verdicts.append([{pair.first, pair.second} for pair in same] == [exception])
+            verdicts.append([pair for pair in pairs if pair <= set(every)] == [exception])
     return all(verdicts)
 
 
@@ -293,6 +296,7 @@ def _repeatable(claim: Claim, pilot: Study | None) -> Result:
         "not shown" if found.wilcoxon.p < SIGNIFICANCE_LEVEL else "holds",
         f"{found.sentence} {found.pairs:,} pairs by {found.raters} raters: same score in {found.exact:.0%}, "
         f"at most one apart in {found.within_one:.0%}.",
+        pilot is not None and pilot.synthetic,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from analysis.stats.claims import BY_KEY
 from analysis.stats.preregistration import SECTION, digest, frozen_claim, judged_claims
 from analysis.study.results import Study
+from repro.core.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,21 @@ class Planned:
 
 
 def compared_plan(study: Study) -> list[Planned]:
-    """Every line of the study's frozen plan; empty where it froze none."""
+    """Every line of the study's frozen plan; empty where it froze none.
+
+    Raises:
+        UserError: the study's file is damaged.
+    """
+    try:
+        return _compared(study)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"study.toml beside {study.ratings.source}: damaged ({error})", "the study's configuration",
+            "python -m mos_app export",
+        ) from None  # fmt: skip
+
+
+def _compared(study: Study) -> list[Planned]:
     file = study.ratings.study_file
     frozen: dict[str, Any] = file.get(SECTION, {}).get("frozen", {})
     if not frozen:

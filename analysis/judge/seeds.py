@@ -18,6 +18,10 @@ ASSUMED: Mapping[tuple[str, str], float] = {
 the margin or more."""
 
 
+PLAIN = ("SRResNet-MSE", "SRResNet-VGG22", "DRCN", "ESPCN")
+"""Networks of the family "": other papers' networks stand for none of those that are judged."""
+
+
 @dataclass(frozen=True)
 class SeedSpread:
     """A standard deviation over training seeds; ``degrees`` is infinite where it is ``ASSUMED``."""
@@ -31,20 +35,20 @@ class SeedSpread:
 
 
 def family(method: str) -> str:
-    """``SRGAN`` for adversarial networks, "" for the others: networks of a family vary alike."""
+    """``SRGAN`` for the paper's adversarial networks, "" for others: networks of a family vary alike."""
     return "SRGAN" if method.startswith("SRGAN") else ""
 
 
 def seed_spreads(runs: Iterable[TrainingRun]) -> dict[tuple[str, str], SeedSpread]:
-    """By family and metric. PSNR is measured on held-out images, where a configuration was run with several
-    seeds; deviations of all such configurations of a family are pooled.
+    """By family and metric. PSNR is measured on held-out images, where a configuration was run to its end
+    with several seeds; deviations of all such configurations of a family are pooled.
     """
     values: dict[tuple[str, str], dict[int, float]] = {}
     for run in runs:
-        if run.validation:
-            values.setdefault((family(run.variant), run.apart_from_seed), {})[run.seed] = run.validation[-1][
-                1
-            ]
+        name = family(run.variant)
+        last, psnr_db = run.validation[-1] if run.validation else (-1, math.nan)
+        if (name or run.variant in PLAIN) and last >= run.updates:
+            values.setdefault((name, run.apart_from_seed), {})[run.seed] = psnr_db
     squares, degrees = dict.fromkeys(("SRGAN", ""), 0.0), dict.fromkeys(("SRGAN", ""), 0)
     for (name, _), by_seed in values.items():
         mean = sum(by_seed.values()) / len(by_seed)

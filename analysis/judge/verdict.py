@@ -162,5 +162,9 @@ def _claims(claims: Sequence[Result], synthetic: bool) -> str:
         for decision, words in _PLURAL.items()
         if found.count(decision)
     ]
-    doubt = " Those on opinions come from synthetic raters and say nothing." if synthetic else ""
+    doubt = ""
+    if synthetic:
+        doubt = " Those on opinions come from synthetic raters and say nothing."
+    elif any(claim.synthetic for claim in claims):
+        doubt = " That on repeated ratings comes from synthetic raters and says nothing."
     return f"Of the paper's {len(claims)} claims, {', '.join(counts) or 'none was tried'}.{doubt}"

@@ -57,7 +57,6 @@ def report_html(
     template = environment.get_template("report.html.j2")
     return template.render(
         verdict=verdict,
-        synthetic=inputs.opinions.synthetic,
         told=inputs.told,
         banner=tuple(dict.fromkeys(sentence for table in shown for sentence in table.banner)),
         main=[_markup(by_key[key]) for key in _MAIN if key in by_key],

@@ -11,7 +11,7 @@ from scipy import stats
 
 from analysis.stats.design import smallest_p
 from analysis.stats.equivalence import equivalence
-from analysis.stats.intervals import two_way_p, variance_of_mean
+from analysis.stats.intervals import rated, two_way_p, variance_of_mean
 from analysis.stats.significance import unit_sums
 from analysis.stats.wilcoxon import signed_rank
 from repro.papers.srgan import SIGNIFICANCE_LEVEL
@@ -22,7 +22,7 @@ class Comparison:
     """First minus second.
 
     Attributes:
-        difference: in MOS.
+        difference: in MOS; NaN where nobody rated both on one image.
         low, high: one-sided bounds at 5 % each, images and raters both drawn.
         p: two-sided, of the test that decides whether there is a difference.
         error, degrees: standard error of the difference and its degrees of freedom.
@@ -63,8 +63,9 @@ def compare(differences_ir: NDArray[np.float64], *, also: float = 0.0) -> Compar
         also: p of a further test, which counts where signed ranks of so few images or raters cannot reject.
     """
     images, raters = differences_ir.shape
-    mean = float(np.nanmean(differences_ir))
-    if images < 2 or raters < 2:
+    common = rated(differences_ir)
+    mean = float(np.nanmean(common)) if common.size else math.nan
+    if min(common.shape) < 2:
         return Comparison(mean, -math.inf, math.inf, 1.0, math.inf, 1.0)
     variance, degrees = variance_of_mean(differences_ir)
     error = math.sqrt(max(variance, 0.0))

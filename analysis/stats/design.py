@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from scipy import optimize, stats
 
 from analysis.stats.defaults import POWER, Spread
+from repro.core.errors import UserError
 from repro.papers.srgan import SIGNIFICANCE_LEVEL
 
 LARGEST = 2000
@@ -29,7 +30,13 @@ def smallest_p(images: int, raters: int) -> float:
 
 
 def difference_variance(images: int, raters: int, spread: Spread) -> tuple[float, float]:
-    """Variance of the mean difference of two methods, and its estimate's degrees of freedom."""
+    """Variance of the mean difference of two methods, and its estimate's degrees of freedom.
+
+    Raises:
+        UserError: fewer than two images or raters, which have no variance.
+    """
+    if min(images, raters) < 2:
+        raise UserError(f"{images} images and {raters} raters", "two of each", "plan a larger study")
     rest = 2 * spread.noise**2
     of_images = rest + raters * 2 * spread.image_method**2
     of_raters = rest + images * 2 * spread.rater_method**2
@@ -37,16 +44,15 @@ def difference_variance(images: int, raters: int, spread: Spread) -> tuple[float
     terms = (
         of_images**2 / (images - 1) + of_raters**2 / (raters - 1) + rest**2 / ((images - 1) * (raters - 1))
     )
-    degrees = combined**2 / terms if terms > 0 else float(images + raters - 2)
-    return combined / (images * raters), min(degrees, float(images + raters - 2))
+    most = float(images + raters - 2)
+    degrees = max(combined**2 / terms, min(images, raters, 3) - 1.0) if terms > 0 else most
+    return combined / (images * raters), min(degrees, most)
 
 
-def power_of(
-    difference: float, images: int, raters: int, spread: Spread, *, level: float = SIGNIFICANCE_LEVEL
-) -> float:
-    """How often a two-sided test at ``level`` finds a true difference (in MOS) with the right sign."""
+def power_of(difference: float, images: int, raters: int, spread: Spread) -> float:
+    """How often a two-sided test at 5 % finds a true difference (in MOS) with the right sign."""
     variance, degrees = difference_variance(images, raters, spread)
-    return one_sided_power(abs(difference), math.sqrt(variance), degrees, level=level / 2)
+    return one_sided_power(abs(difference), math.sqrt(variance), degrees, level=SIGNIFICANCE_LEVEL / 2)
 
 
 def one_sided_power(size: float, error: float, degrees: float, *, level: float = SIGNIFICANCE_LEVEL) -> float:
@@ -105,20 +111,11 @@ def replication_raters(margin: float, images: int, spread: Spread, power: float 
     )
 
 
-def resolvable_difference(
-    images: int,
-    raters: int,
-    spread: Spread,
-    *,
-    power: float = POWER,
-    level: float = SIGNIFICANCE_LEVEL,
-) -> float:
+def resolvable_difference(images: int, raters: int, spread: Spread, *, power: float = POWER) -> float:
     """The difference in MOS between two methods that is found with ``power``."""
     variance, _ = difference_variance(images, raters, spread)
     if variance <= 0:
         return 0.0
     scale = math.sqrt(variance)
-    found = optimize.brentq(
-        lambda d: power_of(d * scale, images, raters, spread, level=level) - power, 0.0, 100.0
-    )
+    found = optimize.brentq(lambda d: power_of(d * scale, images, raters, spread) - power, 0.0, 1000.0)
     return float(found) * scale

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.stats.intervals import rated
 from repro.papers.srgan import SIGNIFICANCE_LEVEL
 
 
@@ -62,8 +63,7 @@ def rater_means(votes_ir: NDArray[np.float64]) -> NDArray[np.float64]:
     Where votes are missing, a rater's mean is what the images that he or she did see make it, so that nobody
     counts as severe for having seen the worse ones.
     """
-    there = ~np.isnan(votes_ir)
-    votes_ir = votes_ir[there.any(axis=1)][:, there.any(axis=0)]
+    votes_ir = rated(votes_ir)
     of_image = np.nanmean(votes_ir, axis=1, keepdims=True)
     found: NDArray[np.float64] = of_image.mean() + np.nanmean(votes_ir - of_image, axis=0)
     return found

@@ -1,11 +1,10 @@
 """Intervals for means over images and raters.
 
 A vote depends on its image and on its rater, so pooled votes are not independent: s / sqrt(n) over them is
-    2 to 4
-times too small. The bootstrap here draws images and raters, both with replacement (Owen 2007, "pigeonhole").
-Two known faults of it are corrected. It counts the rest (neither image nor rater) three times; the draws are
-therefore drawn together to the variance that the analysis of variance finds. With 5 or 14 images
-percentiles are too narrow; their levels are expanded (Hesterberg 2015, section 5.3) to what a t
+2 to 4 times too small. The bootstrap here draws images and raters, both with replacement (Owen 2007,
+"pigeonhole"). Two known faults of it are corrected. It counts the rest (neither image nor rater) three times;
+the draws are therefore drawn together to the variance that the analysis of variance finds. With 5 or 14
+images percentiles are too narrow; their levels are expanded (Hesterberg 2015, section 5.3) to what a t
 distribution with Satterthwaite's degrees of freedom asks for.
 """
 
@@ -57,6 +56,16 @@ def drawn_means(values_ir: NDArray[np.float64], draws: TwoWayDraws) -> NDArray[n
     return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
 
 
+def rated(values_ir: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values (image, rater) without the images and raters that have none.
+
+    They are not in the sample: counted as their fit, they make it look larger than it is.
+    """
+    there = ~np.isnan(values_ir)
+    images, raters = there.any(axis=1), there.any(axis=0)
+    return values_ir if images.all() and raters.all() else values_ir[images][:, raters]
+
+
 def interval(
     values_ir: NDArray[np.float64],
     draws: TwoWayDraws,
@@ -66,11 +75,11 @@ def interval(
 ) -> Interval:
     """The mean of values (image, rater) and its two-way bootstrap interval, cut to ``bounds``."""
     mean = float(np.nanmean(values_ir))
-    images, raters = values_ir.shape
-    if images < 2 or raters < 2:
+    sample_ir = rated(values_ir)
+    if min(sample_ir.shape) < 2:
         return Interval(mean, None, None)
     means = drawn_means(values_ir, draws)
-    variance, degrees = variance_of_mean(values_ir)
+    variance, degrees = variance_of_mean(sample_ir)
     wanted = variance * degrees / (degrees + 1)  # the bootstrap's own variance has n where ours has n - 1
     drawn = float(np.nanvar(means))
     shrink = math.sqrt(min(1.0, wanted / drawn)) if drawn > 0 else 1.0
@@ -109,9 +118,8 @@ def two_way_p(differences_ir: NDArray[np.float64]) -> float:
 
     1 where there are fewer than two images or raters, or no difference at all.
     """
-    images, raters = differences_ir.shape
-    mean = float(np.nanmean(differences_ir))
-    if images < 2 or raters < 2 or mean == 0:
+    differences_ir = rated(differences_ir)
+    if min(differences_ir.shape) < 2 or (mean := float(np.nanmean(differences_ir))) == 0:
         return 1.0
     variance, degrees = variance_of_mean(differences_ir)
     if variance <= 0:
@@ -125,9 +133,8 @@ def mean_squares(values_ir: NDArray[np.float64]) -> tuple[float, float, float]:
     filled = values_ir
     if np.isnan(values_ir).any():
         grand_mean = float(np.nanmean(values_ir))
-        with np.errstate(invalid="ignore"):
-            of_image = _means_or(values_ir, 1, grand_mean)
-            of_rater = _means_or(values_ir, 0, grand_mean)
+        of_image = _means_or(values_ir, 1, grand_mean)
+        of_rater = _means_or(values_ir, 0, grand_mean)
         filled = np.where(np.isnan(values_ir), of_image[:, None] + of_rater[None, :] - grand_mean, values_ir)
     grand = filled.mean()
     of_image, of_rater = filled.mean(axis=1), filled.mean(axis=0)

@@ -63,7 +63,11 @@ class Davidson:
 def separated(
     first: NDArray[np.intp], second: NDArray[np.intp], outcome: NDArray[np.intp], items: int
 ) -> bool:
-    """Whether worths are not all finite: some items were never preferred to, nor tied with, the others."""
+    """Whether the likelihood has no maximum: some items were never preferred to, nor tied with, the others,
+    or every vote is a tie.
+    """
+    if (outcome == TIE).all():
+        return True
     better = np.concatenate([first[outcome != SECOND], second[outcome != FIRST]])
     worse = np.concatenate([second[outcome != SECOND], first[outcome != FIRST]])
     graph = coo_array((np.ones(len(better)), (better, worse)), shape=(items, items))
@@ -88,10 +92,10 @@ def davidson(
         raters, images: (vote,) who voted and on what, for clustered errors.
 
     Raises:
-        ValueError: worths are not all finite (:func:`separated`).
+        ValueError: the likelihood has no maximum (:func:`separated`).
     """
     if separated(first, second, outcome, items):
-        raise ValueError("some items were never preferred to the others, or always")
+        raise ValueError("some items were never preferred to the others, or always, or all votes are ties")
     votes, ties = np.arange(len(outcome)), bool((outcome == TIE).any())
     # predictors of the three outcomes, in half differences of lambda; the last column is delta
     design = np.zeros((len(outcome), 3, items + 1))

@@ -101,7 +101,7 @@ def p910(
     vote = quality of stimulus + bias of rater + inconsistency of rater * noise. Biases sum to zero.
 
     Args:
-        scores_er: (stimulus, rater).
+        scores_er: (stimulus, rater); every stimulus has a vote. A rater without one has no bias (NaN).
         floor: nobody is weighted as more consistent than this; :data:`ROUNDING` where votes are few, since
             the likelihood has no maximum there and one rater would take all the weight.
         tolerance, iterations: when to stop.
@@ -113,13 +113,13 @@ def p910(
     for _ in range(iterations):
         rest = scores_er - quality[:, None] - bias
         inconsistency = np.sqrt(_mean((rest - _mean(rest, 0)) ** 2, 0))
-        weights = there / (np.maximum(inconsistency, floor) ** 2 + 1e-8)
+        weights = np.where(there, 1 / (np.maximum(inconsistency, floor) ** 2 + 1e-8), 0.0)
         earlier = quality
         quality = np.nansum((scores_er - bias) * weights, axis=1) / weights.sum(axis=1)
         bias = _mean(scores_er - quality[:, None], 0)
         if np.linalg.norm(earlier - quality) < tolerance:
             break
-    shift = bias.mean()
+    shift = np.nanmean(bias)
     return RaterModel(quality + shift, bias - shift, inconsistency, np.zeros(scores_er.shape[1], dtype=bool))
 
 

@@ -142,7 +142,7 @@ def trends(votes: pd.DataFrame) -> list[Trend]:
         if not slopes:
             continue
         array = np.array(slopes)
-        constant = len(array) < 2 or float(array.std()) == 0.0
+        constant = float(np.ptp(array)) < 1e-9  # round-off is no change
         p = math.nan if constant else float(stats.ttest_1samp(array, 0.0).pvalue)
         found.append(Trend(name, student_interval(array), p, len(array)))
     return found

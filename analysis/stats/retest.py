@@ -93,12 +93,17 @@ class Retest:
         return [
             f"{self.pairs} pairs of ratings by {self.raters} raters",
             f"exact agreement {self.exact:.3f}, within one {self.within_one:.3f}",
-            f"quadratic weighted kappa {self.kappa:.3f}, ICC(A,1) {self.icc:.3f}",
-            f"Wilcoxon signed-rank over ratings (the paper's test): p = {self.wilcoxon.p:.3f} "
+            f"quadratic weighted kappa {_words(self.kappa)}, ICC(A,1) {_words(self.icc)}",
+            "Wilcoxon signed-rank over ratings (the paper's test): p "
+            f"{'< 0.001' if self.wilcoxon.p < 0.001 else f'= {self.wilcoxon.p:.3f}'} "
             f"(n = {self.wilcoxon.n}, {self.wilcoxon.zeros} zeros)",
             f"second minus first {self.difference.mean:+.3f}{bounds}",
             self.sentence,
         ]
+
+
+def _words(coefficient: float) -> str:
+    return "undefined (nothing varies)" if math.isnan(coefficient) else f"{coefficient:.3f}"
 
 
 def retest(votes: pd.DataFrame, criteria: Criteria | None = None) -> Retest | None:

@@ -203,10 +203,10 @@ def _pairs(
     for first, second in itertools.combinations(compared, 2):
         a, b = mapped[first.metric], mapped[second.metric]
         both = ~np.isnan(a) & ~np.isnan(b) & ~np.isnan(y)
-        n = int(both.sum())
-        if n < FEWEST_POINTS:
+        n, three = int(both.sum()), np.stack([y, a, b])[:, both]
+        if n < FEWEST_POINTS or (np.ptp(three, axis=1) == 0).any():
             continue
-        matrix = np.asarray(np.corrcoef(np.stack([y[both], a[both], b[both]])))
+        matrix = np.asarray(np.corrcoef(three))
         r12, r13, r23 = float(matrix[0, 1]), float(matrix[0, 2]), float(matrix[1, 2])
         low, high = zou_interval(r12, r13, r23, n)
         srcc = first.values["srcc"].mean - second.values["srcc"].mean

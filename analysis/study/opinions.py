@@ -15,7 +15,7 @@ class Opinion:
         low, high: its 95 % interval, None where there are too few raters or images.
         raters, votes: how many.
         deviation: standard deviation of raters' means on these images; NaN for a single rater.
-        partial: whether only some of the data set's images were rated.
+        partial: whether only some of the data set's images were rated by this method.
         star: "*" where it is significantly higher than the other losses of its category in paper mode,
             "**" where in robust mode too.
         notes: footnotes.

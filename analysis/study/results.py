@@ -17,7 +17,7 @@ from analysis.io.metrics import Metrics
 from analysis.io.ratings import Ratings, unscored_images
 from analysis.stats.design import smallest_p
 from analysis.stats.equivalence import rater_means
-from analysis.stats.intervals import DRAWS, Interval, TwoWayDraws, interval, two_way_draws
+from analysis.stats.intervals import DRAWS, Interval, TwoWayDraws, interval, rated, two_way_draws
 from analysis.stats.outliers import Outlier, outliers
 from analysis.stats.rater_models import MODELS, RaterModel
 from analysis.stats.rater_quality import (
@@ -148,11 +148,12 @@ class Study:
                 "missing"
             )
         expected = IMAGES_PER_DATASET.get(dataset)
-        images = len(self.datasets[dataset].ratings.images)
+        votes_ir = self.datasets[dataset].ratings.of(method)
+        images = len(rated(votes_ir))
         partial = expected is not None and images != expected
         if partial:
             notes.append(f"{images} of the data set's {expected} images were rated")
-        of_raters = rater_means(self.datasets[dataset].ratings.of(method))
+        of_raters = rater_means(votes_ir)
         return Opinion(
             found.mos.mean,
             found.mos.low,

@@ -88,7 +88,8 @@ class OrdinalView:
         if fitted is None:
             return Comparison(0.0, -np.inf, np.inf, 1.0, np.inf, np.inf)
         mos = np.nanmean(self.votes.ratings[dataset].ratings_irv, axis=(0, 1))
-        slope = float(np.polyfit(mos, fitted.quality, 1)[0]) if len(mos) > 1 else 1.0
+        # equal means have no slope: the difference then stays in the latent unit, the noise of one vote
+        slope = float(np.polyfit(mos, fitted.quality, 1)[0]) if np.ptp(mos) > 1e-9 else 1.0
         difference, error, p = fitted.contrast(first, second)
         difference, error = difference / slope, error / abs(slope)
         bounds = equivalence(difference, error, np.inf, np.inf)

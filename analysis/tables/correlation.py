@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from analysis.io.metrics import Metrics
-from analysis.io.numbers import number, p_text, signed
+from analysis.io.numbers import DASH, number, p_text, signed
 from analysis.stats.correlation import KINDS
 from analysis.stats.intervals import Interval
 from analysis.study.metric_opinion import DRAWS, FEWEST_FOR_LOGISTIC, MetricOpinion, metric_opinions
 from analysis.study.results import Study
-from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.tables.grid import Cell, Column, Grid, Table
 
 _HEADINGS = {"srcc": "SRCC", "krcc": "KRCC", "plcc": "PLCC", "rmse": "RMSE [MOS]"}
 

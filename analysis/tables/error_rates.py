@@ -6,8 +6,9 @@ import csv
 from itertools import groupby
 from pathlib import Path
 
+from analysis.io.numbers import DASH
 from analysis.judge.error_rates import OPEN, REFUTED, SHOWN, Rate, key_of, settings
-from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.tables.grid import Cell, Column, Grid, Table
 from repro.core.errors import UserError
 
 KEY = "error_rates"

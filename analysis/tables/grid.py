@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 
-DASH = "–"
 COLUMN_INCHES, PAGE_INCHES = 3.25, 6.875
 """Widths of a column and of both, with their gap, in CVPR's style."""
 FORMATS = ("md", "csv", "tex", "html")
@@ -180,16 +179,16 @@ def to_csv(table: Table) -> str:
             notes = [*table.banner, *grid.notes, *(note for cell in row for note in cell.notes)]
             writer.writerow(
                 [
-                    grid.name,
+                    _plain(grid.name),
                     *(_plain(values[key].value) if key in values else "" for key in keys),
-                    " | ".join(dict.fromkeys(notes)),
+                    _plain(" | ".join(dict.fromkeys(notes))),
                 ]
             )
     return buffer.getvalue()
 
 
 def _plain(value: str | float | int | None) -> str:
-    if value is None:
+    if value is None or value != value:
         return ""
     if isinstance(value, float):
         return format(value, ".10g")

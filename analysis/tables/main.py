@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.io.methods import base_and_origin, ordered_datasets, ordered_methods
-from analysis.io.numbers import DECIMALS, PARTIAL, number, signed
+from analysis.io.numbers import DASH, DECIMALS, PARTIAL, number, signed
 from analysis.judge.deviations import Deviations
 from analysis.judge.seeds import told
 from analysis.judge.values import METRICS, Judge, Judgement, Outcome
 from analysis.study.opinions import Opinions
-from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.tables.grid import Cell, Column, Grid, Table
 from analysis.tables.successors import successor_methods
 from repro.papers.srgan import DATASETS, TABLE1_METHODS, TABLE2_METHODS, VARIANTS
 

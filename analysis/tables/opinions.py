@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from analysis.io.metrics import Metrics
-from analysis.io.numbers import number, p_text, signed
+from analysis.io.numbers import DASH, number, p_text, signed
 from analysis.judge.claims import Result, sensitivities
 from analysis.judge.plan import compared_plan
 from analysis.stats.intervals import Interval, student_interval
@@ -15,7 +15,7 @@ from analysis.stats.reliability import Reliability
 from analysis.stats.significance import PairTest
 from analysis.study.results import DatasetResult, Study
 from analysis.tables.correlation import correlation_tables
-from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.tables.grid import Cell, Column, Grid, Table
 from analysis.tables.outliers import outlier_tables
 from analysis.tables.plan import plan_table
 from analysis.tables.sensitivity import sensitivity_table

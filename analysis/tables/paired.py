@@ -7,11 +7,11 @@ from itertools import combinations
 
 from scipy import stats
 
-from analysis.io.numbers import p_text, signed
+from analysis.io.numbers import DASH, p_text, signed
 from analysis.io.pairs import PairedStudy, PairedVotes
 from analysis.stats.paired import FIRST, SECOND, TIE, Davidson, davidson, separated
 from analysis.stats.significance import holm
-from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.tables.grid import Cell, Column, Grid, Table
 
 _WORTHS = (
     Column("method", "method", numeric=False),
@@ -45,9 +45,17 @@ def paired_tables(study: PairedStudy) -> list[Table]:
         places = (votes.first, votes.second, votes.outcome, len(votes.methods))
         notes, fit = study.notes, None
         if separated(*places):
-            notes = (*notes, "no worths: some methods were always, or never, preferred to the others")
+            ties = bool((votes.outcome == TIE).all())
+            why = (
+                "every vote is a tie"
+                if ties
+                else "some methods were always, or never, preferred to the others"
+            )
+            notes = (*notes, f"no worths: {why}")
         else:
             fit = davidson(*places, raters=votes.rater, images=votes.image)
+            if fit.clustered is None:
+                notes = (*notes, "one rater or one image: errors take the votes as independent")
         told = f"{len(votes.outcome):,} votes by {len(votes.raters)} raters on {len(votes.images)} images"
         notes = (told, *notes)
         worths.append(Grid(dataset, _WORTHS, _worth_rows(votes, fit), notes))

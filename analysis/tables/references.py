@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.io.numbers import signed
+from analysis.io.numbers import DASH, signed
 from analysis.io.references import KINDS, gains
-from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.tables.grid import Cell, Column, Grid, Table
 
 TITLE = "What a reference image brings, by its kind"
 HURT_DB = 0.1

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from analysis.io.methods import ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
-from analysis.io.numbers import DECIMALS, PARTIAL, number
+from analysis.io.numbers import DASH, DECIMALS, PARTIAL, number
 from analysis.judge.deviations import Deviations
-from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.tables.grid import Cell, Column, Grid, Table
 from repro.papers.protocols import DAALA, DESCRIPTIONS
 
 _HEADINGS = {"psnr_db": "PSNR", "ssim": "SSIM", "lr_rms": "rms", "niqe": "NIQE"}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from analysis.io.numbers import DASH
 from analysis.judge.claims import Sensitivity
 from analysis.study.results import Study
-from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.tables.grid import Cell, Column, Grid, Table
 
 
 def sensitivity_table(found: list[Sensitivity], study: Study) -> Table:

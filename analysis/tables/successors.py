@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from analysis.io.methods import base_and_origin, ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
-from analysis.io.numbers import DECIMALS, PARTIAL, number, printed_difference, signed
-from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.io.numbers import DASH, DECIMALS, PARTIAL, number, printed_difference, signed
+from analysis.tables.grid import Cell, Column, Grid, Table
 from repro.papers.printed import BABOON, DATASETS, Paper, Printed
 from repro.papers.protocols import DESCRIPTIONS
 from repro.papers.srgan import TABLE2_METHODS, VARIANTS

@@ -7,8 +7,8 @@ from statistics import fmean
 
 from analysis.io.methods import base_and_origin
 from analysis.io.metrics import Metrics
-from analysis.io.numbers import PARTIAL
-from analysis.tables.grid import DASH, Cell, Column, Grid, Table
+from analysis.io.numbers import DASH, PARTIAL
+from analysis.tables.grid import Cell, Column, Grid, Table
 from repro.papers.srgan import DATASETS, TABLE1, TABLE2, TABLE2_METHODS, VARIANTS
 
 KEY = "summary"

@@ -124,7 +124,7 @@ def test_half_precision_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     one = load_trained(path)
     images = {"sample": load_dataset("sample", None)[:2]}
     made = halved(one.tensors, one.metadata, images)
-    assert made.dtype == "float16"
+    assert made.kernels == "float16"
     assert abs(made.psnr_change_db["sample"]) < half.LIMIT_DB
     kinds = {key: tensor.dtype for key, tensor in made.tensors.items()}
     assert {kinds[key] for key, tensor in one.tensors.items() if tensor.ndim > 1} == {torch.float16}
@@ -132,14 +132,21 @@ def test_half_precision_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     changes = iter((25.0, 25.0021, 24.9985))
     monkeypatch.setattr(half, "_psnr_db", lambda *arguments: {"sample": next(changes)})
     made = halved(one.tensors, one.metadata, images)
-    assert made.dtype == "bfloat16"
+    assert made.kernels == "float16, at the pixels float32"
     assert made.psnr_change_db["sample"] == pytest.approx(-0.0015)
-    changes = iter((25.0, 25.0021, 24.997))
-    with pytest.raises(UserError, match=r"float16 moves it by 0\.0021 dB, bfloat16 moves it by 0\.0030 dB"):
+    whole = {key for key, tensor in made.tensors.items() if tensor.ndim > 1 and tensor.dtype == torch.float32}
+    assert whole == {"generator.head.weight", "generator.tail.weight"}
+    assert all(torch.equal(made.tensors[key], one.tensors[key]) for key in whole)
+    changes = iter((25.0, 25.0021, 24.99, 25.001))
+    assert halved(one.tensors, one.metadata, images).kernels == "bfloat16"
+    changes = iter((25.0, 25.0021, 24.99, 24.997))
+    with pytest.raises(
+        UserError, match=r"float16 moves it by 0\.0021 dB, .*, bfloat16 moves it by 0\.0030 dB"
+    ):
         halved(one.tensors, one.metadata, images)
     large = {key: 1e7 * tensor if tensor.ndim > 1 else tensor for key, tensor in one.tensors.items()}
     changes = iter((25.0, 25.0))
-    assert halved(large, one.metadata, images).dtype == "bfloat16"
+    assert halved(large, one.metadata, images).kernels == "bfloat16"
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -138,14 +138,14 @@ def _scores(trained: Trained, source: Path, results: Path) -> dict[str, Score]:
 
 def half_of(trained: Trained, data: Path | None, out: Console) -> Halved:
     """The weights in half precision, measured on the benchmarks that are there."""
-    from repro.inference.half import TYPES, halved, measured_images
+    from repro.inference.half import KINDS, halved, measured_images
 
     if trained.method.luma:
         raise UserError("--half of a network on luma", "a network on RGB", "leave it out: the file is small")
     images = measured_images(common.data_root(data))
     count = sum(map(len, images.values()))
-    with bar(out, "half precision", count * (1 + len(TYPES))) as advance:
+    with bar(out, "half precision", count * (1 + len(KINDS))) as advance:
         made = halved(trained.tensors, trained.metadata, images, advance)
     change = ", ".join(f"{name} {db:+.5f} dB" for name, db in made.psnr_change_db.items())
-    out.print(f"kernels as {made.dtype}: {change}")
+    out.print(f"kernels as {made.kernels}: {change}")
     return made

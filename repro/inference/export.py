@@ -235,7 +235,7 @@ def export_safetensors(trained: Trained, path: Path, licence: str = "", half: Ha
         metadata.setdefault("training data", facts["training data"])
     if half is not None:
         change = {name: float(f"{db:.2g}") for name, db in half.psnr_change_db.items()}
-        metadata["precision"] = {"kernels": half.dtype, "psnr_change_db": change}
+        metadata["precision"] = {"kernels": half.kernels, "psnr_change_db": change}
     tensorfile.save(path, trained.tensors if half is None else half.tensors, metadata)
     write_card(trained, path)
     return path.with_suffix(".md")

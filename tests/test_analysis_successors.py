@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from analysis.io.metrics import COLUMNS, read_metrics
-from analysis.tables.grid import DASH, Grid, to_markdown
+from analysis.io.numbers import DASH
+from analysis.tables.grid import Grid, to_markdown
 from analysis.tables.successors import successor_methods, table_s
 from repro.core.paths import Results
 from repro.papers.printed import DATASETS

@@ -101,6 +101,14 @@ def test_a_method_rated_on_one_image_has_no_interval_and_no_p() -> None:
     assert two_way_p(values) == 1.0
 
 
+def test_images_and_raters_without_common_votes_are_no_observations() -> None:
+    """Bounds from three times the images showed an equivalence that is not there in 9 of 100 studies."""
+    seen = np.random.default_rng(2).normal(0.2, 0.6, (7, 12))
+    padded = np.full((21, 15), np.nan)
+    padded[3:10, 2:14] = seen
+    assert compare(padded) == compare(seen)
+
+
 @pytest.mark.parametrize("shape", [(3, 3), (6, 10), (6, 0)])
 def test_methods_that_nobody_rated_both_are_not_compared(shape: tuple[int, int]) -> None:
     found = compare(np.full(shape, np.nan))

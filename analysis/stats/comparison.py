@@ -62,10 +62,10 @@ def compare(differences_ir: NDArray[np.float64], *, also: float = 0.0) -> Compar
         differences_ir: first minus second, (image, rater), NaN where a vote is missing.
         also: p of a further test, which counts where signed ranks of so few images or raters cannot reject.
     """
+    differences_ir = rated(differences_ir)  # who was never asked about both is no observation
     images, raters = differences_ir.shape
-    common = rated(differences_ir)
-    mean = float(np.nanmean(common)) if common.size else math.nan
-    if min(common.shape) < 2:
+    mean = float(np.nanmean(differences_ir)) if differences_ir.size else math.nan
+    if min(images, raters) < 2:
         return Comparison(mean, -math.inf, math.inf, 1.0, math.inf, 1.0)
     variance, degrees = variance_of_mean(differences_ir)
     error = math.sqrt(max(variance, 0.0))

@@ -128,13 +128,15 @@ def two_way_p(differences_ir: NDArray[np.float64]) -> float:
 
 
 def mean_squares(values_ir: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean squares of images, raters and rest of a two-way layout; missing votes count as their fit."""
+    """Mean squares of images, raters and rest of a two-way layout; missing votes count as their fit.
+
+    Every image and every rater has a value: see :func:`rated`.
+    """
     images, raters = values_ir.shape
     filled = values_ir
     if np.isnan(values_ir).any():
         grand_mean = float(np.nanmean(values_ir))
-        of_image = _means_or(values_ir, 1, grand_mean)
-        of_rater = _means_or(values_ir, 0, grand_mean)
+        of_image, of_rater = np.nanmean(values_ir, axis=1), np.nanmean(values_ir, axis=0)
         filled = np.where(np.isnan(values_ir), of_image[:, None] + of_rater[None, :] - grand_mean, values_ir)
     grand = filled.mean()
     of_image, of_rater = filled.mean(axis=1), filled.mean(axis=0)
@@ -144,13 +146,6 @@ def mean_squares(values_ir: NDArray[np.float64]) -> tuple[float, float, float]:
         float(images * ((of_rater - grand) ** 2).sum() / (raters - 1)),
         float((rest**2).sum() / ((images - 1) * (raters - 1))),
     )
-
-
-def _means_or(values: NDArray[np.float64], axis: int, otherwise: float) -> NDArray[np.float64]:
-    """Means along an axis, ``otherwise`` where all is missing."""
-    count = (~np.isnan(values)).sum(axis=axis)
-    total = np.nansum(values, axis=axis)
-    return np.divide(total, count, out=np.full(len(total), float(otherwise)), where=count > 0)
 
 
 def student_interval(scores: NDArray[np.float64], confidence: float = CONFIDENCE) -> Interval:

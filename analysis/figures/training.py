@@ -135,6 +135,9 @@ def _curves(key: str, title: str, caption: str, shown: list[TrainingRun], letter
         )  # fmt: skip
     axes.set_xlabel("updates")
     axes.set_ylabel("PSNR on held-out images [dB]")
+    axes.yaxis.set_major_locator(
+        MaxNLocator(7, steps=[1, 2, 5, 10])
+    )  # labels of 25.75 would push out the axis's
     ends = [run.validation[-1][0] for run in shown]
     if max(ends) > 10 * min(ends):
         axes.set_xscale("log")  # the short runs would lie on one another

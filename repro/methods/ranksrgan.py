@@ -92,9 +92,6 @@ class RankSRGANLosses(LossSettings):
         self.only_where(
             self.rank_weight > 0, "--set rank_weight=0.03", "rank_bias", "ranker_mode", "ranker_channels"
         )
-        weights = self.pixel_weight + self.adversarial_weight + self.rank_weight
-        if self.content == "none" and not weights + self.consistency_weight + self.grid_weight:
-            raise UserError("no term to learn by", "one of the losses", "--set pixel_weight=1")
 
 
 PSNR = RunConfig(
@@ -151,6 +148,9 @@ class RankSRGAN(Method):
         losses = _losses(config)
         halved = losses.content != "none" or losses.adversarial_weight > 0 or losses.rank_weight > 0
         check_crop(config, halved, losses.consistency_weight > 0)
+        # not a check of the losses by themselves: their defaults have no term
+        if not (halved or losses.pixel_weight + losses.consistency_weight + losses.grid_weight):
+            raise UserError("no term to learn by", "one of the losses", "--set pixel_weight=1")
 
     def start_modules(self, config: RunConfig) -> Mapping[str, str]:
         ranker = {"ranker": RANKER} if _losses(config).rank_weight > 0 else {}

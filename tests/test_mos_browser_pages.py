@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from mos_helpers.browsing import GREY, chromium, click_button, walk_to_viewing
+from mos_helpers.browsing import GREY, chromium, click_button, rest, walk_to_viewing
 from mos_helpers.serving import serving
 from mos_helpers.studies import make_study, practised, small_toml
 from playwright.sync_api import Page, Playwright, Route, expect
@@ -34,8 +34,17 @@ def one(workspace: Workspace, query: str) -> object:
         return connection.execute(text(query)).scalar_one()
 
 
+def tell_distance(page: Page, centimetres: int) -> None:
+    """Types the viewing distance, once nothing that was told before is on its way."""
+    rest(page)
+    field = page.get_by_role("spinbutton")
+    field.fill(str(centimetres))
+    field.press("Enter")
+
+
 def set_card(page: Page, width: int) -> None:
     """Moves the card's slider as a hand would: input on the way, change at the end."""
+    rest(page)
     slider = page.get_by_role("slider", name="Hold a bank card")
     slider.focus()
     slider.evaluate(
@@ -121,14 +130,11 @@ def test_who_is_too_near_is_refused_with_the_reason(playwright: Playwright, tmp_
         page = context.new_page()
         walk_to_viewing(page, server.base, invite)
         page.get_by_role("radio", name="8", exact=True).click()
-        distance = page.get_by_role("spinbutton")
         set_card(page, 342)
-        distance.fill("20")
-        distance.press("Enter")
+        tell_distance(page, 20)
         click_button(page, "Continue")
         expect(page.get_by_text("The pictures would appear too small or too large")).to_be_visible()
-        distance.fill("60")
-        distance.press("Enter")
+        tell_distance(page, 60)
         click_button(page, "Continue")
         expect(page.get_by_role("heading", name="What to do")).to_be_visible()
     with workspace.database.read() as connection:
@@ -243,13 +249,10 @@ def test_rings_and_plates(playwright: Playwright, tmp_path: Path) -> None:
         page.get_by_role("radio", name="8", exact=True).click()
         expect(page.get_by_text("First measure the card and the distance, please.")).to_be_visible()
         set_card(page, 342)
-        distance = page.get_by_role("spinbutton")
-        distance.fill("30")
-        distance.press("Enter")
+        tell_distance(page, 30)
         # 30 cm * tan(2 minutes) * 3.995 pixels/mm = 0.697 pixels: too fine to be drawn
         expect(page.get_by_text("Sit 44 cm away or more")).to_be_visible()
-        distance.fill("200")
-        distance.press("Enter")
+        tell_distance(page, 200)
         expect(page.get_by_text("0 / 8")).to_be_visible()
         for number in range(1, 9):
             page.get_by_role("button", name=gap_direction(page), exact=True).click()

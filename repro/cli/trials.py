@@ -12,12 +12,12 @@ from repro.cli import common
 from repro.cli.train import train_variant
 from repro.core.errors import UserError
 
-WORDS = ("schedule", "gan", "budget", "all", "table")
+WORDS = ("schedule", "content", "gan", "budget", "all", "table")
 
 
 def trials(
     part: Annotated[
-        str, typer.Argument(help="schedule, gan, budget, all, or table (trains nothing).")
+        str, typer.Argument(help="schedule, content, gan, budget, all, or table (trains nothing).")
     ] = "table",
     dataset: Annotated[
         str, typer.Option("--dataset", help="What whole schedules are scored on; chooses nothing.")
@@ -34,8 +34,8 @@ def trials(
 ) -> None:
     """Short runs behind profile `cpu`: what its recipe was chosen from, and what more updates bring.
 
-    `schedule` and `gan`: one thing changed in each, two seeds, compared on the validation images. `budget`:
-    whole schedules of growing length. Then `results/trials.csv` is written from all finished runs in
+    `schedule` (SRResNet-MSE), `content` (SRResNet-VGG22) and `gan` (SRGAN-VGG22): one thing changed in each,
+    two seeds, compared on the validation images. `budget`: whole schedules of growing length. Then `results/trials.csv` is written from all finished runs in
     `results/trials/`, the profile's own run in `results/runs/` and that run's snapshots; schedules of the
     profile are scored on a test set. Every run is done once.
     """

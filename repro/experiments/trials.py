@@ -32,6 +32,7 @@ COLUMNS = (
     "val_psnr_db",
     "val_lr_rms",
     "val_phase",
+    "val_octave_db_1",
     "dataset",
     "psnr_db",
     "ssim",
@@ -69,21 +70,22 @@ SCHEDULE = tuple(
         ("statistics_batches=0",),
     )
 )
-GAN = (
-    *(
-        Trial("SRGAN-VGG22", settings)
-        for settings in (
-            (),
-            ("consistency_weight=0",),
-            ("consistency_weight=0.1",),
-            ("grid_weight=0",),
-            ("adversarial_from=0", "adversarial_ramp=0"),
-            ("optimiser=muon",),
-        )
-    ),
-    *(Trial("SRResNet-VGG22", settings) for settings in ((), ("grid_weight=0",), ("tv_weight=3e-7",))),
+GAN = tuple(
+    Trial("SRGAN-VGG22", settings)
+    for settings in (
+        (),
+        ("consistency_weight=0",),
+        ("consistency_weight=0.1",),
+        ("grid_weight=0",),
+        ("adversarial_from=0", "adversarial_ramp=0"),
+        ("optimiser=muon",),
+    )
 )
-PARTS = {"schedule": SCHEDULE, "gan": GAN}
+CONTENT = tuple(
+    Trial("SRResNet-VGG22", settings) for settings in ((), ("grid_weight=0",), ("tv_weight=3e-7",))
+)
+PARTS = {"schedule": SCHEDULE, "content": CONTENT, "gan": GAN}
+"""What is tried, by the variant that it is tried on: ``--set`` of a part must be a setting of its variant."""
 
 
 def scaled(config: RunConfig, updates: int) -> RunConfig:
@@ -101,7 +103,7 @@ def configured(trial: Trial, updates: int, seed: int, settings: list[str]) -> Ru
 
 
 def configurations(part: str, updates: int | None, settings: list[str]) -> list[RunConfig]:
-    """What a part of the trials trains: schedule, gan, budget or all; nothing for table."""
+    """What a part of the trials trains: one of ``PARTS``, budget or all; nothing for table."""
     trials = [trial for name, some in PARTS.items() if part in {name, "all"} for trial in some]
     configs = [configured(t, updates or TRIAL_UPDATES, seed, settings) for t in trials for seed in SEEDS]
     if part in {"budget", "all"}:
@@ -146,7 +148,7 @@ class Figure:
     def row(self) -> dict[str, object]:
         """The line's cells."""
         score = self.score
-        seen = {name: self.validation.get(name) for name in ("val_psnr_db", "val_lr_rms", "val_phase")}
+        seen = {name: self.validation.get(name) for name in COLUMNS if name.startswith("val_")}
         return {
             "kind": self.kind,
             "variant": self.config.variant,

@@ -27,9 +27,10 @@ from analysis.report.page import report_html
 from analysis.stats.defaults import EQUIVALENCE_MARGIN, POWER, Spread
 from analysis.stats.power import check_design, plan, spread_of
 from analysis.study.inputs import Inputs, read_inputs
+from analysis.tables.csv_text import to_csv
 from analysis.tables.error_rates import KEY, error_table, read_rates
 from analysis.tables.every import all_tables, rendered
-from analysis.tables.grid import to_csv, to_markdown
+from analysis.tables.markdown import to_markdown
 from analysis.tables.power import IMAGES, power_table, solver_table
 from repro.core.errors import UserError
 from repro.core.paths import Results

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from analysis.io.metrics import read_metrics
 from analysis.judge.deviations import deviations
-from analysis.tables.grid import to_markdown
+from analysis.tables.markdown import to_markdown
 from analysis.tables.scores import all_scores
 from analysis.tables.successors import table_s
 from mos_app.files.demo import fill_demo_store

@@ -24,7 +24,7 @@ from analysis.stats.correlation import (
 from analysis.study.metric_opinion import MetricOpinion, metric_opinions, oriented
 from analysis.study.results import analyse
 from analysis.tables.correlation import correlation_tables
-from analysis.tables.grid import to_markdown
+from analysis.tables.markdown import to_markdown
 from repro.core.paths import Results
 
 pytestmark = pytest.mark.xdist_group("analysis_correlation")  # its fixtures are made once

@@ -37,9 +37,10 @@ from analysis.stats.votes import DatasetRatings
 from analysis.study.opinions import NoOpinions
 from analysis.study.results import DatasetResult, Study, analyse
 from analysis.study.views import OrdinalView, VoteView
-from analysis.tables.grid import Cell, Column, Grid, Table, to_csv
-from analysis.tables.opinions import retest_table
+from analysis.tables.csv_text import to_csv
+from analysis.tables.grid import Cell, Column, Grid, Table
 from analysis.tables.paired import paired_tables
+from analysis.tables.retest import retest_table
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.streams import stream

@@ -30,7 +30,7 @@ from analysis.figures.images import detailed_crop, spectral_error_db, stand_in
 from analysis.io.metrics import COLUMNS
 from analysis.io.training_runs import read_ablation, read_runs, read_trials
 from analysis.study.inputs import read_inputs
-from analysis.tables.grid import COLUMN_INCHES, PAGE_INCHES
+from analysis.tables.latex import COLUMN_INCHES, PAGE_INCHES
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.core.streams import stream

@@ -22,7 +22,8 @@ from analysis.cli import app, main
 from analysis.io.metrics import COLUMNS
 from analysis.report.page import _linked, _script_json
 from analysis.report.viewer import ViewerImage, ViewerVersion
-from analysis.tables.grid import Cell, Column, Grid, Table, to_html
+from analysis.tables.grid import Cell, Column, Grid, Table
+from analysis.tables.html import to_html
 from analysis.tables.outliers import viewer_link
 from repro.core.paths import Results
 from repro.core.streams import stream

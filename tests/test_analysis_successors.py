@@ -9,7 +9,8 @@ import pytest
 
 from analysis.io.metrics import COLUMNS, read_metrics
 from analysis.io.numbers import DASH
-from analysis.tables.grid import Grid, to_markdown
+from analysis.tables.grid import Grid
+from analysis.tables.markdown import to_markdown
 from analysis.tables.successors import successor_methods, table_s
 from repro.core.paths import Results
 from repro.papers.printed import DATASETS

@@ -23,9 +23,13 @@ from analysis.judge.deviations import deviations
 from analysis.judge.error_rates import Rate, settings
 from analysis.judge.values import Judge
 from analysis.study.opinions import NoOpinions
+from analysis.tables.csv_text import to_csv
 from analysis.tables.error_rates import KEY, error_table
-from analysis.tables.grid import Cell, Column, Grid, Table, to_csv, to_html, to_latex, to_markdown
+from analysis.tables.grid import Cell, Column, Grid, Table
+from analysis.tables.html import to_html
+from analysis.tables.latex import to_latex
 from analysis.tables.main import deviation_table, judgements, table1, table2
+from analysis.tables.markdown import to_markdown
 from analysis.tables.scores import all_scores
 from analysis.tables.summary import summary_table
 from analysis.tables.webpage import to_page

@@ -13,7 +13,7 @@ from train_helpers import Picture
 from analysis.figures.drawing import Drawing, Missing
 from analysis.figures.references import references_figure
 from analysis.io.references import gains, read_references
-from analysis.tables.grid import to_markdown
+from analysis.tables.markdown import to_markdown
 from analysis.tables.references import references_table
 from repro.core.errors import UserError
 from repro.core.paths import Results

@@ -19,7 +19,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from analysis.io.methods import base_and_origin
-from analysis.tables.grid import COLUMN_INCHES
+from analysis.tables.latex import COLUMN_INCHES
 
 DPI = 200
 SMALLEST_POINTS = 7.0

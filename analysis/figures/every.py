@@ -13,7 +13,7 @@ from analysis.io.references import read_references
 from analysis.io.training_runs import read_ablation, read_runs, read_trials
 from analysis.judge.deviations import deviations
 from analysis.study.inputs import Inputs
-from analysis.tables.grid import FIGURES_TEX, latex_figures
+from analysis.tables.latex import FIGURES_TEX, latex_figures
 
 ORDER = ("figure2", "figure5", "figure6", "figure7", "figure8")
 

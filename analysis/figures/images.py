@@ -14,7 +14,7 @@ from analysis.io.metrics import Metrics
 from analysis.io.numbers import number
 from analysis.io.training_runs import TrainingRun
 from analysis.judge.deviations import Deviations
-from analysis.tables.grid import PAGE_INCHES
+from analysis.tables.latex import PAGE_INCHES
 from repro.core.paths import Results, checked_name
 from repro.data.benchmarks import COMMON_NAMES
 from repro.imaging.io import read_rgb_u8

@@ -24,7 +24,7 @@ from analysis.io.numbers import signed
 from analysis.judge.deviations import Deviations
 from analysis.stats.votes import SCORE_WORDS, SCORES, categories
 from analysis.study.results import Study, image_scores
-from analysis.tables.grid import PAGE_INCHES
+from analysis.tables.latex import PAGE_INCHES
 
 _AGAINST = "PSNR, SSIM and NIQE against MOS"
 _METRICS = (("psnr_db", "PSNR [dB]"), ("ssim", "SSIM"), ("niqe", "NIQE"))

@@ -18,7 +18,7 @@ from analysis.judge.deviations import Deviations
 from analysis.stats.intervals import Interval, student_interval
 from analysis.stats.votes import SCORES
 from analysis.study.results import Study
-from analysis.tables.grid import PAGE_INCHES
+from analysis.tables.latex import PAGE_INCHES
 from repro.papers.protocols import DAALA, NIQE, RGB
 
 _MEASURES = (

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.drawing import BLUE, GREEN, VERMILION, Drawing, Missing, finish, style
 from analysis.io.references import COMMAND, KINDS, gains
-from analysis.tables.grid import PAGE_INCHES
+from analysis.tables.latex import PAGE_INCHES
 
 KEY, TITLE = "references", "What a reference image brings, by its kind"
 _LOOKS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"))

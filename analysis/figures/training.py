@@ -20,7 +20,7 @@ from analysis.figures.drawing import (
 from analysis.figures.images import NEAREST_SRGAN
 from analysis.io.training_runs import TrainingRun
 from analysis.judge.deviations import Deviations
-from analysis.tables.grid import PAGE_INCHES
+from analysis.tables.latex import PAGE_INCHES
 from repro.papers.srgan import RESIDUAL_BLOCKS, VARIANTS
 
 
@@ -135,9 +135,8 @@ def _curves(key: str, title: str, caption: str, shown: list[TrainingRun], letter
         )  # fmt: skip
     axes.set_xlabel("updates")
     axes.set_ylabel("PSNR on held-out images [dB]")
-    axes.yaxis.set_major_locator(
-        MaxNLocator(7, steps=[1, 2, 5, 10])
-    )  # labels of 25.75 would push out the axis's
+    # no ticks at quarters: labels like 25.75 are so wide that they push the axis's title out of the picture
+    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     ends = [run.validation[-1][0] for run in shown]
     if max(ends) > 10 * min(ends):
         axes.set_xscale("log")  # the short runs would lie on one another

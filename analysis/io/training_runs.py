@@ -21,6 +21,7 @@ from repro.papers.srgan import RESIDUAL_BLOCKS
 
 ABLATION_COLUMNS = ("blocks", "skip", "profile", "updates", "dataset", "psnr_db", "ssim", "forward_ms", "run")
 TRIAL_COLUMNS = ("kind", "variant", "updates", "schedule", "val_psnr_db", "dataset", "psnr_db", "run")
+_TRIAL_MEASURES = ("val_lr_rms", "val_phase", "val_octave_db_1")
 TRIALS_COMMAND = "python -m repro trials"
 _STEP = re.compile(r"step_(\d{1,9})")
 _SKIP = {
@@ -170,7 +171,8 @@ def read_trials(results: Results) -> pd.DataFrame | None:
     """The rows of ``trials.csv``, typed; None where there is no such file.
 
     Returns:
-        Columns of :data:`TRIAL_COLUMNS`: updates and schedule whole numbers, PSNRs floats, NaN where empty.
+        Columns of :data:`TRIAL_COLUMNS`, ``settings``, ``seed``, and what validation measured beside PSNR:
+        updates and schedule whole numbers, what was measured floats, NaN where empty or not in the file.
 
     Raises:
         UserError: columns missing or cells that are no numbers.
@@ -179,8 +181,11 @@ def read_trials(results: Results) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     frame = read_text_csv(path, TRIAL_COLUMNS, TRIALS_COMMAND)
-    empty = {"val_psnr_db", "psnr_db"}
-    _numbers(frame, ("updates", "schedule", "val_psnr_db", "psnr_db"), empty, path, TRIALS_COMMAND)
+    for name in ("settings", "seed", *_TRIAL_MEASURES):
+        if name not in frame:
+            frame[name] = ""
+    measured = ("val_psnr_db", "psnr_db", *_TRIAL_MEASURES)
+    _numbers(frame, ("updates", "schedule", *measured), set(measured), path, TRIALS_COMMAND)
     return frame
 
 

@@ -21,7 +21,8 @@ from analysis.judge.verdict import Verdict
 from analysis.report.viewer import ViewerImage, viewer_images, webp_base64
 from analysis.study.inputs import Inputs
 from analysis.study.results import Study
-from analysis.tables.grid import Cell, Column, Grid, Table, to_html
+from analysis.tables.grid import Cell, Column, Grid, Table
+from analysis.tables.html import to_html
 from analysis.tables.outliers import viewer_link
 from analysis.tables.webpage import stylesheet
 from repro.core.jsonfile import read_object

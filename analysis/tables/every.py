@@ -5,19 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 from analysis.io.references import read_references
+from analysis.io.training_runs import read_trials
 from analysis.judge.claims import Result
 from analysis.judge.deviations import deviations
 from analysis.judge.values import Judge
 from analysis.study.inputs import Inputs
+from analysis.tables.claims import claims_table
+from analysis.tables.csv_text import to_csv
 from analysis.tables.error_rates import KEY, error_table, read_rates
-from analysis.tables.grid import Table, latex_document, to_csv, to_latex, to_markdown
+from analysis.tables.grid import Table
+from analysis.tables.latex import latex_document, to_latex
 from analysis.tables.main import deviation_table, judgements, table1, table2
-from analysis.tables.opinions import claims_table, retest_table, study_tables
+from analysis.tables.markdown import to_markdown
 from analysis.tables.paired import paired_tables
 from analysis.tables.references import references_table
+from analysis.tables.retest import retest_table
 from analysis.tables.scores import all_scores
+from analysis.tables.study import study_tables
 from analysis.tables.successors import table_s
 from analysis.tables.summary import summary_table
+from analysis.tables.trials import trials_table
 from analysis.tables.webpage import to_page
 
 
@@ -40,6 +47,10 @@ def all_tables(inputs: Inputs, judge: Judge, claims: list[Result]) -> list[Table
     measured = read_references(inputs.layout)
     if measured is not None:
         made.append(references_table(measured))
+    trials = read_trials(inputs.layout)
+    tried = None if trials is None else trials_table(trials)
+    if tried is not None:
+        made.append(tried)
     if inputs.study is not None and not inputs.study.ratings.empty:
         made += study_tables(inputs.study, metrics)
     if inputs.paired is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from analysis.tables.grid import Table, to_html
+from analysis.tables.grid import Table
+from analysis.tables.html import to_html
 
 
 def stylesheet() -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from repro.cli import common
-from repro.cli.train import train_variant
+from repro.cli.training import Sources, train_variant
 from repro.core.errors import UserError
 
 
@@ -35,7 +35,6 @@ def ablation(
     """
     from repro.core.device import resolve_device
     from repro.data.benchmarks import SAMPLE, available_datasets
-    from repro.data.prepare import prepare_data
     from repro.experiments.ablation import BLOCKS, ablated_runs, forward_ms, measure, write_csv
     from repro.methods.variants import configure
 
@@ -52,19 +51,12 @@ def ablation(
         for depth, skipping, config in runs:
             out.print(f"B = {depth}, skip {skipping}: {config.schedule.updates:,} updates")
         return
-    packed = prepare_data(
-        layout,
-        root,
-        train_root,
-        base.logging.validation_images,
-        base.data.crop_hr,
-        out,
-        sizes=base.data.sizes,
-    )
+    sources = Sources(root, train_root)
+    packed = sources.packed(base, layout, out)
     where = resolve_device(device)
     rows: list[dict[str, object]] = []
     for depth, skipping, config in runs:
-        folder = train_variant(out, config, layout, root, train_root, device, None, "auto", data=packed)
+        folder = train_variant(out, config, layout, sources, device, data=packed)
         generator = folder / "generator.safetensors"
         score = measure(generator, scored, root, device)
         milliseconds = forward_ms(generator, where)

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from repro.cli import common
 from repro.cli.importing import import_references
-from repro.cli.train import describe, train_variant
+from repro.cli.train import describe
+from repro.cli.training import Sources, train_variant
 from repro.cli.upscalers import score_store, upscale_datasets
 from repro.core.errors import UserError
 from repro.core.paths import Results
@@ -50,7 +51,6 @@ def reproduce(
     """
     from repro.core.device import resolve_device
     from repro.data.benchmarks import CALIBRATION, SAMPLE, available_datasets
-    from repro.data.prepare import prepare_data
     from repro.experiments.cost import cost_lines
     from repro.inference.loading import has_srcnn, srcnn_upscaler, trained_upscaler
     from repro.methods.variants import configure
@@ -76,30 +76,13 @@ def reproduce(
     for line in cost_lines([c for c in configs if not _is_done(layout, c)], resolve_device(device)):
         out.print(line)
     first = configs[0]
-    packed = prepare_data(
-        layout,
-        root,
-        train_root,
-        first.logging.validation_images,
-        first.data.crop_hr,
-        out,
-        sizes=first.data.sizes,
-    )
+    sources = Sources(root, train_root, vgg_weights=vgg_weights, vgg_convention=vgg_convention)
+    packed = sources.packed(first, layout, out)
     out.print(f"training on {packed.description}; {len(packed.validation)} held out for validation")
     generators: dict[str, Path] = {}
     for config in configs:
-        folder = train_variant(
-            out,
-            config,
-            layout,
-            root,
-            train_root,
-            device,
-            vgg_weights,
-            vgg_convention,
-            {"generator": _start(config, generators)} if config.start else None,
-            data=packed,
-        )
+        start = {"generator": _start(config, generators)} if config.start else None
+        folder = train_variant(out, config, layout, sources, device, start, data=packed)
         generators[config.variant] = folder / "generator.safetensors"
         out.print(f"{config.variant}: {folder}")
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from repro.cli import common
+from repro.cli.training import Sources, train_variant
 from repro.core.errors import UserError
-from repro.core.paths import Results
-from repro.core.progress import updates_bar
 
 if TYPE_CHECKING:
     from repro.methods.config import RunConfig
@@ -92,20 +91,11 @@ def train(
     if dry_run:
         describe(out, config)
         return
+    sources = Sources(
+        common.data_root(data), train_root, reference_root, regions, vgg_weights, vgg_convention
+    )
     folder = train_variant(
-        out,
-        config,
-        layout,
-        common.data_root(data),
-        train_root,
-        device,
-        vgg_weights,
-        vgg_convention,
-        given,
-        max_minutes,
-        reference_root=reference_root,
-        regions=regions,
-        shorter=shorter,
+        out, config, layout, sources, device, given, max_minutes=max_minutes, shorter=shorter
     )
     common.finished(out, folder)
 
@@ -118,83 +108,3 @@ def describe(out: Console, config: RunConfig) -> None:
     out.print(f"{config.variant}, profile {config.profile}, seed {config.seed}: {updates:,} updates")
     for name, value in leaves(config):
         out.print(f"  {name} = {value}")
-
-
-def train_variant(
-    out: Console,
-    config: RunConfig,
-    results: Results,
-    data_root: Path,
-    train_root: Path | None,
-    device: str,
-    vgg_weights: Path | None,
-    vgg_convention: Any,
-    start: dict[str, Path] | None = None,
-    max_minutes: float | None = None,
-    data: Any = None,
-    reference_root: Path | None = None,
-    regions: Path | None = None,
-    shorter: Path | None = None,
-) -> Path:
-    """Trains one configuration to its end (or the time limit) and gives the run's folder."""
-    from repro.core.device import resolve_device
-    from repro.data.prepare import prepare_data
-    from repro.methods import method
-    from repro.papers.srgan import CROP_HR
-    from repro.train.distributed import barrier, joined_world
-    from repro.train.finished import the_run
-    from repro.train.lengthen import begin_from
-    from repro.train.run import VGGSource, prepare
-    from repro.train.run import train as run_training
-
-    method(config.method).check_all(config)
-    quick = config.profile == "quick"
-    source = VGGSource(vgg_weights, vgg_convention, download=not quick, allow_random=quick)
-    with joined_world(resolve_device(device).type) as world:
-        if not world.primary:
-            out.quiet = True
-            barrier(world)  # process 0 packs the images, the others find them packed
-        if data is None:
-            side = max(config.data.crop_hr, CROP_HR)  # one packed dataset for all networks
-            asks = "regions" in method(config.method).asks(config)
-            if reference_root is not None and "reference" not in method(config.method).needs:
-                raise UserError(
-                    f"--reference-root with {config.variant}", "SRNTT or CrossNet", "leave it out"
-                )
-            if regions is not None and not asks:
-                raise UserError(f"--regions with {config.variant}", "SROBB", "leave it out")
-            count = config.logging.validation_images
-            data = prepare_data(
-                results,
-                data_root,
-                train_root,
-                count,
-                side,
-                out,
-                reference_root,
-                asks,
-                regions,
-                sizes=config.data.sizes,
-            )
-        files = dict(start or {})
-        for network, variant in method(config.method).start_modules(config).items():
-            if network not in files:
-                files[network] = the_run(results, variant, config.profile, config.seed).generator
-        prepared = prepare(config, results, data, source, files, resolve_device(device))
-        if world.primary:
-            barrier(world)
-        if prepared.is_done():
-            out.print(f"{config.variant}: already trained")
-            return prepared.folder
-        if (
-            shorter is not None
-            and world.primary
-            and not (prepared.folder / "checkpoint.safetensors").is_file()
-        ):
-            out.print(f"goes on from {shorter} after {begin_from(prepared, shorter):,} updates")
-        barrier(world)
-        with updates_bar(out, config.variant, config.schedule.updates) as progress:
-            complete = run_training(prepared, progress, max_minutes, world)
-    if not complete:
-        out.print(f"{config.variant}: stopped by the time limit; the same command goes on")
-    return prepared.folder

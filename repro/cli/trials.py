@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from repro.cli import common
-from repro.cli.train import train_variant
+from repro.cli.training import Sources, train_variant
 from repro.core.errors import UserError
 
 WORDS = ("schedule", "content", "gan", "budget", "all", "table")
@@ -35,9 +35,10 @@ def trials(
     """Short runs behind profile `cpu`: what its recipe was chosen from, and what more updates bring.
 
     `schedule` (SRResNet-MSE), `content` (SRResNet-VGG22) and `gan` (SRGAN-VGG22): one thing changed in each,
-    two seeds, compared on the validation images. `budget`: whole schedules of growing length. Then `results/trials.csv` is written from all finished runs in
-    `results/trials/`, the profile's own run in `results/runs/` and that run's snapshots; schedules of the
-    profile are scored on a test set. Every run is done once.
+    two seeds, compared on the validation images. `budget`: whole schedules of growing length. Then
+    `results/trials.csv` is written from all finished runs in `results/trials/`, the profile's own run in
+    `results/runs/` and that run's snapshots; schedules of the profile are scored on a test set. Every run is
+    done once.
     """
     from repro.core.paths import Results
     from repro.experiments.ablation import measure
@@ -65,9 +66,10 @@ def trials(
             out.print(f"{about}: {changed_settings(config) or 'the profile'}")
         return
     place = Results(layout.root / "trials")
+    sources = Sources(root, train_root, vgg_weights=vgg_weights, vgg_convention=vgg_convention)
     for config in configs:
         start = {"generator": SHIPPED / f"{config.start}.safetensors"} if config.start else None
-        train_variant(out, config, place, root, train_root, device, vgg_weights, vgg_convention, start)
+        train_variant(out, config, place, sources, device, start)
 
     def scored(figure: Figure, generator: Path) -> Figure:
         score = measure(generator, dataset, root, device)

@@ -286,7 +286,7 @@ def test_a_damaged_plan_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_seeds_are_measured_on_finished_runs_of_the_papers_networks_only() -> None:
     def run(variant: str, seed: int, step: int, psnr: float) -> TrainingRun:
-        return TrainingRun(f"{variant}-{seed}", variant, "cpu", 600, ((step, psnr),), {}, (), seed, variant)
+        return TrainingRun(f"{variant}-{seed}", variant, 600, ((step, psnr),), {}, (), seed, variant)
 
     assumed = seed_spreads(())
     unfinished = [run("SRResNet-MSE", 0, 600, 25.0), run("SRResNet-MSE", 1, 50, 21.0)]

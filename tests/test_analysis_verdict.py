@@ -161,9 +161,7 @@ def test_raters_who_saw_the_worse_images_are_not_severe() -> None:
 
 def run(variant: str, seed: int, psnr: float, updates: int = 600) -> TrainingRun:
     config = f"{variant} {updates}"
-    return TrainingRun(
-        f"{variant}-s{seed}", variant, "cpu", updates, ((updates, psnr),), {}, (), seed, config
-    )
+    return TrainingRun(f"{variant}-s{seed}", variant, updates, ((updates, psnr),), {}, (), seed, config)
 
 
 def test_seeds_are_measured_where_runs_allow_and_assumed_elsewhere(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class TrainingRun:
 
     Attributes:
         name: of the folder.
-        variant, profile, updates: from its ``config.json``.
+        variant, updates: from its ``config.json``.
         validation: (step, dB) pairs on the run's held-out images, in order.
         samples: step -> folder with sample images.
         notes: from its manifest.
@@ -53,7 +53,6 @@ class TrainingRun:
 
     name: str
     variant: str
-    profile: str
     updates: int
     validation: tuple[tuple[int, float], ...]
     samples: dict[int, Path]
@@ -95,7 +94,6 @@ def _read_run(folder: Path) -> TrainingRun:
     return TrainingRun(
         folder.name,
         str(config.get("variant", folder.name)),
-        str(config.get("profile", "")),
         updates if isinstance(updates, int) else 0,
         _validation(folder / "log.jsonl"),
         dict(sorted(samples.items())),

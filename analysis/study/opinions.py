@@ -12,7 +12,6 @@ class Opinion:
 
     Attributes:
         mos: mean opinion score, 1 (bad) to 5 (excellent).
-        low, high: its 95 % interval, None where there are too few raters or images.
         raters, votes: how many.
         deviation: standard deviation of raters' means on these images; NaN for a single rater.
         partial: whether only some of the data set's images were rated by this method.
@@ -22,8 +21,6 @@ class Opinion:
     """
 
     mos: float
-    low: float | None
-    high: float | None
     raters: int
     votes: int
     deviation: float

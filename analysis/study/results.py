@@ -156,8 +156,6 @@ class Study:
         of_raters = rater_means(votes_ir)
         return Opinion(
             found.mos.mean,
-            found.mos.low,
-            found.mos.high,
             found.raters,
             found.votes,
             float(of_raters.std(ddof=1)) if len(of_raters) > 1 else math.nan,

@@ -1,19 +1,16 @@
 """The daala measures as compiled loops. Importing this module imports numba: use `repro.metrics.compiled`.
 
-They let go of the interpreter's lock (`nogil`), so that threads score images side by side. Machine code is
-kept beside this file (or in the user's cache where the folder is read-only), so that only the first process
-ever waits for the compiler.
+Threads score images side by side: the loops let go of the interpreter's lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.core.native import compiled
 from repro.metrics import daala_luma
 
 UNIT, Y_STEP = daala_luma.UNIT, daala_luma.Y_STEP
@@ -21,11 +18,7 @@ CR_TO_R, CB_TO_B = daala_luma.CR_TO_R, daala_luma.CB_TO_B
 CB_TO_G, CR_TO_G = daala_luma.CB_TO_G, daala_luma.CR_TO_G
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    try:
-        return numba.njit(function, nogil=True, cache=True)
-    except RuntimeError:  # no folder to keep the machine code in
-        return numba.njit(function, nogil=True)
+_compiled = compiled()
 
 
 @_compiled

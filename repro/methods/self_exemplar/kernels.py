@@ -9,13 +9,12 @@ scale and when it is moved.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.core.native import compiled
 from repro.methods.self_exemplar.settings import (
     ALPHA,
     BIAS_LIMIT,
@@ -38,11 +37,7 @@ _BIAS_LIMIT = np.float32(BIAS_LIMIT)
 _ONE, _ZERO = np.float32(1), np.float32(0)
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    try:
-        return numba.njit(function, nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-    except RuntimeError:  # no folder to keep the machine code in
-        return numba.njit(function, nogil=True, error_model="numpy", fastmath={"contract"})
+_compiled = compiled(error_model="numpy", fastmath={"contract"})
 
 
 @_compiled

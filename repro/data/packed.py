@@ -9,9 +9,7 @@ pixels are asked for.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from repro.core.atomic import atomic_path, write_json
 from repro.core.errors import UserError
 from repro.core.jsonfile import read_object
+from repro.core.parallel import over_images
 
 IMAGES_PER_CHUNK = 256
 FORMAT = 1
@@ -110,7 +109,7 @@ def pack(
         images: what to pack, in order. Unreadable and too small ones are left out and named in it.
         folder: where packed datasets are kept.
         smallest_side: sides below this are too small to crop from.
-        workers: processes; all cores by default, 1 packs in this process.
+        workers: threads; all cores by default.
         progress: called with the number of images just done.
 
     Raises:
@@ -125,14 +124,9 @@ def pack(
             progress(len(chunk))
         else:
             todo.append((target, number, chunk, smallest_side))
-    workers = min(workers or os.cpu_count() or 1, len(todo))
-    if workers <= 1:
-        for job in todo:
-            progress(_pack_chunk(*job))
-    else:
-        with ProcessPoolExecutor(workers) as pool:
-            for done in pool.map(_pack_chunk, *zip(*todo, strict=True)):
-                progress(done)
+    # not processes: forked beside torch's and a progress bar's threads they may stand still for ever
+    for done in over_images(lambda job: _pack_chunk(*job), todo, workers=workers):
+        progress(done)
     chunks = (len(images) + IMAGES_PER_CHUNK - 1) // IMAGES_PER_CHUNK
     write_json(target / "bank.json", {"format": FORMAT, "chunks": chunks, "digest": target.name})
     return open_packed(target)

@@ -15,10 +15,12 @@ from test_analysis_tables import metrics_lines, results_with
 from analysis.io.metrics import read_metrics
 from analysis.io.ratings import read_ratings
 from analysis.io.training_runs import TrainingRun
-from analysis.judge.claims import CLAIMS, Decision, Result, retested_claims
+from analysis.judge.claims import CLAIMS, Decision, Result, decide, retested_claims
 from analysis.judge.seeds import seed_spreads, told
 from analysis.judge.values import Judge, Outcome
 from analysis.judge.verdict import Verdict, verdict
+from analysis.stats.claims import BY_KEY
+from analysis.stats.comparison import Comparison
 from analysis.stats.design import needed, verdict_power
 from analysis.stats.equivalence import rater_means
 from analysis.study.opinions import NoOpinions
@@ -95,6 +97,44 @@ def test_the_claim_on_scores_needs_no_votes_but_every_method(tmp_path: Path) -> 
     less = first({key: value for key, value in scores.items() if key != ("Set5", "ESPCN")})
     assert less.decision == Decision.NOT_JUDGED
     assert "ESPCN on Set5" in less.sentence
+
+
+class Compared:
+    """A view in which SRGAN-VGG54 is 0.5 MOS better than every other, but for one on BSD100."""
+
+    def __init__(self, p: float, difference: float = -0.1) -> None:
+        self.odd = Comparison(difference, difference - 0.1, difference + 0.1, p, 0.05, 20.0)
+
+    def methods(self, dataset: str) -> set[str]:
+        return {*BY_KEY["srgan"].methods}
+
+    def unable(self, dataset: str) -> str:
+        return ""
+
+    def compare(self, dataset: str, first: str, second: str) -> Comparison:
+        if (dataset, second) == ("BSD100", "DRCN"):
+            return self.odd
+        return Comparison(0.5, 0.4, 0.6, 1e-9, 0.05, 20.0)
+
+    def power(self, dataset: str, difference: float) -> float | None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("p", "decision"), [(0.2, Decision.UNDECIDED), (0.03, Decision.UNDECIDED), (0.001, Decision.FAILS)]
+)
+def test_one_of_many_comparisons_refutes_at_its_share_of_the_level(p: float, decision: Decision) -> None:
+    """21 comparisons at 5 % each would refute a true claim in far more than 5 % of studies."""
+    assert decide(BY_KEY["srgan"], Compared(p))[0] is decision
+    assert decide(BY_KEY["srgan"], Compared(p, 0.1))[0] is not Decision.FAILS
+
+
+def test_bounds_widen_with_the_number_of_tests() -> None:
+    found = Comparison(0.3, 0.3 - 0.05 * 1.7247, 0.3 + 0.05 * 1.7247, 1e-4, 0.05, 20.0)
+    assert found.beyond(0.2)
+    assert not found.beyond(0.2, tests=36)
+    assert found.beyond(0.1, tests=36)
+    assert not Comparison(math.nan, -math.inf, math.inf, 1.0, math.inf, 1.0).beyond(0.0)
 
 
 def test_a_shortened_training_stands_for_nobody(tmp_path: Path) -> None:

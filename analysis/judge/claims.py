@@ -6,7 +6,8 @@ judged*.
 
 "Better than all others" and "every pair differs" are intersection-union tests (Berger 1982): the claim is
 false if one comparison is, so each comparison is tested at 5 %, two-sided, and the claim as a whole has that
-level without any correction.
+level without any correction. Against the claim one comparison is enough, so each then has its share of 5 %
+(Bonferroni).
 """
 
 from __future__ import annotations
@@ -156,11 +157,14 @@ def decide(claim: Claim, view: View | None) -> tuple[Decision, str]:
 
 def _superior_to_each(claim: Claim, view: View, dataset: str, names: dict[str, str], found: _Found) -> None:
     first = names[claim.methods[0]]
+    tests = len(claim.datasets) * (len(claim.methods) - 1)
     for other in (names[method] for method in claim.methods[1:]):
         compared = view.compare(dataset, first, other)
         words = f"{other} on {dataset} ({signed(round(compared.difference, 2), 2)})"
-        if compared.differs:
-            (found.shown if compared.difference > 0 else found.refuted).append(words)
+        if compared.differs and compared.difference > 0:
+            found.shown.append(words)
+        elif compared.opposite(tests=tests):
+            found.refuted.append(words)
         else:
             found.left.append(words)
             _note_power(view, dataset, found)
@@ -173,13 +177,13 @@ def _every_pair_differs(claim: Claim, view: View, dataset: str, names: dict[str,
         compared = view.compare(dataset, names[one], names[other])
         words = f"{names[one]} and {names[other]}"
         if {one, other} == set(claim.exception or ()):
-            beyond = compared.differs and compared.beyond(margin)
+            beyond = compared.differs and compared.beyond(margin, tests=len(every))
             same = compared.equivalent(margin)
             (found.shown if same else found.refuted if beyond else found.left).append(words)
         else:
             # what was printed can be excluded; that there is no difference at all cannot. One excluded pair
             # refutes the claim, so each is tested at its share of 5 %
-            excluded = compared.excludes(_printed_difference(dataset, one, other), tests=len(every) - 1)
+            excluded = compared.excludes(_printed_difference(dataset, one, other), tests=len(every))
             (found.shown if compared.differs else found.refuted if excluded else found.left).append(words)
     if found.left:
         _note_power(view, dataset, found)

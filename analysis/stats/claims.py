@@ -73,7 +73,8 @@ _NOT_SRGAN = tuple(method for method in _NOT_HR if method != "SRGAN-VGG54")
 def _superior(key: str, text: str, datasets: tuple[str, ...], method: str, others: Iterable[str]) -> Claim:
     methods = (method, *(other for other in others if other != method))
     count = len(datasets) * (len(methods) - 1)
-    family = f"{count} comparisons, all must hold (intersection-union)" if count > 1 else "1 comparison"
+    many = f"{count} comparisons, all must hold (intersection-union; against: one at 5 % / {count})"
+    family = many if count > 1 else "1 comparison"
     return Claim(key, text, Shape.SUPERIOR, datasets, methods, family, None, _ROBUST)
 
 
@@ -126,7 +127,8 @@ CLAIMS = (
         Shape.ALL_DIFFER,
         ("BSD100",),
         VERSIONS_BSD100,
-        "35 pairs must differ (intersection-union; against: printed difference excluded), 1 be equivalent",
+        "35 pairs must differ (intersection-union; against: printed difference excluded at 5 % / 36), 1 be "
+        "equivalent",
         EQUIVALENCE_MARGIN,
         _ROBUST,
         ("SRCNN", "SelfExSR"),

@@ -39,20 +39,27 @@ class Comparison:
     def differs(self) -> bool:
         return self.p < SIGNIFICANCE_LEVEL
 
+    def opposite(self, *, tests: int) -> bool:
+        """The first is shown to be worse, as one of so many ``tests`` of which one is enough (Bonferroni)."""
+        return self.difference < 0 and self.p < SIGNIFICANCE_LEVEL / tests
+
     def equivalent(self, margin: float) -> bool:
         """Shown to be smaller than the margin."""
         return -margin < self.low and self.high < margin
 
     def excludes(self, size: float, *, tests: int = 1) -> bool:
         """Shown to be smaller than ``size``, as one of so many ``tests`` of which one is enough."""
-        return (
-            abs(self.difference) + self.error * stats.t.ppf(1 - SIGNIFICANCE_LEVEL / tests, self.degrees)
-            < size
-        )
+        return abs(self.difference) + self._reach(tests) < size
 
-    def beyond(self, margin: float) -> bool:
-        """Shown to be larger than the margin."""
-        return self.low > margin or self.high < -margin
+    def beyond(self, margin: float, *, tests: int = 1) -> bool:
+        """Shown to be larger than ``margin``, as one of so many ``tests`` of which one is enough."""
+        return abs(self.difference) - self._reach(tests) > margin
+
+    def _reach(self, tests: int) -> float:
+        """From the difference to its one-sided bound at a share of 5 %; infinite where there is no error."""
+        if not math.isfinite(self.error):
+            return math.inf
+        return float(self.error * stats.t.ppf(1 - SIGNIFICANCE_LEVEL / tests, self.degrees))
 
 
 def compare(differences_ir: NDArray[np.float64], *, also: float = 0.0) -> Comparison:

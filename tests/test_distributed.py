@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from train_helpers import NARROW, small_data, tiny_config, untrained
 
 from repro.core.errors import UserError
@@ -32,6 +33,7 @@ def _train(folder: Path, dies: bool) -> None:
 
         for variant in VARIANTS:
             config = tiny_config(variant, batch_size=4, updates=8, log_every=1, learning_rate=1e-4)
+            config = config.but(schedule={"statistics_batches": 2})
             begins = {"generator": start} if config.start else {}
             source = VGGSource(allow_random=True)
             prepared = prepare(config, Results(folder), data, source, begins, torch.device("cpu"))
@@ -53,6 +55,15 @@ def _log(folder: Path, variant: str) -> list[dict[str, float]]:
     return [line for line in read_lines(run / "log.jsonl") if "content" in line]
 
 
+def _statistics(folder: Path) -> dict[str, torch.Tensor]:
+    """The running statistics of the finished SRResNet-MSE."""
+    (run,) = (folder / "runs").glob("SRResNet-MSE-*")
+    weights = load_file(run / "generator.safetensors")
+    found = {name: tensor for name, tensor in weights.items() if "running" in name}
+    assert found
+    return found
+
+
 @pytest.mark.usefixtures("light_training")
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     run = _two_processes(tmp_path / "two", "lives")
@@ -67,6 +78,10 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
                 # rounding differs from the first update on, and an adversarial game amplifies it
                 tolerance = 1e-5 if a["step"] == 1 else 5e-3
                 assert b[name] == pytest.approx(a[name], rel=tolerance, abs=1e-6), (variant, a["step"], name)
+    one, two = (_statistics(tmp_path / name) for name in ("one", "two"))
+    for name, value in one.items():
+        # of the same crops: rows of one process alone have others by tens of per cent
+        torch.testing.assert_close(two[name], value, rtol=5e-3, atol=5e-3 * float(value.abs().max()))
 
 
 def test_a_dead_process_ends_the_job(tmp_path: Path) -> None:

@@ -113,11 +113,11 @@ class Planned(NamedTuple):
 
 
 class Batches(Protocol):
-    """Where a loop gets batch k from: by ``get`` in order, by ``make`` any."""
+    """Where a loop gets batch k from: by ``get`` in order, by ``make`` any; ``whole``: of all processes."""
 
     def get(self, k: int) -> Sample | Planned: ...
 
-    def make(self, k: int) -> Sample: ...
+    def make(self, k: int, *, whole: bool = False) -> Sample: ...
 
     def close(self) -> None: ...
 
@@ -165,10 +165,11 @@ class HostBatches:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def make(self, k: int) -> Sample:
-        """Batch ``k``, made now."""
+    def make(self, k: int, *, whole: bool = False) -> Sample:
+        """Batch ``k``, made now: this process's rows, or all."""
         plan = plan_batch(self.data, self.seed, k, self.images.heights, self.images.widths)
-        mine = Plan(*(values[self.share] for values in plan))
+        rows = slice(None) if whole else self.share
+        mine = Plan(*(values[rows] for values in plan))
         windows = self._placed(windows_u8(self.images, mine, self.data))
         sample = sample_from_windows(windows, self.data.scale)
         if self.regions is not None:
@@ -177,7 +178,7 @@ class HostBatches:
             sample = sample._replace(regions=self._placed(labels)[:, 0])
         if self.references is None:
             return sample
-        cut = self._placed(self.references.cut(k, plan)[self.share])
+        cut = self._placed(self.references.cut(k, plan)[rows])
         return sample._replace(reference_pm1=u8_to_pm1(cut).contiguous(memory_format=torch.channels_last))
 
     def _placed(self, images_u8: NDArray[np.uint8]) -> Tensor:
@@ -255,10 +256,11 @@ class DeviceBatches:
         self._regions = None if aligned is None else _on_device(aligned, device)
         self._geometry = torch.from_numpy(np.stack([images.flat_offsets(), images.heights, images.widths]))
 
-    def plan_tensor(self, k: int) -> Tensor:
+    def plan_tensor(self, k: int, *, whole: bool = False) -> Tensor:
         """(6, B) int64 on the host: offset, height, width, top, left, transform of each crop."""
         plan = plan_batch(self.data, self.seed, k, self._heights, self._widths)
-        images, tops, lefts, transforms = (torch.from_numpy(values[self.share]) for values in plan)
+        rows = slice(None) if whole else self.share
+        images, tops, lefts, transforms = (torch.from_numpy(values[rows]) for values in plan)
         return torch.cat([self._geometry[:, images], torch.stack([tops, lefts, transforms])])
 
     def gather(self, plan: Tensor) -> Sample:
@@ -282,16 +284,16 @@ class DeviceBatches:
         # maps of the images' sizes in their order: the same positions
         return sample._replace(regions=self._regions[first[:, around:-around, around:-around]])
 
-    def make(self, k: int) -> Sample:
-        """Batch ``k``."""
-        return self.gather(self._sent(k))
+    def make(self, k: int, *, whole: bool = False) -> Sample:
+        """Batch ``k``: this process's rows, or all."""
+        return self.gather(self._sent(k, whole=whole))
 
     def get(self, k: int) -> Sample | Planned:
         """Batch ``k``, or its plan."""
         return Planned(self._sent(k), self.gather) if self.planned else self.make(k)
 
-    def _sent(self, k: int) -> Tensor:
-        plan = self.plan_tensor(k)
+    def _sent(self, k: int, *, whole: bool = False) -> Tensor:
+        plan = self.plan_tensor(k, whole=whole)
         return plan.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else plan
 
     def close(self) -> None:

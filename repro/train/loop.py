@@ -161,9 +161,9 @@ class Loop:
         if count == 0 or not has_statistics(generator):
             return generator
         if self._statistics is None:
-            self._statistics = [
-                step.method.prepare(self.config, self.batches.make(k), k) for k in range(count)
-            ]
+            # whole batches: only process 0 comes here, and its rows alone are a smaller batch's statistics
+            batches = (self.batches.make(k, whole=True) for k in range(count))
+            self._statistics = [step.method.prepare(self.config, b, k) for k, b in enumerate(batches)]
         return with_statistics(generator, step.method, self._statistics, step.autocast)
 
     # --- running ---

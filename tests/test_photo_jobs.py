@@ -22,9 +22,10 @@ from repro.evaluation.choice import best_generator
 from repro.imaging import encode
 from repro.imaging.photo import read_photo
 from repro.inference import store
+from repro.inference.fitting import fitting_tile, out_of_memory
 from repro.inference.jobs import Naming, check_writable, find_jobs
 from repro.inference.loading import trained_upscaler
-from repro.inference.network import NetworkUpscaler, fitting_tile, out_of_memory
+from repro.inference.network import NetworkUpscaler
 from repro.inference.upscaler import Options
 
 RGB = np.random.default_rng(0).integers(0, 256, (10, 14, 3), dtype=np.uint8)

@@ -23,9 +23,9 @@ from repro.core.device import resolve_device
 from repro.core.errors import UserError
 from repro.core.torchfile import MAX_BYTES, read_state_dict
 from repro.imaging.io import sha256_file
-from repro.imaging.tiling import in_tiles, tiled_rows
+from repro.imaging.tiling import tiled_rows
 from repro.inference.card import MAX_OFF, levels_off, test_card
-from repro.inference.network import out_of_memory
+from repro.inference.fitting import Fitting, out_of_memory
 from repro.inference.upscaler import Options, Upscaler
 
 RANGES = {"0 to 1": (0.0, 1.0), "0 to 255": (0.0, 255.0), "-1 to 1": (-1.0, 1.0)}
@@ -89,9 +89,10 @@ class ForeignUpscaler(Upscaler):
             got = f"--self-ensemble, --chop or --reference with {name}"
             raise UserError(got, "a network of this program", "leave them out")
         self.name, self.scale, self.inputs, self.notes = name, scale, inputs or {}, notes
-        self._run, self._span, self._on_part, self._tell = run, span, options.on_part, options.tell
-        self._fits = 0
+        self._run, self._span, self._on_part = run, span, options.on_part
         self._margin = margin or MARGINS[-1]
+        step = MARGINS[0]
+        self._part = Fitting(self._one, self._margin, scale, options.tell, step=step, smallest=step)
         wanted = TILE if options.tile is None else options.tile
         self._tile = -(-wanted // MARGINS[0]) * MARGINS[0]
         if margin is None and self._tile:
@@ -112,21 +113,6 @@ class ForeignUpscaler(Upscaler):
             scale = int(self.scale)
             return tiled_rows(image_u8, self._part, self._tile, self._margin, scale, self._on_part)
         return iter([self._part(image_u8)])
-
-    def _part(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Of a tile with its margin; where memory runs out put together from smaller ones, from then on."""
-        side = max(image_u8.shape[:2])
-        if self._fits and side > self._fits + 2 * self._margin:
-            return in_tiles(image_u8, self._part, self._fits, self._margin, int(self.scale))
-        try:
-            return self._one(image_u8)
-        except MemoryError:
-            smaller = (side - 2 * self._margin) // 2 // MARGINS[0] * MARGINS[0]
-            if smaller < MARGINS[0]:
-                raise
-            self._fits = smaller
-        self._tell(f"out of memory: tiles of {smaller} LR pixels from here on")
-        return self._part(image_u8)
 
     def _one(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
         x = _encoded(image_u8, self._span)

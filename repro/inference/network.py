@@ -19,6 +19,7 @@ from repro.imaging.io import read_rgb_u8, sha256_file
 from repro.imaging.ranges import hwc_to_nchw, u8_to_pm1
 from repro.imaging.tiling import exact_scale, in_tiles, tiled_rows
 from repro.inference.ensemble import Infer, chopped, self_ensembled
+from repro.inference.fitting import Fitting, fitting_tile
 from repro.inference.upscaler import Options, Upscaler
 from repro.methods.base import Method
 from repro.nn.exact import with_exact_convolutions
@@ -26,12 +27,6 @@ from repro.nn.suited import suit_cpu
 
 _BATCH_PIXELS = 160 * 160
 """LR pixels that are worth upscaling together; more only fills memory."""
-
-_BYTES_A_PIXEL = 16_000
-"""Of activations for an LR pixel at x4: two layers of 64 channels of float32 at its size, and some."""
-
-SMALLEST, LARGEST = 16, 1024
-"""Sides of tiles in LR pixels that are tried."""
 
 
 class NetworkUpscaler(Upscaler):
@@ -82,8 +77,10 @@ class NetworkUpscaler(Upscaler):
             self._tile = own  # its results depend on it
         else:
             self._tile = fitting_tile(own, radius, free_memory(self._device), self._device.type != "cpu")
-        self._fits = 0
         self._tell = options.tell
+        self._one = Fitting(
+            lambda image: self._some([image])[0], self._margin, exact_scale(self.scale), options.tell
+        )
         self._on_part = options.on_part
         self.notes = notes
         if radius is None and self._margin is not None and self._tile:
@@ -137,24 +134,6 @@ class NetworkUpscaler(Upscaler):
 
     def _placed(self, x: Tensor) -> Tensor:
         return x.to(self._device).contiguous(memory_format=self._layout)
-
-    def _one(self, image_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Of a tile with its margin; where memory runs out put together from smaller ones, from then on."""
-        side = max(image_u8.shape[:2])
-        margin = self._margin
-        if self._fits and margin is not None and side > self._fits + 2 * margin:
-            return in_tiles(image_u8, self._one, self._fits, margin, exact_scale(self.scale))
-        try:
-            return self._some([image_u8])[0]
-        except (MemoryError, RuntimeError) as error:
-            smaller = (side - 2 * margin) // 2 if margin is not None else 0
-            if not out_of_memory(error) or smaller < SMALLEST:
-                raise
-            self._fits = smaller
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-        self._tell(f"out of memory: tiles of {smaller} LR pixels from here on")
-        return self._one(image_u8)
 
     def _some(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
         """Images of equal size, together."""
@@ -222,39 +201,6 @@ class NetworkUpscaler(Upscaler):
         if stacked.shape[2] == 3:
             return super().steps(image_u8)
         return [np.ascontiguousarray(stacked[..., at : at + 3]) for at in range(0, stacked.shape[2], 3)]
-
-
-def fitting_tile(own: int, margin: int, free_bytes: int, grow: bool) -> int:
-    """The side of a tile in LR pixels whose activations take half of the free memory at most.
-
-    Args:
-        own: that the method would have: halved where it does not fit, on a GPU doubled while it does.
-        margin: LR pixels around it.
-        free_bytes: of the device; 0 where that is not known.
-        grow: whether larger tiles pay.
-    """
-
-    def fits(side: int) -> bool:
-        return 2 * _BYTES_A_PIXEL * (side + 2 * margin) ** 2 <= free_bytes
-
-    side = own
-    if not free_bytes or not side:
-        return side
-    while side // 2 >= SMALLEST and not fits(side):
-        side //= 2
-    while grow and 2 * side <= LARGEST and fits(2 * side):
-        side *= 2
-    return side
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether torch, on any device, or numpy could not get the memory that they asked for."""
-    words = str(error).lower()
-    return (
-        isinstance(error, MemoryError | torch.OutOfMemoryError)
-        or "out of memory" in words
-        or ("allocate memory" in words)
-    )
 
 
 def _reference_images(

@@ -34,6 +34,7 @@ from mos_app.files.archive import (
     zip_bytes,
 )
 from mos_app.files.backup import back_up, restore
+from mos_app.files.csvtables import csv_bytes, records_of
 from mos_app.files.importing import import_study, read_export
 from mos_app.files.simulate import (
     SimulationParameters,
@@ -208,6 +209,17 @@ def test_a_real_studys_export_comes_back_to_the_byte_without_its_secrets(tmp_pat
     again.close()
     with pytest.raises(UserError, match="exists already"):
         import_study(Results(tmp_path / "two"), path)
+
+
+@pytest.mark.parametrize(
+    "said", ["=HYPERLINK(A1)", "+1", "-", "@me", "'=2", "''+3", "'tis", "'", 'plain, "quoted"', ""]
+)
+def test_what_raters_typed_is_no_formula_and_comes_back_as_it_was(said: str) -> None:
+    table = pd.DataFrame({"code": ["r01"], "comment": [said]})
+    data = csv_bytes(table)
+    (row,) = csv.DictReader(io.StringIO(data.decode()))
+    assert row["comment"][:1] not in {"=", "+", "-", "@"}
+    assert records_of(data) == [{"code": "r01", "comment": said}]
 
 
 def test_sureals_reader_takes_the_export(paper: tuple[Workspace, Path]) -> None:

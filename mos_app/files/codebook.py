@@ -78,7 +78,7 @@ def codebook(study: OpenStudy, votes: int) -> str:
 | hidden | 1: the page was out of sight at some time while the picture was on it |
 | form | which subset of the images the rater saw (0 where everybody sees all) |
 | completed_ms | when the rater gave the last rating |
-| comment | what the rater said at the end |
+| comment | what the rater said at the end; ' before it where a spreadsheet would take it for a formula |
 | erased_ms | when the rater withdrew; personal answers are gone, votes deleted or anonymous (events.csv) |
 | deviations | empty, or: {", ".join(DEVIATIONS)} |
 | sha256, source_sha256 | of the PNG shown, and of its source in the image store |

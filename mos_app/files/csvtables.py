@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from mos_app.db.tables import COLUMN_TYPES, TIMES
+
+FREE_TEXT = ("comment",)
+"""Columns with what raters typed."""
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""How texts begin that a spreadsheet would run, and those that were kept from it by an apostrophe."""
 
 _READ: dict[type, Callable[[str], Any]] = {bool: {"0": False, "1": True}.__getitem__, int: int, float: float}
 
@@ -22,6 +28,8 @@ def csv_bytes(frame: pd.DataFrame, columns: tuple[str, ...] | None = None) -> by
             table[name] = table[name].astype("boolean")
         if COLUMN_TYPES.get(name) in (bool, int):
             table[name] = table[name].astype("Int64")
+    for name in set(FREE_TEXT) & set(table.columns):
+        table[name] = table[name].map(_kept_from_running)
     for name in [name for name in table.columns if name in TIMES]:
         # beside the milliseconds, what people and R read
         at = pd.to_datetime(table[name].astype("Int64"), unit="ms", utc=True)
@@ -34,6 +42,14 @@ def _iso_name(name: str) -> str:
     return name.removesuffix("_ms") + "_at"
 
 
+def _kept_from_running(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _as_typed(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text, 1) else text
+
+
 def frame_of(data: bytes) -> pd.DataFrame:
     """The table in CSV as texts."""
     return pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
@@ -42,6 +58,8 @@ def frame_of(data: bytes) -> pd.DataFrame:
 def records_of(data: bytes) -> list[dict[str, Any]]:
     """Rows with the types of the database's columns; what is empty and not text is None."""
     frame = frame_of(data).drop(columns=[_iso_name(name) for name in TIMES], errors="ignore")
+    for name in set(FREE_TEXT) & set(frame.columns):
+        frame[name] = frame[name].map(_as_typed)
     read = {str(name): _READ.get(COLUMN_TYPES.get(str(name), str)) for name in frame.columns}
     return [
         {

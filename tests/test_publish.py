@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,18 @@ def test_published_figures_are_never_overwritten_by_fewer(published: Results, tm
     assert isinstance(outcome.exception, UserError)
     assert "Set5, Set14, BSD100" in outcome.exception.got
     assert published.metrics_csv.read_bytes() == before
+
+
+def test_a_run_without_its_log_is_not_published(published: Results, tmp_path: Path) -> None:
+    shutil.copytree(published.root.parent / "runs", tmp_path / "r" / "runs")
+    (log,) = (tmp_path / "r" / "runs").glob("SRResNet-MSE-*/log.jsonl")
+    log.unlink()
+    outcome = invoke(
+        "publish", "--dataset", "sample", "--data", tmp_path, "--results", tmp_path / "r", "--licence", "CC0"
+    )
+    assert isinstance(outcome.exception, UserError)
+    assert "no log.jsonl" in outcome.exception.got
+    assert not list((tmp_path / "r" / "published").rglob("*.safetensors"))
 
 
 def test_half_precision_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,6 +199,11 @@ def test_schedules() -> None:
     assert rates[:3] == [5e-3, 1e-2, 1e-2]
     assert all(a > b for a, b in itertools.pairwise(rates[2:]))
     assert 0 < rates[-1] < 1e-3
+    stairs = tiny_config(
+        updates=9, warmup_updates=0, learning_rate=1e-2, decay="staircase", learning_rate_late=3e-4
+    )
+    rates = [learning_rate(stairs.schedule, k) for k in range(9)]
+    assert rates == pytest.approx([1e-2] * 3 + [1e-3] * 3 + [3e-4] * 3)
     step = _step("SRResNet-MSE")
     step.set_learning_rate(3e-3)
     assert step.optimisers["generator"].parts["adam"].param_groups[0]["lr"] == 3e-3

@@ -93,6 +93,7 @@ def publish(
         if path.is_file() and not licence and _same_run(run.folder, target):
             out.print(f"{path}: published from this run before", markup=False)
             continue
+        _check_whole(run.folder, RECORDS)  # before anything of it is published
         one = load_trained(run.folder)
         export_safetensors(one, path, licence, half_of(one, root, out))
         out.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB", markup=False)
@@ -124,6 +125,14 @@ def _same_run(run: Path, target: Results) -> bool:
     """Whether the published manifest, which has the generator's hash, is the run's."""
     published = target.runs / run.name / "manifest.json"
     return published.is_file() and published.read_bytes() == (run / "manifest.json").read_bytes()
+
+
+def _check_whole(run: Path, files: Sequence[str]) -> None:
+    missing = [name for name in files if not (run / name).is_file()]
+    if missing:
+        raise UserError(
+            f"{run}: no {', '.join(missing)}", "the whole folder of a finished run", "train again"
+        )
 
 
 def _copy(run: Path, target: Results, files: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ def learning_rate(schedule: ScheduleSettings, k: int) -> float:
     ``constant`` is the SRGAN paper's for SRResNet, ``two-phase`` for SRGAN (Section 3.2); ``halving`` halves
     at the milestones; ``cosine`` falls to zero at the end; ``hold`` stays for a share of the updates and then
     falls to zero in a line; ``geometric`` falls steadily from learning_rate to learning_rate_late,
-    ``staircase`` does so in equally long steps of a factor of 10.
+    ``staircase`` does so in equally long steps of a factor of 10, the last of what is left of it.
     """
     rate, late = schedule.learning_rate, schedule.learning_rate_late
     if k < schedule.warmup_updates:
@@ -32,8 +32,9 @@ def learning_rate(schedule: ScheduleSettings, k: int) -> float:
         case "geometric":
             return rate * (late / rate) ** done
         case "staircase":
-            decades = math.log10(rate / late)
-            return rate * 10 ** -math.floor((round(decades) + 1) * done)
+            steps = math.ceil(math.log10(rate / late) - 1e-9)
+            step = math.floor((steps + 1) * done)
+            return late if step >= steps else rate * 10**-step
     return rate * 0.5 * (1 + math.cos(math.pi * done))
 
 

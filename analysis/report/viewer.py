@@ -16,6 +16,7 @@ from analysis.io.methods import ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
 from analysis.io.numbers import number
 from analysis.study.results import Study
+from repro.core.parallel import over_images
 from repro.core.paths import Results, checked_name
 from repro.imaging.io import read_rgb_u8
 
@@ -83,7 +84,8 @@ def viewer_images(metrics: Metrics, study: Study | None, results: Results) -> li
 def _image(
     metrics: Metrics, study: Study | None, results: Results, dataset: str, image: str, methods: list[str]
 ) -> ViewerImage:
-    versions: list[ViewerVersion] = []
+    shown: list[tuple[str, str]] = []
+    shown_u8: list[NDArray[np.uint8]] = []
     shape: tuple[int, ...] | None = None
     cut = ""
     for method in methods:
@@ -100,10 +102,11 @@ def _image(
             part = pixels[top : top + SIDE, left : left + SIDE]
             cut = f"columns {left} to {left + part.shape[1] - 1}, rows {top} to {top + part.shape[0] - 1}"
             pixels = np.ascontiguousarray(part)
-        versions.append(
-            ViewerVersion(method, _words(metrics, study, dataset, image, method), webp_base64(pixels))
-        )
-    return ViewerImage(dataset, image, common_name(dataset, image), cut, tuple(versions))
+        shown.append((method, _words(metrics, study, dataset, image, method)))
+        shown_u8.append(pixels)
+    packed = over_images(webp_base64, shown_u8)
+    versions = tuple(ViewerVersion(*words, webp) for words, webp in zip(shown, packed, strict=True))
+    return ViewerImage(dataset, image, common_name(dataset, image), cut, versions)
 
 
 def webp_base64(pixels: NDArray[np.uint8]) -> str:

@@ -134,7 +134,7 @@ def test_no_published_file_is_large_or_names_a_machine() -> None:
 
 
 def test_the_tables_come_out_again(tmp_path: Path) -> None:
-    for name in ("metrics.csv", "metrics.manifest.json"):
+    for name in ("metrics.csv", "metrics.manifest.json", "trials.csv"):
         shutil.copy(PUBLISHED.root / name, tmp_path)
     shutil.copytree(PUBLISHED.root / "error_rates", tmp_path / "error_rates")
     if (PUBLISHED.root / "references.csv").is_file():

@@ -12,7 +12,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorator: the function as machine code that lets go of the interpreter's lock.
 
     Kept beside the function's file, or in the user's cache where that folder is read-only, so that only the
-    first process ever waits for the compiler; made anew by every process where neither can be written.
+    first process ever waits for the compiler; compiled by every process where neither can be written.
 
     Args:
         options: of ``numba.njit``.

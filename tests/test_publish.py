@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.data.benchmarks import load_dataset
 from repro.evaluation.evaluate import mean_scores
+from repro.evaluation.verify import problems
+from repro.imaging.io import sha256_file
 from repro.inference import half, weights
 from repro.inference.export import load_trained
 from repro.inference.half import halved, measured_images
@@ -103,6 +106,49 @@ def test_publish_and_check(published: Results, tmp_path: Path, monkeypatch: pyte
     assert reader.metrics_csv.read_bytes() == scores
     assert published.metrics_csv.read_bytes() == scores
     assert {path.name: path.read_bytes() for path in published.weights.iterdir()} == files
+
+
+def test_one_alone_leaves_the_others_scores(published: Results, tmp_path: Path) -> None:
+    """Neither images nor weights of others are asked for; what the image store has is scored."""
+    root = tmp_path / "r"
+    shutil.copytree(published.root.parent / "runs", root / "runs")
+    whole = Results(root / "published")
+    shutil.copytree(published.weights, whole.weights)
+    shutil.copytree(published.runs, whole.runs)
+    for name in ("metrics.csv", "metrics.manifest.json"):
+        shutil.copy(published.root / name, whole.root)
+    arguments = ["publish", "--only", "srgan-mse", "--licence", "CC0", "--dataset", "sample"]
+    arguments += ["--data", str(tmp_path), "--results", str(root)]
+    before = whole.metrics_csv.read_bytes()
+    outcome = invoke(*arguments)
+    assert outcome.exit_code == 0, outcome.output
+    assert whole.metrics_csv.read_bytes() == before == published.metrics_csv.read_bytes()
+    assert {path.name for path in (whole.images / "sample").iterdir()} == {"HR", "SRGAN-MSE"}
+    manifest = whole.metrics_csv.with_suffix(".manifest.json")
+    ours, theirs = (json.loads((each.root / manifest.name).read_text()) for each in (whole, published))
+    for part in ("inputs", "outputs", "notes_by_method", "missing"):
+        assert ours[part] == theirs[part]
+    assert list(problems(whole)) == []
+
+    # scores of before: those of the variant are measured again, the others' stay
+    worse = before.replace(b",psnr_db,2", b",psnr_db,1")
+    told = json.loads(manifest.read_text())
+    whole.metrics_csv.write_bytes(worse)
+    manifest.write_text(json.dumps(told | {"outputs": {"metrics.csv": sha256_file(whole.metrics_csv)}}))
+    assert invoke(*arguments).exit_code == 0
+    lines = (file.splitlines() for file in (before, worse, whole.metrics_csv.read_bytes()))
+    changed = [(right, wrong, now) for right, wrong, now in zip(*lines, strict=True) if right != wrong]
+    assert {now == right for right, _, now in changed} == {True, False}
+    for right, wrong, now in changed:
+        assert now == (right if right.split(b",")[2] == b"SRGAN-MSE" else wrong)
+
+    whole.metrics_csv.write_bytes(before)  # not what the manifest tells of any more
+    outcome = invoke(*arguments)
+    assert isinstance(outcome.exception, UserError)
+    assert "changed after it was made" in outcome.exception.got
+    outcome = invoke(*arguments[:2], "SRGAN-VGG22", *arguments[3:])
+    assert isinstance(outcome.exception, UserError)
+    assert "no finished run of SRGAN-VGG22" in outcome.exception.got
 
 
 def test_nothing_to_publish(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from repro.cli.upscalers import score_store, takes_references, upscale_datasets
 from repro.core.atomic import write_bytes
 from repro.core.errors import UserError
 from repro.core.paths import Results
-from repro.inference.upscaler import Options, Upscaler, direct_upscaler
+from repro.inference.upscaler import Options, direct_upscaler
 from repro.methods import INTERPOLATIONS
 from repro.papers.srgan import DATASETS
 
@@ -41,6 +41,12 @@ def publish(
     scores_only: Annotated[
         bool, typer.Option("--scores-only", help="Keep `weights/` as it is; upscale and score with it.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", help="This variant, and others' scores as they were published; several times."
+        ),
+    ] = None,
     dry_run: common.DryRunOption = False,
 ) -> None:
     """Put the generators of one profile into `results/published`, and score what those files give.
@@ -53,13 +59,15 @@ def publish(
     published without such scores (`python -m repro references` has theirs), RankSRGAN's ranker with its
     run. `python -m analysis tables --results results/published` goes on from there. With --scores-only no
     run is needed: that is how `make published` checks, in a folder of its own, what is committed; SelfExSR,
-    which takes longest, is left out of that.
+    which takes longest, is left out of that. With --only nothing else is upscaled, and the scores of all
+    other methods stay unless the image store has images of theirs.
     """
     from repro.data.benchmarks import available_datasets
+    from repro.evaluation.evaluate import unedited_rows
     from repro.inference.export import export_safetensors, load_trained
     from repro.inference.loading import has_srcnn, srcnn_upscaler, trained_upscaler
     from repro.methods.ranksrgan import RANKER
-    from repro.methods.variants import trainable
+    from repro.methods.variants import canonical_variant, trainable
     from repro.train.finished import GENERATOR_FILE, finished_runs, the_run
 
     out = common.console()
@@ -67,6 +75,17 @@ def publish(
     target = common.results_layout(to or results / "published")
     root = common.data_root(data)
     ran = {run.variant for run in finished_runs(layout) if (run.profile, run.seed) == (profile, seed)}
+    if only is not None:
+        if scores_only:
+            raise UserError("--only with --scores-only", "one of them", "leave one out")
+        only = [canonical_variant(name) for name in only]
+        ran &= set(only)
+        if absent := sorted(set(only) - ran):
+            raise UserError(
+                f"no finished run of {', '.join(absent)}, profile {profile}, seed {seed}",
+                "a variant that was trained",
+                f"python -m repro train {absent[0]} --profile {profile} --seed {seed}",
+            )
     names = [] if scores_only else [name for name in trainable() if name in ran]
     there = [name for name in trainable() if (target.weights / f"{name}.safetensors").is_file()]
     if not (there if scores_only else names):
@@ -75,6 +94,7 @@ def publish(
             "a trained generator",
             f"python -m repro train SRResNet-MSE --profile {profile} --seed {seed}",
         )
+    stay = set() if only is None else {row.method for row in unedited_rows(target.metrics_csv)} - set(names)
     datasets = dataset or list(DATASETS)
     missing = [name for name in datasets if name not in available_datasets(root)]
     if missing:
@@ -83,7 +103,7 @@ def publish(
             "every data set that is published",
             "make data, or SRGAN_DATA=folder",
         )
-    every = [name for name in trainable() if name in {*names, *there}]
+    every = [name for name in trainable() if name in {*names, *(there if only is None else ())}]
     out.print(f"{', '.join(every)} on {', '.join(datasets)}")
     if dry_run:
         return
@@ -101,22 +121,23 @@ def publish(
         for old in target.runs.glob(f"{name}-{profile}-s{seed}-*"):
             if old.name != run.folder.name:
                 shutil.rmtree(old)
-    for run in finished_runs(layout) if names else ():
+    for run in finished_runs(layout) if names and only is None else ():
         if (run.variant, run.profile, run.seed) == (RANKER, profile, seed):
             _copy(run.folder, target, ("config.json", "manifest.json", "log.jsonl", GENERATOR_FILE))
     options = Options(device, "float64")
-    upscalers: list[Upscaler] = [direct_upscaler(name) for name in INTERPOLATIONS]
-    if has_srcnn(root):
-        upscalers.append(srcnn_upscaler(root, options))
     alone = [name for name in every if not takes_references(name)]
-    upscalers += [trained_upscaler(target.weights / f"{name}.safetensors", options) for name in alone]
+    upscalers = [trained_upscaler(target.weights / f"{name}.safetensors", options) for name in alone]
+    if only is None:
+        srcnn = [srcnn_upscaler(root, options)] if has_srcnn(root) else []
+        upscalers = [*(direct_upscaler(name) for name in INTERPOLATIONS), *srcnn, *upscalers]
     upscale_datasets(out, target, root, datasets, upscalers)
-    if not scores_only:  # seven minutes on a core each, where their images are not there yet
-        theirs = [name for name in datasets if name in DATASETS]
-        both = [direct_upscaler(name) for name in ("SelfExSR", "SelfExSR-repaired")]
-        upscale_datasets(out, target, root, theirs, both)
-    import_references(out, target, root)
-    score_store(out, target)
+    if only is None:
+        if not scores_only:  # seven minutes on a core each, where their images are not there yet
+            theirs = [name for name in datasets if name in DATASETS]
+            both = [direct_upscaler(name) for name in ("SelfExSR", "SelfExSR-repaired")]
+            upscale_datasets(out, target, root, theirs, both)
+        import_references(out, target, root)
+    score_store(out, target, stay)
     write_cards(out, layout, target, names, profile, seed)
     common.finished(out, target.root)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,9 +153,9 @@ def shown(dataset: str, upscalers: Sequence[Upscaler]) -> list[Upscaler]:
     return [upscaler for upscaler in upscalers if dataset != CALIBRATION or upscaler.name == "nearest"]
 
 
-def score_store(out: Console, results: Results) -> None:
-    """Scores all that the store holds into ``metrics.csv``."""
+def score_store(out: Console, results: Results, keep: Collection[str] = ()) -> None:
+    """Scores all that the store holds into ``metrics.csv``; ``keep`` as in :func:`evaluate`."""
     from repro.evaluation.evaluate import evaluate, stored_images
 
     with bar(out, "scoring", sum(1 for _ in stored_images(results))) as advance:
-        evaluate(results, advance)
+        evaluate(results, advance, keep=keep)

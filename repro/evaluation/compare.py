@@ -10,8 +10,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from repro.core.errors import UserError
-from repro.evaluation.evaluate import edited
-from repro.evaluation.rows import read_rows
+from repro.evaluation.evaluate import unedited_rows
+from repro.evaluation.rows import Row, read_rows
 
 _Key = tuple[str, str, str, str, str]
 
@@ -25,13 +25,7 @@ def differences(old: Path, new: Path, not_made: Collection[str] = ()) -> list[st
     Raises:
         UserError: a file is missing or no metrics.csv, or ``old`` was changed after it was made.
     """
-    if edited(old):
-        raise UserError(
-            f"{old}: changed after it was made (its manifest has another SHA-256)",
-            "scores as they were made",
-            f"git restore {old}, or python -m repro evaluate",
-        )
-    before, after = _rows(old), _rows(new)
+    before, after = _by_place(unedited_rows(old)), _by_place(read_rows(new))
     told = []
     for key, row in before.items():
         if key not in after:
@@ -43,9 +37,9 @@ def differences(old: Path, new: Path, not_made: Collection[str] = ()) -> list[st
     return told
 
 
-def _rows(path: Path) -> dict[_Key, tuple[str, str]]:
+def _by_place(rows: list[Row]) -> dict[_Key, tuple[str, str]]:
     """(value, hash of the image) by data set, image, method, protocol and metric."""
-    return {row[:5]: (row.value, row.sha256) for row in read_rows(path)}
+    return {row[:5]: (row.value, row.sha256) for row in rows}
 
 
 if __name__ == "__main__":

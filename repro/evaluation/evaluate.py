@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -148,6 +148,7 @@ def evaluate(
     extra: Mapping[str, Measure] | None = None,
     library: str = "",
     dask: str = "",
+    keep: Collection[str] = (),
 ) -> int:
     """Measures every stored image (and nothing else), on all cores or on a cluster.
 
@@ -160,12 +161,13 @@ def evaluate(
         extra: more measures by name, as :func:`repro.metrics.perceptual.measures` gives them.
         library: what computes those, for the manifest.
         dask: see :func:`repro.core.parallel.over_images`; the workers read the store by its absolute path.
+        keep: methods whose scores of before stay on data sets where the store has no images of theirs.
 
     Returns:
         The number of images scored.
 
     Raises:
-        UserError: the store is empty or was tampered with.
+        UserError: the store is empty or was tampered with, or scores that are to stay were.
     """
     found = [entry for entry in stored_images(results) if entry[0].dataset != "BSD300-calibration"]
     if not found:
@@ -173,11 +175,13 @@ def evaluate(
     stored = [image for image, _ in found]
     notes = {f"{image.dataset}/{image.method}": lines for image, lines in found}
     hashes = {image.path: sha256_file(image.path) for image in stored}
-    rows = []
+    scored = {(image.dataset, image.method) for image in stored}
+    before = _kept(results.metrics_csv, keep, scored) if keep else _Kept([], {}, {})
+    rows = list(before.rows)
 
     def add(image: StoredImage, protocol: str, metric: str, value: float) -> None:
         where = (image.dataset, image.image, image.method, protocol, metric)
-        rows.append((*where, _printed(value), hashes[image.path][:HASH_DIGITS], image.run))
+        rows.append(Row(*where, _printed(value), hashes[image.path][:HASH_DIGITS], image.run))
 
     for image, values in zip(stored, over_images(_measured, stored, dask=dask), strict=True):
         for (protocol, metric), value in values.items():
@@ -190,14 +194,47 @@ def evaluate(
     write_text(results.metrics_csv, csv_text([Row._fields, *sorted(rows)]))
     manifest = make_manifest(
         kind="metrics",
-        inputs={f"{i.dataset}/{i.method}/{i.image}": hashes[i.path] for i in stored},
+        inputs=before.inputs | {f"{i.dataset}/{i.method}/{i.image}": hashes[i.path] for i in stored},
         outputs={results.metrics_csv.name: sha256_file(results.metrics_csv)},
-        notes_by_method={key: lines for key, lines in sorted(notes.items()) if lines},
+        notes_by_method={key: lines for key, lines in sorted((before.notes | notes).items()) if lines},
         extra={"metrics": sorted(extra), "library": library} if extra else {},
-        missing=_only_elsewhere({(image.dataset, image.method) for image in stored}),
+        missing=_only_elsewhere(scored | {(row.dataset, row.method) for row in before.rows}),
     )
     write_manifest(results.metrics_csv.with_suffix(".manifest.json"), manifest)
     return len(stored)
+
+
+class _Kept(NamedTuple):
+    """Scores that stay, with what their manifest says of the images behind them."""
+
+    rows: list[Row]
+    inputs: dict[str, str]
+    notes: dict[str, list[str]]
+
+
+def _kept(metrics_csv: Path, keep: Collection[str], scored: Collection[tuple[str, str]]) -> _Kept:
+    """The rows of ``keep`` that are not scored now.
+
+    Raises:
+        UserError: no scores there, or not those that the manifest beside them tells of.
+    """
+    again = "evaluate a store that has every method's images"
+    rows = [
+        row
+        for row in unedited_rows(metrics_csv)
+        if row.method in keep and (row.dataset, row.method) not in scored
+    ]
+    manifest = read_object(metrics_csv.with_suffix(".manifest.json"), next_step=again)
+    inputs, notes = manifest.get("inputs"), manifest.get("notes_by_method")
+    images = {f"{row.dataset}/{row.method}/{row.image}" for row in rows}
+    if not (isinstance(inputs, dict) and isinstance(notes, dict) and images <= inputs.keys()):
+        raise UserError(f"{metrics_csv}: its manifest does not list the images", "every image", again)
+    of = {f"{row.dataset}/{row.method}" for row in rows}
+    return _Kept(
+        rows,
+        {name: sha256 for name, sha256 in inputs.items() if name in images},
+        {name: lines for name, lines in notes.items() if name in of},
+    )
 
 
 def edited(metrics_csv: Path) -> bool:
@@ -210,6 +247,21 @@ def edited(metrics_csv: Path) -> bool:
         return bool(outputs[metrics_csv.name] != sha256_file(metrics_csv))
     except (UserError, KeyError, TypeError):
         return False
+
+
+def unedited_rows(metrics_csv: Path) -> list[Row]:
+    """Every score, as it was made.
+
+    Raises:
+        UserError: no scores there, or not those that the manifest beside them tells of.
+    """
+    if edited(metrics_csv):
+        raise UserError(
+            f"{metrics_csv}: changed after it was made (its manifest has another SHA-256)",
+            "scores as they were made",
+            f"git restore {metrics_csv}, or python -m repro evaluate",
+        )
+    return read_rows(metrics_csv)
 
 
 def mean_scores(

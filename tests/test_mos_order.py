@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mos_helpers.orders import violations
 
@@ -48,11 +48,14 @@ def test_the_paper_template_is_the_papers_design() -> None:
     assert block_sizes(RATINGS_PER_RATER, config.order.blocks) == (188,) * 6
 
 
-@pytest.mark.parametrize("template", ["paper", "pilot", "demo"])
-def test_a_thousand_seeds_keep_every_guarantee(template: str) -> None:
+@pytest.mark.parametrize(
+    ("template", "seeds"),
+    [("paper", 150), pytest.param("paper", 1000, marks=pytest.mark.slow), ("pilot", 1000), ("demo", 1000)],
+)
+def test_every_seed_keeps_every_guarantee(template: str, seeds: int) -> None:
     config, _ = read_template(template)
     items = items_of(config)
-    for seed in range(1000):
+    for seed in range(seeds):
         assert wrong(config.model_copy(update={"seed": seed}), items) == []
 
 
@@ -82,6 +85,8 @@ def test_places_are_evenly_spread() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(images=8, methods=5, blocks=5, distance=5, seed=1_000_000)  # none in 500 tries of chance alone
+@example(images=8, methods=9, blocks=5, distance=5, seed=1)
 @given(
     images=st.integers(8, 30),
     methods=st.integers(1, 9),
@@ -112,3 +117,13 @@ def test_a_distance_that_cannot_be_kept_is_refused() -> None:
     items = [Item("d", f"i{i}", f"m{m}") for i in range(3) for m in range(4)]
     with pytest.raises(UserError, match="distance 5"):
         make_order(items, seed=0, rater=1, blocks=1, minimum_distance=5)
+
+
+def test_few_images_and_short_blocks_with_repetitions() -> None:
+    """Chance alone finds none of these in 500 tries: images' versions are then spread over the blocks."""
+    for images, methods, blocks, repeat_distance in ((8, 5, 5, 12), (8, 4, 5, 8)):
+        items = [Item("d", f"i{i}", f"m{m}") for i in range(images) for m in range(methods)]
+        items += [Item("d", f"i{i}", "m0", repeat=1) for i in range(images)]
+        checks = {"blocks": blocks, "minimum_distance": 5, "repeat_distance": repeat_distance}
+        for seed in range(5):
+            assert violations(make_order(items, seed=seed, rater=1, **checks), items, **checks) == []

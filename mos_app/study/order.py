@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -25,6 +26,8 @@ ORDER_ALGORITHM = "deal-and-arrange-1"
 """Stored with every study; change it with any change that can move an item."""
 
 _TRIES = 500
+"""With items dealt by chance alone, and as many with each image's versions spread over the blocks: few images
+and short blocks seldom come out right by chance, and studies that do keep the orders that they had."""
 
 
 @dataclass(frozen=True, order=True)
@@ -97,13 +100,16 @@ def make_order(
     Raises:
         UserError: no such order was found (too few images for the distance).
     """
-    for attempt in range(_TRIES):
+    for attempt in range(2 * _TRIES):
         rng = stream(seed, "order", ORDER_ALGORITHM, rater, attempt)
-        placed = _try_order(items, rng, blocks, minimum_distance, repeat_distance)
+        dealt = _deal(items, rng, blocks)
+        if attempt >= _TRIES:
+            _spread(dealt, rng)
+        placed = _try_order(dealt, rng, minimum_distance, repeat_distance)
         if placed is not None:
             return placed
     raise UserError(
-        f"no order of {len(items)} items with distance {minimum_distance} was found in {_TRIES} tries",
+        f"no order of {len(items)} items with distance {minimum_distance} was found in {2 * _TRIES} tries",
         "more images than the distance between versions of one image",
         "lower order.minimum_distance (or pilot.minimum_distance) in the study file",
     )
@@ -211,12 +217,12 @@ def study_order(config: StudyConfig, items: Sequence[Item], rater: int) -> list[
 
 
 def _try_order(
-    items: Sequence[Item], rng: np.random.Generator, blocks: int, distance: int, repeat_distance: int
+    dealt: Sequence[list[Item]], rng: np.random.Generator, distance: int, repeat_distance: int
 ) -> list[Placed] | None:
     placed: list[Placed] = []
     image_seen: dict[tuple[str, str], int] = {}
     shown: dict[Item, int] = {}
-    for block, members in enumerate(_deal(items, rng, blocks), start=1):
+    for block, members in enumerate(dealt, start=1):
         start = len(placed) + 1
         arranged = _arrange(members, rng, start, image_seen, shown, distance, repeat_distance)
         if arranged is None:
@@ -251,6 +257,37 @@ def _deal(items: Sequence[Item], rng: np.random.Generator, blocks: int) -> list[
             dealt[block] += shuffled[begin : begin + quota[block]]
             begin += quota[block]
     return dealt
+
+
+def _spread(dealt: list[list[Item]], rng: np.random.Generator) -> None:
+    """Exchanges items of one method between blocks until no image has more versions in one than it must.
+
+    Blocks keep lengths and methods. Items that are shown twice stay: their showings have an order.
+    """
+    versions = [Counter((item.dataset, item.image) for item in members) for members in dealt]
+    showings = Counter(replace(item, repeat=0) for members in dealt for item in members)
+    seats: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for block, members in enumerate(dealt):
+        for place, item in enumerate(members):
+            if showings[replace(item, repeat=0)] == 1:
+                seats[item.method].append((block, place))
+    moved = True
+    while moved:  # ends: each exchange lowers the sum of the squared counts
+        moved = False
+        for method in sorted(seats):
+            shuffled = [seats[method][k] for k in rng.permutation(len(seats[method]))]
+            for (block, place), (other, there) in combinations(shuffled, 2):
+                ours, theirs = dealt[block][place], dealt[other][there]
+                a, b = (ours.dataset, ours.image), (theirs.dataset, theirs.image)
+                here, beyond = versions[block], versions[other]
+                if a == b or block == other or here[a] - beyond[a] + beyond[b] - here[b] <= 2:
+                    continue
+                dealt[block][place], dealt[other][there] = theirs, ours
+                here.subtract([a])
+                here.update([b])
+                beyond.subtract([b])
+                beyond.update([a])
+                moved = True
 
 
 def _arrange(

@@ -10,7 +10,7 @@ from repro.methods.variants import configure, trainable
 _SRNTT = {"channels": 8, "content_blocks": 1, "crop_hr": 32}
 
 SMALL: dict[str, dict[str, Any]] = {
-    "srgan": {"settings": {"residual_blocks": 1}, "learning_rate": 1e-3},
+    "srgan": {"settings": {"residual_blocks": 1, "crop_hr": 32}, "learning_rate": 1e-3},
     "srcnn": {"settings": {"narrow_start": False}, "learning_rate": 1e-3},
     "espcn": {"settings": {}, "learning_rate": 1e-3},
     "drcn": {"settings": {"filters": 8, "recursions": 2}, "learning_rate": 1e-3, "falls_after": 30},
@@ -30,7 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "crossnet": {"settings": {"width": 4}, "learning_rate": 1e-3},
     "esrgan": {"settings": {"channels": 8, "crop_hr": 32}, "learning_rate": 1e-3},
     "ranksrgan": {"settings": {"channels": 8, "crop_hr": 32}, "learning_rate": 1e-3},
-    "srobb": {"settings": {"residual_blocks": 1}, "learning_rate": 1e-3},
+    "srobb": {"settings": {"residual_blocks": 1, "crop_hr": 32}, "learning_rate": 1e-3},
 }
 """Key -> settings that make its networks small, a rate at which they learn, updates until the error falls."""
 

@@ -31,7 +31,8 @@ def config_of(variant: str) -> RunConfig:
     tenth of it the curve can be compared across processors.
     """
     rate = 1e-5 if variant.startswith("SRGAN") else 1e-4
-    return tiny_config(variant, residual_blocks=2, updates=UPDATES, learning_rate=rate, decay="constant")
+    settings = {"residual_blocks": 2, "updates": UPDATES, "learning_rate": rate, "decay": "constant"}
+    return tiny_config(variant, crop_hr=96, **settings)
 
 
 def curve(variant: str, folder: Path) -> dict[str, list[float]]:

@@ -163,7 +163,7 @@ def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         return train._time_mode(config, where, mode, updates)
 
     monkeypatch.setattr(train, "_time_alone", mostly_here)
-    configs = [tiny_config(name) for name in ("SRResNet-MSE", "SRGAN-MSE")]
+    configs = [tiny_config(name, crop_hr=64) for name in ("SRResNet-MSE", "SRGAN-MSE")]
     measured = train.run(tmp_path, "cpu", updates=1, configs=configs)
     rows = measured["variants"]["SRGAN-MSE"]["modes"]
     assert processes == ["SRResNet-MSE"]
@@ -178,7 +178,7 @@ def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         json.dumps({**{k: measured[k] for k in ("processor", "cores", "versions")}, "goal_met": True})
     )
     text = write_table(tmp_path / "bench").read_text()
-    assert "| SRGAN-MSE | 2 x 96 x 96 | eager float32, NCHW |" in text
+    assert "| SRGAN-MSE | 2 x 64 x 64 | eager float32, NCHW |" in text
     assert f"was {measured['variants']['SRGAN-MSE']['convolution_tflops']} TFLOP/s" in text
     assert "MiB resident" in text
     assert "| goal met | yes |" in text

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,10 +72,13 @@ def test_settings_of_an_optimiser_go_together(optimiser: str) -> None:
         config.with_settings(["muon_rate=3" if optimiser == "sgd" else "late_from=3"])
 
 
-def test_a_discriminator_fixes_the_crop() -> None:
+def test_a_discriminator_is_made_for_the_crop() -> None:
     config = PAPER.with_settings(["adversarial_weight=1e-3", "crop_hr=64"])
-    with pytest.raises(UserError, match="crop_hr"):
-        method("srgan").check(config)
+    how = method("srgan")
+    how.check(config)
+    logits = how.build(config)["discriminator"](torch.zeros(1, 3, 64, 64))
+    assert logits.shape == (1, 1)
+    assert "crop_hr 64 (paper: 96)" in " ".join(deviations(config))
 
 
 def test_round_trip_and_strictness() -> None:

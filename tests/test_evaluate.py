@@ -17,6 +17,7 @@ from repro.core.errors import UserError
 from repro.core.jsonfile import read_object
 from repro.core.paths import Results
 from repro.evaluation.evaluate import edited, mean_scores, stored_images
+from repro.evaluation.rows import read_rows
 from repro.imaging.io import write_png
 from repro.inference.store import kept, upscale_dataset
 from repro.train.finished import GENERATOR_FILE, finished_runs
@@ -135,6 +136,6 @@ def test_a_table_that_holds_no_scores_is_told(text: bytes, tmp_path: Path) -> No
     results.metrics_csv.write_bytes(text)
     if text:
         with pytest.raises(UserError, match=r"metrics\.csv"):
-            mean_scores(results, "nearest")
+            mean_scores(read_rows(results.metrics_csv), "nearest")
     else:
-        assert mean_scores(results, "nearest") == {}
+        assert mean_scores(read_rows(results.metrics_csv), "nearest") == {}

@@ -55,7 +55,7 @@ def test_the_warm_up_is_undone() -> None:
     torch.manual_seed(0)
     from repro.data.samples import Sample
 
-    sample = Sample(torch.rand(2, 3, 24, 24), torch.rand(2, 3, 96, 96) * 2 - 1)
+    sample = Sample(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 32, 32) * 2 - 1)
     for _ in range(2):
         step(0, sample)
     assert any(not torch.equal(a, b) for a, b in zip(graphed._state(), before, strict=False))

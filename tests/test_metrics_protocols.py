@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from repro.core.errors import UserError
-from repro.core.paths import Results
 from repro.evaluation.compare import differences
 from repro.evaluation.evaluate import mean_scores
+from repro.evaluation.rows import read_rows
 from repro.metrics import ychannel
 from repro.metrics.protocols import PROTOCOLS, pixels_shaved, protocol_named
 from repro.metrics.score import Score, mean_score, score_files, score_pair
@@ -128,9 +128,9 @@ def test_files_with_the_old_names_are_read(tmp_path: Path) -> None:
     for protocol, psnr in (("daala", 28.5), ("wang", 27.5)):
         rows += [f"Set5,a,bicubic,{protocol},psnr_db,{psnr},,", f"Set5,a,bicubic,{protocol},ssim,0.8,,"]
     (tmp_path / "metrics.csv").write_text("\n".join([*rows, "Set5,a,bicubic,wang,lpips,0.3,,"]) + "\n")
-    results = Results(tmp_path)
-    assert mean_scores(results, "bicubic") == {"Set5": Score(28.5, 0.8)}
-    assert mean_scores(results, "bicubic", "ychannel-u8-1") == {"Set5": Score(27.5, 0.8)}
+    read = read_rows(tmp_path / "metrics.csv")
+    assert mean_scores(read, "bicubic") == {"Set5": Score(28.5, 0.8)}
+    assert mean_scores(read, "bicubic", "ychannel-u8-1") == {"Set5": Score(27.5, 0.8)}
 
 
 def test_older_values_come_out_again(tmp_path: Path) -> None:

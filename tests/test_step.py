@@ -22,7 +22,7 @@ from repro.train.step import NonFiniteLossError, Step, Values, gradient_norm
 
 def _sample(seed: int = 0) -> Sample:
     torch.manual_seed(seed)
-    return Sample(torch.rand(2, 3, 24, 24), torch.rand(2, 3, 96, 96) * 2 - 1)
+    return Sample(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 32, 32) * 2 - 1)
 
 
 def _step(variant: str, **changes: object) -> Step:

@@ -13,6 +13,7 @@ from repro import methods
 from repro.cli.main import app
 from repro.core.paths import Results
 from repro.evaluation.evaluate import mean_scores
+from repro.evaluation.rows import read_rows
 from repro.methods import variants
 
 
@@ -41,8 +42,9 @@ def test_train_upscale_score_and_export(tmp_path: Path, monkeypatch: pytest.Monk
     run("upscale", "--dataset", "sample", "--method", "Toy", "--method", "bicubic", *where)
     run("evaluate", "--results", str(tmp_path / "r"))
     results = Results(tmp_path / "r")
-    score = mean_scores(results, "Toy")["sample"]
-    bicubic = mean_scores(results, "bicubic")["sample"]
+    rows = read_rows(results.metrics_csv)
+    score = mean_scores(rows, "Toy")["sample"]
+    bicubic = mean_scores(rows, "bicubic")["sample"]
     assert bicubic.psnr_db - 3 < score.psnr_db < bicubic.psnr_db + 3
     run_folder = next((tmp_path / "r" / "runs").iterdir())
     run("export", str(run_folder), "--safetensors", str(tmp_path / "toy.safetensors"))

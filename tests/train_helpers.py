@@ -91,7 +91,7 @@ def tiny_config(variant: str = "SRResNet-MSE", **changes: object) -> RunConfig:
             "adversarial_from": 0,
             "adversarial_ramp": 0,
         }
-        plain |= {"start": config.start if "SRGAN" in variant else "", "initial": "glorot"}
+        plain |= {"start": config.start if "SRGAN" in variant else "", "initial": "glorot", "crop_hr": 32}
         settings |= plain | changes
     else:
         del settings["residual_blocks"]
@@ -107,6 +107,7 @@ def options(**changes: object) -> list[str]:
 TINY = {
     "updates": 2,
     "batch_size": 2,
+    "crop_hr": 32,
     "residual_blocks": 1,
     "precision": "float32",
     "warmup_updates": 0,
@@ -136,7 +137,7 @@ def modules_of(config: RunConfig, narrow: bool = True) -> tuple[Method, dict[str
     modules = how.build(config)
     # its architecture is counted elsewhere
     if narrow and isinstance(modules.get("discriminator"), Discriminator):
-        modules["discriminator"] = Discriminator(width=8, dense=32)
+        modules["discriminator"] = Discriminator(config.data.crop_hr, width=8, dense=32)
         initialise(modules["discriminator"], config.seed, "discriminator")
     need = how.vgg(config)
     if need is not None:

@@ -148,8 +148,10 @@ def _images(
 def _tell(out: Console, layout: Results, name: str, datasets: list[str]) -> None:
     """The means of every data set under every protocol."""
     from repro.evaluation.evaluate import mean_scores
+    from repro.evaluation.rows import read_rows
 
+    rows = read_rows(layout.metrics_csv)
     for protocol in PSNR_SSIM:
-        scores = mean_scores(layout, name, protocol)
+        scores = mean_scores(rows, name, protocol)
         told = (f"{each} {scores[each].psnr_db:.2f} dB / {scores[each].ssim:.4f}" for each in datasets)
         out.print(f"{name} ({protocol}): {', '.join(told)}", markup=False)

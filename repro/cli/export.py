@@ -126,11 +126,13 @@ def export(
 def _scores(trained: Trained, source: Path, results: Path) -> dict[str, Score]:
     """The means of this very run's images, where the results folder or the file's own was scored."""
     from repro.evaluation.evaluate import edited, mean_scores
+    from repro.evaluation.rows import read_rows
 
     run = str(trained.metadata.get("run", ""))
     for layout in (Results(results), Results(source.resolve().parent.parent)):
         if run and layout.metrics_csv.is_file() and not edited(layout.metrics_csv):
-            found = mean_scores(layout, str(trained.metadata.get("variant")), run=run)
+            scored = read_rows(layout.metrics_csv)
+            found = mean_scores(scored, str(trained.metadata.get("variant")), run=run)
             if found:
                 return found
     return {}

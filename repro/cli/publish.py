@@ -166,11 +166,13 @@ def write_cards(
 ) -> None:
     """Model cards with the values that the target's ``metrics.csv`` has of the exported files."""
     from repro.evaluation.evaluate import mean_scores
+    from repro.evaluation.rows import read_rows
     from repro.inference.export import load_trained, write_card
     from repro.train.finished import the_run
 
+    scored = read_rows(target.metrics_csv)
     for name in names:
         path = target.weights / f"{name}.safetensors"
         one = load_trained(the_run(layout, name, profile, seed).folder)
-        write_card(one, path, mean_scores(target, name))
+        write_card(one, path, mean_scores(scored, name))
         out.print(f"{path.with_suffix('.md')}", markup=False)

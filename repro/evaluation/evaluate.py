@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -265,17 +265,18 @@ def unedited_rows(metrics_csv: Path) -> list[Row]:
 
 
 def mean_scores(
-    results: Results, method: str, protocol: str = DAALA, run: str | None = None
+    rows: Iterable[Row], method: str, protocol: str = DAALA, run: str | None = None
 ) -> dict[str, Score]:
-    """A method's mean PSNR and SSIM on each data set, from ``metrics.csv``, in the paper's order.
+    """A method's mean PSNR and SSIM on each data set, in the paper's order.
 
-    With ``run`` only of images that this training run made.
-
-    Raises:
-        UserError: nothing was scored yet, or no table of scores.
+    Args:
+        rows: of ``metrics.csv`` (:func:`repro.evaluation.rows.read_rows`).
+        method: by its name in the store.
+        protocol: of both values.
+        run: only of images that this training run made.
     """
     values: dict[str, dict[str, list[float]]] = {}
-    for row in read_rows(results.metrics_csv):
+    for row in rows:
         ours = (row.method, row.protocol) == (method, protocol) and run in (None, row.run)
         if ours and row.metric in ("psnr_db", "ssim"):
             values.setdefault(row.dataset, {}).setdefault(row.metric, []).append(float(row.value))

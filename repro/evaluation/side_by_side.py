@@ -10,6 +10,7 @@ from typing import NamedTuple
 from repro.core.atomic import atomic_path
 from repro.core.paths import Results
 from repro.evaluation.evaluate import mean_scores
+from repro.evaluation.rows import read_rows
 from repro.imaging.io import read_u8, to_rgb
 from repro.metrics.score import Score
 from repro.papers.srgan import TABLE1, TABLE2
@@ -33,9 +34,11 @@ class Row(NamedTuple):
 def side_by_side(ours: Results, published: Results, methods: Sequence[str]) -> list[Row]:
     """A row for each data set and method that ``ours`` has scores of, data sets in the paper's order."""
     rows: dict[str, list[Row]] = {}
+    scored = read_rows(ours.metrics_csv)
+    before = read_rows(published.metrics_csv) if published.metrics_csv.is_file() else []
     for method in methods:
-        theirs = mean_scores(published, method) if published.metrics_csv.is_file() else {}
-        for dataset, score in mean_scores(ours, method).items():
+        theirs = mean_scores(before, method)
+        for dataset, score in mean_scores(scored, method).items():
             cell = TABLE1.get((dataset, method)) or TABLE2.get((dataset, method))
             paper = None if cell is None else Score(cell.psnr_db, cell.ssim)
             rows.setdefault(dataset, []).append(Row(dataset, method, score, theirs.get(dataset), paper))

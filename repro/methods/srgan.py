@@ -177,12 +177,13 @@ _STAGES = ((1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
 
 
 class Discriminator(nn.Module):
-    """D of Figure 4: (N, 3, 96, 96) in [-1, 1] to logits (N, 1); the sigmoid lives in the losses.
+    """D of Figure 4: (N, 3, crop_hr, crop_hr) in [-1, 1] to logits (N, 1); the sigmoid lives in the losses.
 
-    23,565,505 parameters: conv k3n64s1 + LeakyReLU 0.2, seven conv + BN + LeakyReLU, dense 1024, dense 1.
+    Conv k3n64s1 + LeakyReLU 0.2, seven conv + BN + LeakyReLU, dense 1024, dense 1: 23,565,505 parameters for
+    the paper's crops of 96.
 
     Args:
-        crop_hr: side of the images; the paper's is 96.
+        crop_hr: side of the images, a multiple of 16; the paper's is 96.
         width: channels of the first layer; the paper's is 64 (tests take fewer).
         dense: width of the first dense layer; the paper's is 1024.
     """
@@ -253,7 +254,7 @@ class SRGAN(Method):
         return _short(config, profile == "quick")
 
     def check(self, config: RunConfig) -> None:
-        crop, terms = config.data.crop_hr, _losses(config)
+        crop = config.data.crop_hr
         if config.start:
             config.network.only_where(False, f"from scratch: this run starts from {config.start}", "initial")
         if crop < 32 or crop % 32:
@@ -261,12 +262,6 @@ class SRGAN(Method):
                 f"crop_hr = {crop}",
                 "a multiple of 32, 32 or more (VGG-19 halves five times; LR crops are a quarter)",
                 "--set crop_hr=96",
-            )
-        if terms.adversarial_weight > 0 and crop != paper.CROP_HR:
-            raise UserError(
-                f"crop_hr = {crop} with an adversarial loss",
-                f"{paper.CROP_HR}: the discriminator's dense layer is made for it (Figure 4)",
-                f"--set crop_hr={paper.CROP_HR}",
             )
 
     def network(self, settings: NetworkSettings, scale: float) -> Generator:

@@ -25,7 +25,6 @@ from repro.methods.srgan import DISCRIMINATOR, SRGAN, SRGANNetwork
 from repro.nn import losses
 from repro.nn.losses_relative import masked_square
 from repro.papers import srobb as paper
-from repro.papers.srgan import CROP_HR
 
 Objects = Literal["pixel", "conv5_4"]
 
@@ -106,10 +105,8 @@ class SROBB(SRGAN):
 
     def check(self, config: RunConfig) -> None:
         crop = config.data.crop_hr
-        if crop % 32 or (_losses(config).adversarial_weight > 0 and crop != CROP_HR):
-            raise UserError(
-                f"crop_hr = {crop}", f"{CROP_HR}, as the discriminator's", f"--set crop_hr={CROP_HR}"
-            )
+        if crop < 32 or crop % 32:
+            raise UserError(f"crop_hr = {crop}", "a multiple of 32, 32 or more", "--set crop_hr=96")
 
     def vgg(self, config: RunConfig) -> VGGNeed | None:
         settings = _losses(config)

@@ -30,13 +30,18 @@ def transform_window(window: NDArray[np.uint8], transform: int) -> NDArray[np.ui
     return window
 
 
+def of_96(variant: str = "SRResNet-MSE", **changes: object) -> RunConfig:
+    """A small configuration with the paper's crops."""
+    return tiny_config(variant, crop_hr=96, **changes)
+
+
 def planned(config: RunConfig, k: int, images: PackedDataset) -> Plan:
     return plan_batch(config.data, config.seed, k, images.heights, images.widths)
 
 
 def test_plans_are_distinct_images_and_legal_crops(tmp_path: Path) -> None:
     images = small_dataset(tmp_path)
-    config = tiny_config(batch_size=16, augmentation="dihedral")
+    config = of_96(batch_size=16, augmentation="dihedral")
     seen = set()
     for k in range(200):
         plan = planned(config, k, images)
@@ -54,20 +59,20 @@ def test_plans_are_distinct_images_and_legal_crops(tmp_path: Path) -> None:
 
 def test_plans_depend_on_seed_and_k_only(tmp_path: Path) -> None:
     images = small_dataset(tmp_path)
-    plans = [planned(tiny_config(), k, images) for k in (3, 1, 3)]
+    plans = [planned(of_96(), k, images) for k in (3, 1, 3)]
     assert all(np.array_equal(a, b) for a, b in zip(plans[0], plans[2], strict=True))
     assert not np.array_equal(plans[0].tops, plans[1].tops) or not np.array_equal(
         plans[0].images, plans[1].images
     )
-    other = planned(tiny_config("SRGAN-MSE", updates=9), 3, images)
+    other = planned(of_96("SRGAN-MSE", updates=9), 3, images)
     assert all(np.array_equal(a, b) for a, b in zip(plans[0], other, strict=True))
-    reseeded = planned(tiny_config(seed=5), 3, images)
+    reseeded = planned(of_96(seed=5), 3, images)
     assert not np.array_equal(plans[0].images, reseeded.images)
 
 
 def test_fewer_images_than_the_batch_is_long(tmp_path: Path) -> None:
     images = small_dataset(tmp_path, 3)
-    plan = planned(tiny_config(batch_size=7), 0, images)
+    plan = planned(of_96(batch_size=7), 0, images)
     counts = np.bincount(plan.images, minlength=3)
     assert sorted(counts.tolist()) == [2, 2, 3]
 
@@ -75,7 +80,7 @@ def test_fewer_images_than_the_batch_is_long(tmp_path: Path) -> None:
 @pytest.mark.parametrize("augmentation", ["none", "dihedral"])
 def test_lr_crops_are_cut_out_of_the_whole_lr(tmp_path: Path, augmentation: str) -> None:
     images = small_dataset(tmp_path)
-    config = tiny_config(batch_size=8, augmentation=augmentation)
+    config = of_96(batch_size=8, augmentation=augmentation)
     batches = host_batches(images, config)
     for k in range(4):
         plan = planned(config, k, images)
@@ -107,7 +112,7 @@ def test_lr_crops_are_cut_out_of_the_whole_lr(tmp_path: Path, augmentation: str)
 
 def test_device_and_host_batches_are_the_same(tmp_path: Path) -> None:
     images = small_dataset(tmp_path)
-    config = tiny_config(batch_size=16, augmentation="dihedral", updates=20)
+    config = of_96(batch_size=16, augmentation="dihedral", updates=20)
     host, device = host_batches(images, config), DeviceBatches(images, config.data, config.seed, CPU)
     try:
         for k in range(6):
@@ -120,7 +125,7 @@ def test_device_and_host_batches_are_the_same(tmp_path: Path) -> None:
 
 def test_shares_of_a_batch_join_to_the_batch(tmp_path: Path) -> None:
     images = small_dataset(tmp_path)
-    config = tiny_config(batch_size=6)
+    config = of_96(batch_size=6)
     whole = host_batches(images, config).make(2)
     parts = [host_batches(images, config, share=share).make(2) for share in ((0, 3), (3, 6))]
     assert torch.equal(torch.cat([p.hr_pm1 for p in parts]), whole.hr_pm1)
@@ -129,7 +134,7 @@ def test_shares_of_a_batch_join_to_the_batch(tmp_path: Path) -> None:
 
 def test_an_error_in_the_thread_reaches_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = small_dataset(tmp_path)
-    batches = host_batches(images, tiny_config())
+    batches = host_batches(images, of_96())
     monkeypatch.setattr(images, "window_u8", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         batches.get(0)
@@ -138,15 +143,15 @@ def test_an_error_in_the_thread_reaches_the_loop(tmp_path: Path, monkeypatch: py
 
 def test_windows_have_their_margin(tmp_path: Path) -> None:
     images = small_dataset(tmp_path)
-    plan = planned(tiny_config(augmentation="none"), 0, images)
-    windows = windows_u8(images, plan, tiny_config().data)
+    plan = planned(of_96(augmentation="none"), 0, images)
+    windows = windows_u8(images, plan, of_96().data)
     assert windows.shape == (2, 96 + 16, 96 + 16, 3)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 8])
 def test_other_scales(tmp_path: Path, scale: int) -> None:
     images = small_dataset(tmp_path)
-    config = tiny_config(scale=scale, augmentation="none", batch_size=6)
+    config = of_96(scale=scale, augmentation="none", batch_size=6)
     sample = host_batches(images, config).make(0)
     side = 96 // scale
     assert sample.scale == scale

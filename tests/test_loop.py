@@ -286,7 +286,7 @@ def _child(folder: str, variant: str, die_in_save: int) -> None:
     train(_prepared(root, config, data))
 
 
-@pytest.mark.parametrize("variant", ["SRResNet-MSE", "SRGAN-MSE"])
+@pytest.mark.parametrize("variant", [pytest.param("SRResNet-MSE", marks=pytest.mark.slow), "SRGAN-MSE"])
 def test_sigkill_at_any_moment_changes_nothing(tmp_path: Path, variant: str) -> None:
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["repro.train.run", "train_helpers", "torch.utils.tensorboard"])

@@ -163,7 +163,9 @@ def test_whole_demo_by_keyboard(tmp_path: Path, browser: BrowserContext) -> None
     workspace.close()
 
 
-@pytest.mark.parametrize("gap", [0, 20, 50, 100, 150, 200, 250])
+@pytest.mark.parametrize(
+    "gap", [0, 100, 250, *(pytest.param(gap, marks=pytest.mark.slow) for gap in (20, 50, 150, 200))]
+)
 def test_double_click_is_one_vote(
     gap: int, study: tuple[Workspace, Server], rater: str, browser: BrowserContext
 ) -> None:
@@ -367,7 +369,9 @@ def stimulus_pixels(workspace: Workspace, invite: str) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-@pytest.mark.parametrize("ratio", [1, 1.25, 1.5, 2])
+@pytest.mark.parametrize(
+    "ratio", [1, 1.25, *(pytest.param(ratio, marks=pytest.mark.slow) for ratio in (1.5, 2))]
+)
 def test_screenshot_equals_the_stimulus(
     ratio: float, study: tuple[Workspace, Server], rater: str, playwright: Playwright, tmp_path: Path
 ) -> None:

@@ -95,11 +95,11 @@ def run_with_kills(
 
 
 def test_every_acknowledged_vote_survives_sigkill(tmp_path: Path) -> None:
-    """A smaller version of the full run below: 6 raters x 96 votes, killed while they vote."""
-    _, workspace = make_study(tmp_path, small_toml(raters=6, images=24, blocks=3, distance=4))
+    """A smaller version of the full run below: 6 raters x 64 votes, killed while they vote."""
+    _, workspace = make_study(tmp_path, small_toml(raters=6, images=16, blocks=3, distance=4))
     invites = [practised(workspace, f"r{number:02d}") for number in range(1, 7)]
-    voters, kills, _ = run_with_kills(tmp_path, workspace, invites, 4, "small")
-    check_after_kills(workspace, voters, 96)
+    voters, kills, _ = run_with_kills(tmp_path, workspace, invites, 3, "small")
+    check_after_kills(workspace, voters, 64)
     assert len(kills) >= 1
     assert sum(voter.retries for voter in voters) > 0
     workspace.close()
@@ -171,7 +171,7 @@ def summary(voters: list[Voter]) -> dict[str, float]:
 
 def test_raters_at_once_lose_nothing(tmp_path: Path) -> None:
     """A smaller version of the load below, without its time limits: other tests run beside this one."""
-    voters = load(tmp_path, 20, 12.0)
+    voters = load(tmp_path, 20, 6.0)
     assert [voter.errors for voter in voters if voter.errors] == []
     assert all(voter.acknowledged for voter in voters)
 

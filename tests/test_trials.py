@@ -98,6 +98,12 @@ def test_the_command_writes_what_was_measured(tmp_path: Path, monkeypatch: pytes
     before = path.read_bytes()
     invoke("trials", "--dataset", "sample")
     assert path.read_bytes() == before
+    shutil.rmtree(tmp_path / "r" / "trials")  # what was found out stays
+    invoke("trials", "--dataset", "sample")
+    assert path.read_bytes() == before
+    path.write_text("run\nx\n")
+    assert isinstance(CliRunner().invoke(app, ["trials", *where]).exception, UserError)
+    assert path.read_text() == "run\nx\n"
 
 
 def test_bad_input(tmp_path: Path) -> None:

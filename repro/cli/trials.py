@@ -38,7 +38,7 @@ def trials(
     two seeds, compared on the validation images. `budget`: whole schedules of growing length. Then
     `results/trials.csv` is written from all finished runs in `results/trials/`, the profile's own run in
     `results/runs/` and that run's snapshots; schedules of the profile are scored on a test set. Every run is
-    done once.
+    done once, and the lines of runs that are not there any more stay.
     """
     from repro.core.paths import Results
     from repro.experiments.ablation import measure
@@ -86,6 +86,5 @@ def trials(
             figures.append(scored(figure_of(run), run.generator))
             for done, file in snapshots(run):
                 figures.append(scored(Figure("progress", run_config(run), run.folder.name, done, {}), file))
-    figures.sort(key=lambda f: (f.kind, f.config.variant, f.config.schedule.updates, f.updates, f.run))
     write_csv(layout.root / "trials.csv", figures)
     common.finished(out, layout.root / "trials.csv")

@@ -7,6 +7,7 @@ Whole schedules of growing length are scored on a test set too: what more update
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -179,9 +180,32 @@ def figure_of(run: FinishedRun) -> Figure:
 
 
 def write_csv(path: Path, figures: list[Figure]) -> None:
-    """``trials.csv``, in the order given, whole or not at all."""
-    rows = (figure.row() for figure in figures)
+    """``trials.csv``, whole or not at all. Lines that it has of other runs stay: those may be gone.
+
+    Raises:
+        UserError: what is there is no such table.
+    """
+    runs = {figure.run for figure in figures}
+    rows = [{name: str(value) for name, value in figure.row().items()} for figure in figures]
+    rows += [row for row in _lines(path) if row["run"] not in runs]
+    rows.sort(
+        key=lambda row: (row["kind"], row["variant"], int(row["schedule"]), int(row["updates"]), row["run"])
+    )
     write_text(path, csv_text([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)]))
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{name: row[name] or "" for name in COLUMNS} for row in csv.DictReader(file)]
+        for row in rows:
+            int(row["schedule"]), int(row["updates"])
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        got = f"{path}: {error!r:.200}"
+        raise UserError(got, "a table of trials, as this command writes it", "remove it") from None
+    return rows
 
 
 def run_config(run: FinishedRun) -> RunConfig:

@@ -35,7 +35,7 @@ RATING = Facts(
     sitting_started_ms=NOW - 20 * MINUTE,
     examples_left=0,
     checks=(CheckResult(1, 4, 4, 4), CheckResult(2, 4, 0, 0)),
-    warmups_left=0,
+    warmup_attempt=None,
     ratings_left=4,
 )
 
@@ -61,7 +61,7 @@ RATING = Facts(
             {"check_attempt": 2, "checks": (CheckResult(1, 4, 4, 2), CheckResult(2, 4, 4, 0))},
             Screen(Kind.STAGE, Phase.RATING),
         ),
-        ({"warmups_left": 5}, Screen(Kind.STAGE, Phase.WARMUP)),
+        ({"warmup_attempt": 2}, Screen(Kind.STAGE, Phase.WARMUP, 2)),
         (
             {"sitting_started_ms": NOW - 31 * MINUTE},
             Screen(Kind.BREAK, until_ms=NOW - 1000 + 5 * MINUTE),

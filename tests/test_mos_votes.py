@@ -225,23 +225,24 @@ def test_after_twelve_hours_instructions_and_unscored_warmups(workspace: Workspa
     clock.now = max(
         clock.now, VoteService(workspace.database, workspace.study).state(invite).last_answer_ms or 0
     )
-    answer_all(vote_service, invite, 3)
-    clock.now += 12 * 3_600_000 + 60_000
-    assert vote_service.state(invite).screen.kind == Kind.VIEWING
-    registry.check_viewing(invite, {"patches": 8})
-    assert vote_service.state(invite).screen.kind == Kind.INSTRUCTIONS
-    registry.instructed(invite)
-    state = vote_service.state(invite)
-    assert state.screen.phase == Phase.WARMUP
     warmups = min(workspace.study.config.resume.warmups, 4)
-    for number in range(warmups):
-        assert state.screen.phase == Phase.WARMUP
-        assert state.current is not None
-        state = vote_service.vote(invite, ballot(state.current.item, f"warm{number}")).state
-    state = vote_service.state(invite)
-    assert state.screen.phase == Phase.RATING
-    assert state.done == 3
-    assert count(workspace, "vote v JOIN presentation p ON p.id = v.presentation_id", "phase='rating'") == 3
+    for pause in (1, 2):  # a study of hours takes days
+        answer_all(vote_service, invite, 3 * pause)
+        clock.now += 12 * 3_600_000 + 60_000
+        assert vote_service.state(invite).screen.kind == Kind.VIEWING
+        registry.check_viewing(invite, {"patches": 8})
+        assert vote_service.state(invite).screen.kind == Kind.INSTRUCTIONS
+        registry.instructed(invite)
+        state = vote_service.state(invite)
+        for number in range(warmups):
+            assert (state.screen.phase, state.screen.attempt) == (Phase.WARMUP, pause)
+            assert state.current is not None
+            state = vote_service.vote(invite, ballot(state.current.item, f"warm{pause}{number}")).state
+        state = vote_service.state(invite)
+        assert state.screen.phase == Phase.RATING
+        assert state.done == 3 * pause
+        ratings = count(workspace, "vote v JOIN presentation p ON p.id = v.presentation_id", "phase='rating'")
+        assert ratings == 3 * pause
 
 
 def test_a_failed_check_is_retried_once_then_flagged(workspace: Workspace) -> None:

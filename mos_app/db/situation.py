@@ -197,7 +197,7 @@ def _at(connection: Connection, rater: int, phase: Phase, attempt: int, position
 def _facts(
     rater: Row[Any], practice: Any, last_vote: int | None, ratings_left: int, config: StudyConfig
 ) -> Facts:
-    examples_left = warmups_left = 0
+    examples_left, warmup_attempt = 0, None
     last_answer = last_vote or 0
     checks: dict[int, list[int]] = {}
     for row in practice:
@@ -206,7 +206,7 @@ def _facts(
         if row.phase == Phase.EXAMPLE and not answered:
             examples_left += row.items
         elif row.phase == Phase.WARMUP and not answered:
-            warmups_left += row.items
+            warmup_attempt = row.attempt
         elif row.phase == Phase.CHECK:
             counts = checks.setdefault(row.attempt, [0, 0, 0])
             counts[0] += row.items
@@ -225,7 +225,7 @@ def _facts(
         sitting_started_ms=rater.sitting_started_ms,
         examples_left=examples_left,
         checks=tuple(CheckResult(attempt, *counts) for attempt, counts in sorted(checks.items())),
-        warmups_left=warmups_left,
+        warmup_attempt=warmup_attempt,
         ratings_left=ratings_left,
         closed_ms=rater.study_closed_ms,
     )

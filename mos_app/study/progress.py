@@ -60,7 +60,8 @@ class Facts:
     sitting_started_ms: int | None
     examples_left: int
     checks: tuple[CheckResult, ...]
-    warmups_left: int
+    warmup_attempt: int | None
+    """Of the warm-ups that still wait for an answer."""
     ratings_left: int
     closed_ms: int | None = None
 
@@ -168,8 +169,8 @@ def decide(facts: Facts, config: StudyConfig, now_ms: int) -> Screen:
         # a rater who fails the last attempt is flagged for the admin and goes on
         if not passed(current, config) and current.attempt < config.calibration.attempts:
             return Screen(Kind.RETRY)
-    if facts.warmups_left:
-        return Screen(Kind.STAGE, Phase.WARMUP)
+    if facts.warmup_attempt is not None:
+        return Screen(Kind.STAGE, Phase.WARMUP, facts.warmup_attempt)
     until = break_until(facts, config)
     if until is not None and now_ms < until:
         return Screen(Kind.BREAK, until_ms=until)

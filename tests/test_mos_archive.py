@@ -142,6 +142,8 @@ def test_simulate_fills_the_papers_design(paper: tuple[Workspace, Path]) -> None
     assert told.index("answered_at") == told.index("answered_ms") + 1  # for people, beside the milliseconds
     assert tuple(name for name in told if name != "answered_at") == RATINGS_COLUMNS
     assert len(rows) == RATINGS_TOTAL
+    people = (path.parent / "export" / "participants.tsv").read_text(encoding="utf-8").splitlines()
+    assert {row["completed"] for row in csv.DictReader(people, delimiter="\t")} == {"1"}
     assert {row["synthetic"] for row in rows} == {"1"}
     assert len({(row["rater"], row["dataset"], row["image"], row["method"]) for row in rows}) == RATINGS_TOTAL
     assert workspace.study.synthetic

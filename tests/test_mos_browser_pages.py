@@ -7,7 +7,17 @@ import math
 from pathlib import Path
 
 import pytest
-from mos_helpers.browsing import GREY, chromium, click_button, rest, see_all_patches, walk_to_viewing
+from mos_helpers.browsing import (
+    GREY,
+    begin,
+    chromium,
+    click_button,
+    rest,
+    see_all_patches,
+    settle,
+    wait_armed,
+    walk_to_viewing,
+)
 from mos_helpers.serving import serving
 from mos_helpers.studies import make_study, practised, small_toml
 from playwright.sync_api import Page, Playwright, Route, expect
@@ -162,6 +172,12 @@ def test_a_rater_withdraws_with_the_button(playwright: Playwright, tmp_path: Pat
         page.route("**/mos/enter", lose)
         page.goto(f"{server.base}/mos/enter#{invite}")
         expect(page.get_by_text("No connection. Trying again")).to_be_visible()
+        begin(page)
+        wait_armed(page)
+        page.keyboard.press("3")
+        settle(page)
+        page.get_by_role("button", name="Pause", exact=True).click()
+        expect(page.get_by_text("Block 1 of")).to_be_visible()
         page.get_by_text("Withdraw from the study").click()
         assert (lost, page.url) == ([], f"{server.base}/")
         button = page.get_by_role("button", name="Withdraw", exact=True)
@@ -210,8 +226,10 @@ def test_the_admin_stays_logged_in_and_sees_new_votes(playwright: Playwright, tm
 
 
 def test_pages_run_from_right_to_left(playwright: Playwright, tmp_path: Path) -> None:
-    _, workspace = make_study(tmp_path / "study", arabic(small_toml(raters=1)), height=120, width=160)
-    invite = Registry(workspace.database, workspace.study).invite("r01")
+    toml = arabic(small_toml(raters=1, images=6, calibration=4, more='\n[scale]\nmethod = "pair"\n'))
+    _, workspace = make_study(tmp_path / "study", toml, height=120, width=160)
+    registry = Registry(workspace.database, workspace.study)
+    invite = registry.invite("r01")
     with (
         serving(tmp_path / "study", "small") as server,
         chromium(playwright, tmp_path / "profile") as context,
@@ -230,6 +248,17 @@ def test_pages_run_from_right_to_left(playwright: Playwright, tmp_path: Path) ->
         assert options[0] is not None
         assert options[1] is not None
         assert options[0]["x"] > options[1]["x"]
+        # the left picture's button stands left all the same
+        registry.answer_questions(invite, "25-34", "corrected", "desktop")
+        registry.check_viewing(invite, {"patches": 8})
+        registry.instructed(invite)
+        page.goto(f"{server.base}/?plain=1")
+        click_button(page, "Start")
+        left = page.get_by_role("button", name="1 the left one").bounding_box()
+        right = page.get_by_role("button", name="3 the right one").bounding_box()
+        assert left is not None
+        assert right is not None
+        assert left["x"] < right["x"]
     workspace.close()
 
 

@@ -105,7 +105,7 @@ def test_pairs_by_arrows_digits_and_buttons(playwright: Playwright, tmp_path: Pa
 
 
 def test_a_slider_starts_empty_and_is_confirmed_once(playwright: Playwright, tmp_path: Path) -> None:
-    toml = small_toml(raters=2, images=6, blocks=1, more=SLIDER)
+    toml = small_toml(raters=2, images=6, blocks=1, more=f"{SLIDER}[stage]\ngap_ms = 600\n")
     _, workspace = make_study(tmp_path / "study", toml, height=120, width=160)
     invite = practised(workspace, "r01")
     with (
@@ -124,6 +124,19 @@ def test_a_slider_starts_empty_and_is_confirmed_once(playwright: Playwright, tmp
         page.keyboard.press("ArrowRight")
         page.keyboard.press("ArrowDown")
         expect(slider).to_have_attribute("aria-valuetext", "71: good")
+        # a key in the grey before the next picture
+        page.evaluate(
+            """() => {
+              const five = () => new KeyboardEvent('keydown', { key: '5', bubbles: true, composed: true });
+              const ask = window.fetch;
+              window.fetch = async (...request) => {
+                const reply = await ask(...request);
+                window.fetch = ask;
+                setTimeout(() => document.body.dispatchEvent(five()), 50);
+                return reply;
+              };
+            }"""
+        )
         page.keyboard.down("Enter")
         page.keyboard.down("Enter")  # held
         page.keyboard.up("Enter")

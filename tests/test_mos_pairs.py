@@ -202,6 +202,15 @@ def test_pairs_follow_from_the_methods_where_none_are_named() -> None:
         parse_study(only, "x").without_methods({("Set5", "HR")})
 
 
+@pytest.mark.parametrize("setting", ["calibration]\nlow_at_most = 1", "quality]\nhigh_mean_at_least = 4"])
+def test_settings_of_single_pictures_are_refused(setting: str) -> None:
+    toml = small_toml(calibration=4, more='\n[scale]\nmethod = "pair"\n')
+    part = setting.partition("\n")[0]
+    toml = toml.replace(f"[{part}", f"[{setting}") if f"[{part}" in toml else f"{toml}\n[{setting}\n"
+    with pytest.raises(UserError, match="no effect on pairs"):
+        parse_study(toml, "x")
+
+
 def test_careless_judges_of_pairs_are_named(tmp_path: Path) -> None:
     toml = small_toml(raters=8, images=12, calibration=4, check_items=3, more='\n[scale]\nmethod = "pair"\n')
     make_synthetic_study(Results(tmp_path), parse_study(toml, "x"), toml, name="x-synthetic")

@@ -17,6 +17,7 @@ from mos_helpers.studies import finish_practice, make_study, small_toml
 from sqlalchemy import text
 from test_mos_cli import refused, run
 
+from mos_app.db.credentials import UnknownInviteError
 from mos_app.db.journal import now_ms
 from mos_app.db.raters import Registry
 from mos_app.db.studies import add_raters
@@ -158,7 +159,8 @@ def test_the_quota_holds_and_dropouts_are_replaced(workspace: Workspace) -> None
     start(registry, first)
     rate_all(workspace, first, clock)
     assert vote_service.state(first).screen.kind == Kind.THANKS
-    assert registry.join("p2") is not None
+    dropout = registry.join("p2")
+    assert dropout is not None
     clock.now += 30 * 60_000
     assert registry.join("p3") is not None
     assert registry.join("p4") is None  # one through, two at it
@@ -166,6 +168,8 @@ def test_the_quota_holds_and_dropouts_are_replaced(workspace: Workspace) -> None
     assert registry.join("p4") is not None  # p2 has dropped out
     states = {participant: state for participant, _, state in registry.panel()}
     assert states == {"p1": "completed", "p2": "dropped out", "p3": "at it", "p4": "at it"}
+    with pytest.raises(UnknownInviteError):  # or both would go on, above the quota
+        vote_service.state(dropout)
     # who dropped out and was replaced comes too late; who is through gets to the thanks
     assert registry.join("p2") is None
     assert registry.join("p1") is not None

@@ -25,7 +25,7 @@ from mos_app.db.admins import Admins
 from mos_app.db.credentials import check_password, hash_password
 from mos_app.db.raters import Registry
 from mos_app.files.workspace import Workspace
-from mos_app.web import protocol, routes
+from mos_app.web import protocol, routes, service
 from mos_app.web.limits import AdminLogin, RateLimiter, client_key
 from mos_app.web.server import Shield, bind
 from mos_app.web.service import make_service
@@ -244,6 +244,8 @@ def test_rate_limiter_is_fair_and_bounded() -> None:
     for key in "cdefg":
         assert limiter.allows(key)
     assert len(limiter._buckets) == 3
+    slow = RateLimiter(0.3, clock=lambda: now[0])
+    assert [slow.allows("a") for _ in range(2)] == [True, False]
 
 
 def test_the_link_is_exchanged_for_a_cookie_and_never_in_an_address(
@@ -442,6 +444,12 @@ def test_passwords_are_hashed_with_scrypt() -> None:
             check_password("x", bad)
     with pytest.raises(UserError):
         hash_password("short")
+
+
+def test_a_malformed_password_hash_is_told_before_anybody_logs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(service.HASH_VARIABLE, "scrypt")  # what a shell leaves of it in double quotes
+    with pytest.raises(UserError, match="single quotes"):
+        service.take_password_hash()
 
 
 def test_the_app_needs_no_torch_and_sql_has_one_home() -> None:

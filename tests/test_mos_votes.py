@@ -18,6 +18,7 @@ from mos_app.db.credentials import UnknownInviteError
 from mos_app.db.engine import Database, sqlite_url
 from mos_app.db.raters import Registry
 from mos_app.db.studies import add_raters
+from mos_app.db.tables import read_events
 from mos_app.db.votes import VoteService
 from mos_app.files.workspace import Workspace
 from mos_app.study.display import Ballot, DisplayRecord, deviations
@@ -381,6 +382,12 @@ def test_who_withdraws_leaves_only_the_event(workspace: Workspace, votes: str) -
     with workspace.database.read() as connection:
         rater = connection.execute(text("SELECT * FROM rater WHERE erased_ms IS NOT NULL")).one()
     assert (rater.age_band, rater.vision, rater.display, rater.viewing, rater.language) == ("",) * 5
+    assert rater.consent_sha256 == ""  # one for each language
+    assert count(workspace, "event", "detail LIKE '%\"language\"%'") == 0
+    log_of = read_events(workspace.database)
+    # the order in which raters were added would tell which one this was
+    assert list(log_of.loc[log_of["rater"] == rater.code, "kind"]) == ["erased"]
+    assert "r02" in set(log_of["rater"])
     assert rater.consent_ms is None
     assert (rater.code == "r01") == (votes == "delete")
     assert (rater.number == 1) == (votes == "delete")

@@ -114,6 +114,7 @@ def pilot(
     from mos_app.db.tables import read_answers
     from mos_app.study.pilot import pilot_report
     from mos_app.study.progress import Phase
+    from mos_app.study.quality import as_displayed
 
     with opened_study(results, study, database) as workspace:
         part = workspace.study.config.pilot
@@ -122,7 +123,8 @@ def pilot(
                 f"study {workspace.study.name!r} repeats nothing", "a study with [pilot]", "--template pilot"
             )
         answers = read_answers(workspace.database)
-        report = pilot_report(answers[answers["phase"] == Phase.RATING.value], part)
+        votes = as_displayed(answers[answers["phase"] == Phase.RATING.value], workspace.study.config)
+        report = pilot_report(votes, part)
         if workspace.study.synthetic:
             print("synthetic ratings: drawn by a program, not given by people")
         print("\n".join(report.lines()))

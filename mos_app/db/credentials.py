@@ -68,17 +68,27 @@ def hash_password(password: str) -> str:
 
 def check_password(password: str, stored: str) -> bool:
     """Whether ``password`` is the one that ``stored`` (from :func:`hash_password`) was made from."""
+    salt, expected = parsed_hash(stored)
+    return hmac.compare_digest(_scrypt(password, salt), expected)
+
+
+def parsed_hash(stored: str) -> tuple[bytes, bytes]:
+    """Salt and key in what :func:`hash_password` made.
+
+    Raises:
+        UserError: it is not of that form; a shell takes ``$`` in double quotes for variables.
+    """
     try:
         scheme, salt, key = stored.split("$")
-        expected = bytes.fromhex(key)
-        salt_bytes = bytes.fromhex(salt)
+        if scheme == "scrypt":
+            return bytes.fromhex(salt), bytes.fromhex(key)
     except ValueError:
-        raise UserError(
-            "MOS_ADMIN_PASSWORD_HASH is malformed", "scrypt$salt$key", "python -m mos_app password"
-        ) from None
-    if scheme != "scrypt":
-        raise UserError(f"password scheme {scheme!r}", "scrypt", "python -m mos_app password")
-    return hmac.compare_digest(_scrypt(password, salt_bytes), expected)
+        pass
+    raise UserError(
+        "MOS_ADMIN_PASSWORD_HASH is malformed",
+        "scrypt$salt$key, in single quotes where a shell reads it",
+        "python -m mos_app password",
+    )
 
 
 def _scrypt(password: str, salt: bytes) -> bytes:

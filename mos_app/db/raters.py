@@ -129,7 +129,6 @@ class Registry:
                 "consent_ms": self._clock(),
             },
             version=consent.version,
-            language=language,
         )
 
     def answer_questions(self, token: str, age_band: str, vision: str, display: str) -> None:
@@ -267,6 +266,8 @@ class Registry:
             if known is None:
                 code = add_rater(connection, self._study, at_ms=now, dropped=dropped, panel_id=panel_id)
                 rater = connection.execute(select(Rater.id).where(Rater.code == code)).scalar_one()
+                if counted + len(dropped) >= part.quota:
+                    self._replace(connection, rater, dropped, now)
             else:
                 rater = known.id
             token = new_invite()
@@ -275,6 +276,23 @@ class Registry:
             )
             log(connection, now, "rater", "joined", rater)
         return token
+
+    def _replace(self, connection: Connection, by: int, dropped: set[int], now: int) -> None:
+        """Ends the links of the drop-out whose place another has: else both would go on, above the quota."""
+        form = select(Rater.form).where(Rater.id == by).scalar_subquery()
+        valid = select(Invite.id).where(Invite.rater_id == Rater.id, Invite.revoked_ms.is_(None)).exists()
+        replaced = connection.execute(
+            # where forms differ the one that was given out again, else the first to come
+            select(Rater.id).where(Rater.id.in_(dropped), valid).order_by(Rater.form != form, Rater.id)
+        ).first()
+        if replaced is None:
+            return
+        connection.execute(
+            update(Invite)
+            .where(Invite.rater_id == replaced.id, Invite.revoked_ms.is_(None))
+            .values(revoked_ms=now)
+        )
+        log(connection, now, "server", "replaced", replaced.id)
 
     def _places(self, connection: Connection, now: int, dropout_hours: float) -> tuple[int, set[int]]:
         """How many panel raters count (through, or at it), and the keys of those who dropped out."""
@@ -329,8 +347,11 @@ class Registry:
         ]
 
     def comment(self, token: str, text: str) -> None:
-        """Stores what a rater says at the end (at most 2000 characters)."""
-        self._set(token, "commented", {"comment": text.strip()[:2000]})
+        """Stores what a rater says at the end (at most 2000 characters).
+
+        Lines end in one way: a carriage return by itself would end a row of the export, quoted or not.
+        """
+        self._set(token, "commented", {"comment": "\n".join(text.strip().splitlines())[:2000]})
 
     def close(self, closed: bool, actor: Actor) -> None:
         """Ends the study for raters, or opens it again."""
@@ -361,7 +382,9 @@ class Registry:
         votes = self._study.config.withdrawal.votes
         anonymise = votes == "anonymise"
         values: dict[str, Any] = {
-            **dict.fromkeys(("language", "age_band", "vision", "display", "viewing", "comment"), ""),
+            **dict.fromkeys(
+                ("language", "consent_sha256", "age_band", "vision", "display", "viewing", "comment"), ""
+            ),
             **dict.fromkeys(
                 ("consent_ms", "viewing_ms", "instructed_ms", "sitting_started_ms", "panel_id"), None
             ),

@@ -62,7 +62,7 @@ class State:
 
     @property
     def minutes_left(self) -> int:
-        """Minutes of rating left at this rater's pace, rounded up."""
+        """Minutes of rating left at the pace that the study file says, rounded up."""
         return -(-round((self.total - self.done) * self.seconds_per_rating) // 60)
 
     def as_json(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import BigInteger, Connection, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, case, func, insert, select, update
 
 from mos_app.db.engine import Database
 from mos_app.db.models import (
@@ -141,11 +141,14 @@ def read_viewing(source: Source) -> pd.DataFrame:
 
 
 def read_events(source: Source) -> pd.DataFrame:
-    """The audit log, oldest first: at_ms, actor, rater, kind, detail (JSON)."""
+    """The audit log, oldest first: at_ms, actor, rater, kind, detail (JSON).
+
+    Of who withdrew only that: the order in which raters were added would tell the number that one had.
+    """
+    named = Rater.erased_ms.is_(None) | (Event.kind == "erased")
+    code = case((named, func.coalesce(Rater.code, "")), else_="").label("rater")
     query = (
-        select(
-            Event.at_ms, Event.actor, func.coalesce(Rater.code, "").label("rater"), Event.kind, Event.detail
-        )
+        select(Event.at_ms, Event.actor, code, Event.kind, Event.detail)
         .outerjoin(Rater, Rater.id == Event.rater_id)
         .order_by(Event.id)
     )

@@ -30,6 +30,7 @@ from mos_app.files.csvtables import csv_bytes
 from mos_app.files.workspace import Workspace
 from mos_app.study.order import ORDER_ALGORITHM
 from mos_app.study.pairs import pair_votes
+from mos_app.study.quality import counted
 from mos_app.study.results import PARTICIPANTS_SIDECAR, RATINGS_SIDECAR, opinion_scores, participants
 from repro.core.atomic import write_bytes
 from repro.core.manifest import make_manifest
@@ -194,9 +195,9 @@ def _wide(ratings: pd.DataFrame) -> bytes:
 def _sureal(ratings: pd.DataFrame, study: OpenStudy) -> bytes:
     """The data set format of sureal: contents, and versions with each rater's score.
 
-    Excluded raters and repeated showings are left out. ``path`` holds the stimulus's name.
+    The votes are those that MOS is made of. ``path`` holds the stimulus's name.
     """
-    kept = ratings[(~ratings["excluded"].astype(bool)) & (ratings["repeat"] == 0)]
+    kept = counted(ratings, study.config)
     contents = sorted(
         {(dataset, image) for dataset, image in zip(kept["dataset"], kept["image"], strict=True)}
     )

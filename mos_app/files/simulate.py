@@ -125,7 +125,7 @@ def draw_answers(
         if scale.method == "slider":
             slider = np.clip(np.floor(SLIDER_STEPS / 5 * (latent - 0.5)), 0, SLIDER_STEPS)
     raters = list(dict.fromkeys(places["rater"]))
-    careless = set(raters[len(raters) - parameters.careless :])
+    careless = set(raters[max(0, len(raters) - parameters.careless) :])
     at_random = places["rater"].isin(careless).to_numpy()
     drawn = stream(seed, "simulate", "careless").integers(0, len(scale.scores), int(at_random.sum()))
     scores[at_random] = np.array(scale.scores)[drawn]
@@ -278,6 +278,7 @@ def fill_study(
             display=DISPLAYS[int(who.integers(2))],
             viewing_ms=_START_MS,
             instructed_ms=_START_MS,
+            completed_ms=int(answered.loc[answered["rater"] == code, "answered_ms"].max()),
         )
     events = [
         {"at_ms": _START_MS, "actor": "command", "rater": code, "kind": "simulated", "detail": "{}"}

@@ -15,6 +15,9 @@ BAR_HEIGHT = 56
 ORIGINAL_GAP = 32
 """Device pixels of grey between an original and the picture beside it."""
 
+PAUSED = "pause"
+"""What the stage's key is told as where a rater asks for the card (stage.js)."""
+
 GREY_STEPS = ((8, 0), (16, 8), (60, 66), (124, 130), (132, 126), (196, 190), (247, 255), (239, 247))
 """Outer and inner grey value of each patch of the viewing check."""
 

@@ -6,6 +6,7 @@ const TIMEOUT_MS = 10000;
 const RETRY_MS = [300, 700, 1500, 3000, 5000];
 const PENDING = "mos-unsent-vote";
 const EXPOSURES = "mos-exposures";
+const PAUSED = "pause"; // told as the next stretch's key
 
 const PAIR_KEYS = ["", "ArrowLeft", "ArrowDown", "ArrowRight"]; // by score
 
@@ -45,6 +46,7 @@ class Stage {
     this.note = root.querySelector(".note");
     this.spoken = root.querySelector(".spoken");
     this.undoButton = root.querySelector(".undo");
+    this.pauseButton = root.querySelector(".pause");
     this.scores = root.querySelector(".scores");
     this.scoreButtons = []; // made by write(): one for each answer
     this.slider = null; // on a continuous scale; empty until it is moved
@@ -73,6 +75,7 @@ class Stage {
     this.dialog.dir = this.data.direction;
     this.scores.setAttribute("aria-label", texts.question);
     this.undoButton.textContent = texts.undo;
+    this.pauseButton.textContent = texts.pause;
     if (this.scores.childElementCount) return;
     if (this.data.method === "pair") this.scores.dir = "ltr"; // the left one stands left in any language
     if (this.data.method === "slider") this.writeSlider();
@@ -126,6 +129,7 @@ class Stage {
   }
 
   moveSlider(value) {
+    if (!this.image) return; // in the grey between two pictures
     if (value !== undefined) this.slider.value = value;
     this.slider.classList.remove("untouched");
     const score = this.sliderScore();
@@ -165,6 +169,7 @@ class Stage {
       this.confirmButton.addEventListener("click", () => this.confirm(), { signal });
     }
     this.undoButton.addEventListener("click", () => this.undo(), { signal });
+    this.pauseButton.addEventListener("click", () => this.pause(), { signal });
     this.resume();
   }
 
@@ -266,7 +271,7 @@ class Stage {
       this.moveSlider(Number(this.slider.value) + step * mirrored);
       return true;
     }
-    if (event.key !== "Enter" || event.composedPath()[0] === this.undoButton) return false;
+    if (event.key !== "Enter" || [this.undoButton, this.pauseButton].includes(event.composedPath()[0])) return false;
     event.preventDefault();
     if (!event.repeat) this.confirm();
     return true;
@@ -321,6 +326,11 @@ class Stage {
     const reply = await this.persist("POST", "undo", { item });
     this.undoing = false;
     if (reply) this.apply(reply.state);
+  }
+
+  // Back to the card, where one goes on or withdraws; the picture comes again.
+  pause() {
+    if (!this.pending && !this.undoing) this.finish(PAUSED);
   }
 
   // --- the server ------------------------------------------------------------------------------------
@@ -496,7 +506,8 @@ class Stage {
     await grey;
     if (turn !== this.turn || this.stopped) return;
     clearTimeout(this.latePicture);
-    if (this.note.textContent === this.data.texts.moment) this.say("");
+    if ([this.data.texts.moment, this.data.texts.offline].includes(this.note.textContent)) this.say("");
+    this.resetSlider(); // a mouse drags it in the grey, too
     this.beside = beside;
     this.lay(img);
     this.field.replaceChildren(...[beside, img].filter(Boolean));

@@ -44,7 +44,7 @@ class StudyConfig(Part):
     languages: list[Language] = Field(["en", "de"], min_length=1)
     raters: Annotated[int, Field(ge=1, le=2000)] = 26
     seconds_per_rating: Annotated[float, Field(gt=0)] = 3.5
-    """For the time left, until the rater's own pace is known."""
+    """For the length that raters are told of, and the time left."""
     datasets: Annotated[list[DatasetPart], Field(min_length=1)]
     calibration: CalibrationPart
     pilot: PilotPart | None = None
@@ -124,6 +124,13 @@ class StudyConfig(Part):
             )
         if self.scale.method != "pair":
             return
+        for part, names in (
+            (self.calibration, ("low_at_most", "high_at_least")),
+            (self.quality, ("low_mean_at_most", "high_mean_at_least")),
+        ):
+            for name in names:  # scores of single pictures
+                if getattr(part, name) != type(part).model_fields[name].default:
+                    raise ValueError(f"scale pair: {name} has no effect on pairs")
         if self.pilot is not None:
             raise ValueError("pilot: pairs are repeated by [repeats]")
         for part in self.datasets:

@@ -102,10 +102,13 @@ def attention_right(attention: pd.DataFrame, config: StudyConfig) -> list[bool]:
 
 def counted(votes: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
     """The votes that MOS is made of: first showings of raters who count, less what the study leaves out."""
-    if votes.empty:
-        return votes
+    kept = as_displayed(votes, config)
+    return kept[(~kept["excluded"].astype(bool)) & (kept["repeat"] == 0)]
+
+
+def as_displayed(votes: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:
+    """The votes less those that the study leaves out for how their picture was shown."""
     out = set(config.quality.leave_out)
-    kept = (~votes["excluded"].astype(bool)) & (votes["repeat"] == 0)
-    if out:
-        kept &= ~votes["deviations"].str.split().map(lambda names: bool(set(names) & out)).astype(bool)
-    return votes[kept]
+    if votes.empty or not out:
+        return votes
+    return votes[~votes["deviations"].str.split().map(lambda names: bool(set(names) & out)).astype(bool)]

@@ -10,6 +10,7 @@ import streamlit as st
 from mos_app.db.credentials import invite_link
 from mos_app.db.tables import read_events
 from mos_app.study.pilot import pilot_report
+from mos_app.study.quality import as_displayed
 from mos_app.web.overview import Overview
 from mos_app.web.routes import ADMIN_COOKIE, PREFIX
 from mos_app.web.service import Service, current_service
@@ -150,7 +151,7 @@ def _show_mos(service: Service, overview: Overview) -> None:
     if part is not None:
         st.subheader("Pilot")
         try:
-            st.text("\n".join(pilot_report(votes, part).lines()))
+            st.text("\n".join(pilot_report(as_displayed(votes, service.study.config), part).lines()))
         except UserError as error:
             st.caption(error.got)
 

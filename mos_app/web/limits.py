@@ -16,11 +16,11 @@ _HASHES_AT_ONCE = threading.BoundedSemaphore(2)
 
 
 class RateLimiter:
-    """Token buckets by key: ``rate`` requests a second, twice as many at once. Bounded in memory."""
+    """Token buckets by key: ``rate`` requests a second, twice as many (one at least) at once. Bounded."""
 
     def __init__(self, rate: float, *, keys: int = 10_000, clock: Callable[[], float] = monotonic) -> None:
         self._rate = rate
-        self._burst = 2 * rate
+        self._burst = max(1.0, 2 * rate)
         self._keys = keys
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()

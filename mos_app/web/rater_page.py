@@ -16,7 +16,7 @@ from mos_app.db.credentials import UnknownInviteError
 from mos_app.db.journal import now_ms
 from mos_app.db.raters import AGE_BANDS, DISPLAYS, VISIONS
 from mos_app.db.state import State
-from mos_app.stage import BAR_HEIGHT, GREY_STEPS, ORIGINAL_GAP, component
+from mos_app.stage import BAR_HEIGHT, GREY_STEPS, ORIGINAL_GAP, PAUSED, component
 from mos_app.study.display import Ballot, DisplayRecord
 from mos_app.study.facts import consent_text
 from mos_app.study.progress import Kind, Phase
@@ -44,7 +44,7 @@ def show_rater() -> None:
         visit = _Visit(service, invite, state, language)
         if visit.texts["direction"] == "rtl":
             block = ".stMainBlockContainer"
-            st.html(f"<style>{block}, {block} h2 {{ direction: rtl; text-align: right; }}</style>")
+            st.html(f"<style>{block}, {block} :is(h2, p) {{ direction: rtl; text-align: right; }}</style>")
         _SCREENS[state.screen.kind](visit)
         component("page")(key="page", data={"language": language})
     except UnknownInviteError:
@@ -134,9 +134,10 @@ def _show_questions(visit: _Visit) -> None:
             st.error(visit.say(f"refused_{rule}"))
         if stops:
             visit.service.registry.refuse(visit.invite)
-            return
-        visit.service.registry.answer_questions(visit.invite, age, vision, display)
-        st.rerun()
+        else:
+            visit.service.registry.answer_questions(visit.invite, age, vision, display)
+            st.rerun()
+    _offer_withdrawal(visit)
 
 
 def _show_viewing(visit: _Visit) -> None:
@@ -188,6 +189,7 @@ def _show_viewing(visit: _Visit) -> None:
             st.rerun()
     for rule in st.session_state.get("refused", ()):
         st.error(visit.say(f"refused_{rule}"))
+    _offer_withdrawal(visit)
 
 
 def _test_eyes(visit: _Visit, values: dict[str, float | int | str]) -> dict[str, int]:
@@ -262,6 +264,7 @@ def _show_retry(visit: _Visit) -> None:
         visit.service.votes.retry_check(visit.invite)
         st.session_state["begun"] = visit.service.votes.state(visit.invite).key
         st.rerun()
+    _offer_withdrawal(visit)
 
 
 def _show_break(visit: _Visit) -> None:
@@ -286,14 +289,15 @@ def _progress(visit: _Visit) -> str:
 def _show_stage(visit: _Visit) -> None:
     state = visit.state
     under_way = state.place > 1 and now_ms() - (state.last_answer_ms or 0) < _RECENT_MS
-    if st.session_state.get("begun") != state.key and not under_way:
+    paused = st.session_state.get("paused") == state.key
+    if st.session_state.get("begun") != state.key and (paused or not under_way):
         _show_card(visit)
         return
     if "plain" in st.query_params:
         _show_plain(visit)
         return
     config = visit.service.study.config
-    component("stage")(
+    result = component("stage")(
         key=f"stage-{state.key}",
         data={
             "api": PREFIX,
@@ -316,6 +320,10 @@ def _show_stage(visit: _Visit) -> None:
         },
         on_done_change=lambda: None,
     )
+    if str(result.done or "").startswith(PAUSED):
+        st.session_state["paused"] = state.key
+        st.session_state.pop("begun", None)
+        st.rerun()
 
 
 def _show_card(visit: _Visit) -> None:
@@ -347,6 +355,7 @@ def _show_card(visit: _Visit) -> None:
     begin = "continue" if state.place > 1 else "start"
     if st.button(visit.say(begin), type="primary", key=f"begin-{state.key}"):
         st.session_state["begun"] = state.key
+        st.session_state.pop("paused", None)
         st.rerun()
     _offer_withdrawal(visit)
 
@@ -386,7 +395,10 @@ def _show_plain(visit: _Visit) -> None:
     if scale.method == "slider":
         _show_plain_slider(visit, item.item, shown)
     else:
-        for score, column in zip(scale.scores, st.columns(len(scale.scores)), strict=True):
+        columns = st.columns(len(scale.scores))
+        if scale.method == "pair" and visit.texts["direction"] == "rtl":
+            columns.reverse()  # the left one's button stands left, as its picture does
+        for score, column in zip(scale.scores, columns, strict=True):
             column.button(
                 f"{score} {words[score - 1]}",
                 key=f"{item.item}-{score}",
@@ -405,6 +417,7 @@ def _show_plain(visit: _Visit) -> None:
     said = st.session_state.pop("plain_said", "")
     if said:
         st.caption(said)
+    _offer_withdrawal(visit)
 
 
 def _show_plain_slider(visit: _Visit, item: str, shown: dict[str, Any]) -> None:

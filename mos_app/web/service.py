@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mos_app.db.admins import Admins
-from mos_app.db.credentials import hash_password
+from mos_app.db.credentials import hash_password, parsed_hash
 from mos_app.db.raters import Registry
 from mos_app.db.studies import OpenStudy
 from mos_app.db.votes import VoteService
@@ -63,11 +63,18 @@ def make_service(
 
 
 def take_password_hash() -> str | None:
-    """The admin's password hash from the environment; a plain password is hashed and taken out of it."""
+    """The admin's password hash from the environment; a plain password is hashed and taken out of it.
+
+    Raises:
+        UserError: the hash is malformed: better told now than at the first log-in.
+    """
     plain = os.environ.pop(PASSWORD_VARIABLE, None)
     if plain:
         os.environ[HASH_VARIABLE] = hash_password(plain)
-    return os.environ.get(HASH_VARIABLE) or None
+    stored = os.environ.get(HASH_VARIABLE) or None
+    if stored is not None:
+        parsed_hash(stored)
+    return stored
 
 
 @lru_cache(maxsize=4)

@@ -302,6 +302,9 @@ class CrossNet(Method):
         if config.network.initial == "interpolating":
             begin_as_interpolation(network)
 
+    def recordable(self, config: RunConfig) -> bool:
+        return False  # the interpolation's taps are sent from the host
+
     def forward(self, networks: Networks, sample: Sample) -> Outputs:
         if sample.reference_pm1 is None:
             raise UserError("a sample without a reference", "one reference an image", "train on pairs")

@@ -208,7 +208,7 @@ class SRNTT(SRNTTContent):
         return networks
 
     def recordable(self, config: RunConfig) -> bool:
-        return _losses(config).adversarial_weight == 0  # the penalty's points are drawn on the host
+        return False  # the interpolation's taps and the penalty's points are sent from the host
 
     def vgg(self, config: RunConfig) -> VGGNeed:
         layer = _losses(config).perceptual_layer

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,9 +16,10 @@ from train_helpers import NARROW, small_data, tiny_config, untrained
 from repro.core.errors import UserError
 from repro.core.paths import Results
 from repro.methods import srgan
+from repro.methods.variants import configure
 from repro.train.distributed import World, joined_world
 from repro.train.log import read_lines
-from repro.train.run import VGGSource, prepare, train
+from repro.train.run import Prepared, VGGSource, prepare, train
 
 VARIANTS = ("SRResNet-MSE", "SRGAN-MSE")
 
@@ -95,6 +97,31 @@ def test_a_batch_that_does_not_divide_is_refused() -> None:
     with pytest.raises(UserError, match="3 processes"):
         World(0, 3).share(4)
     assert World(1, 2).share(4) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("variant", "settings", "splits"),
+    [
+        ("SRGAN-VGG54", [], True),
+        ("RRDB-PSNR", [], True),
+        ("ESRGAN", [], False),
+        ("SRResNet-noBN", [], True),
+        ("RankSRGAN", [], False),
+        ("SRFBN", ["degradation=BD"], True),
+        ("SRFBN", ["degradation=DN"], False),
+        ("SRNTT-rec", [], True),
+        ("SRNTT", [], False),
+    ],
+)
+def test_what_is_of_the_whole_batch_is_not_shared_out(
+    variant: str, settings: list[str], splits: bool
+) -> None:
+    """Refused before anything is built: for 5 processes neither batch divides."""
+    config = configure(variant).with_settings([*settings, "batch_size=8"])
+    data = SimpleNamespace(training=None)
+    run = Prepared(config, Path(), "", data, torch.device("cpu"), False, None, {}, {})  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="divides the batch" if splits else "term of its loss"):
+        train(run, world=World(0, 5))
 
 
 def test_one_process_is_no_special_case(tmp_path: Path) -> None:

@@ -210,6 +210,9 @@ class SRNTT(SRNTTContent):
     def recordable(self, config: RunConfig) -> bool:
         return False  # the interpolation's taps and the penalty's points are sent from the host
 
+    def splits(self, config: RunConfig) -> bool:
+        return _losses(config).adversarial_weight == 0  # the penalty's points are drawn for the whole batch
+
     def vgg(self, config: RunConfig) -> VGGNeed:
         layer = _losses(config).perceptual_layer
         return VGGNeed((*TAPS, layer) if _losses(config).perceptual_weight > 0 else TAPS)

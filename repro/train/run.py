@@ -260,9 +260,18 @@ def train(
 
     Returns:
         Whether the schedule is complete and the generator written.
+
+    Raises:
+        UserError: the run cannot be shared among so many processes.
     """
     config, device, images = prepared.config, prepared.device, prepared.data.training
     how, world = method(config.method), world or World()
+    if world.size > 1 and not how.splits(config):
+        raise UserError(
+            f"{config.variant} on {world.size} processes",
+            "one: a term of its loss is of the whole batch",
+            f"python -m repro train {config.variant} without torchrun",
+        )
     share = world.share(config.data.batch_size)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     if device.type == "cpu":

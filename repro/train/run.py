@@ -18,6 +18,7 @@ from repro.core.atomic import write_json
 from repro.core.device import device_name, hardware, use_bfloat16
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest, write_manifest
+from repro.core.parts import joined
 from repro.core.paths import Results
 from repro.core.streams import stream_key
 from repro.data.packed import PackedDataset
@@ -223,7 +224,7 @@ def prepare(
     identity = run_identity(config, bfloat16, inputs)
     folder = _folder(config, identity, results)
     other = _folder(config, run_identity(config, not bfloat16, inputs), results)
-    if (other / "checkpoint.safetensors").is_file() and not (is_finished(other) or folder.is_dir()):
+    if not (is_finished(other) or folder.is_dir()) and joined(LoopFiles(other).checkpoint):
         began, here = ("float32", "bfloat16") if bfloat16 else ("bfloat16", "float32")
         raise UserError(
             f"{other.name} was begun in {began}; this processor would go on in {here}",

@@ -15,8 +15,10 @@ from train_helpers import NARROW, small_data, tiny_config, untrained
 
 from repro.core.errors import UserError
 from repro.core.paths import Results
-from repro.methods import srgan
+from repro.methods import method, srgan
 from repro.methods.variants import configure
+from repro.nn.suited import SharedPReLU
+from repro.train import execution
 from repro.train.distributed import World, joined_world
 from repro.train.log import read_lines
 from repro.train.run import Prepared, VGGSource, prepare, train
@@ -122,6 +124,23 @@ def test_what_is_of_the_whole_batch_is_not_shared_out(
     run = Prepared(config, Path(), "", data, torch.device("cpu"), False, None, {}, {})  # type: ignore[arg-type]
     with pytest.raises(UserError, match="divides the batch" if splits else "term of its loss"):
         train(run, world=World(0, 5))
+
+
+def test_several_gpus_get_the_layers_that_suit_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their networks are not compiled, so that nothing else would give them faster ones."""
+    monkeypatch.setattr(execution, "compiles", lambda config, device: True)
+    monkeypatch.setattr(execution, "distributed", lambda module: module)
+    config, how = tiny_config(), method("srgan")
+    made = [
+        execution.make_step(config, how, how.build(config), torch.device("cpu"), False, World(0, size))
+        for size in (1, 2)
+    ]
+    kinds = [type(step.eager.modules["generator"].get_submodule("head_prelu")) for step in made]
+    assert kinds == [torch.nn.PReLU, SharedPReLU]
+    with pytest.raises(UserError, match="compile=on on 2 processes"):
+        execution.make_step(
+            config.with_settings(["compile=on"]), how, {}, torch.device("cpu"), False, World(0, 2)
+        )
 
 
 def test_one_process_is_no_special_case(tmp_path: Path) -> None:

@@ -35,14 +35,13 @@ from repro.data.samples import (
 )
 from repro.imaging.io import sha256_file
 from repro.methods import method
-from repro.methods.base import Method, VGGNeed
+from repro.methods.base import VGGNeed
 from repro.methods.config import RunConfig
 from repro.methods.variants import deviations, trainable
 from repro.nn import vgg
 from repro.train.distributed import World
-from repro.train.execution import make_step
+from repro.train.execution import make_step, plans
 from repro.train.finished import GENERATOR_FILE, is_finished
-from repro.train.graphs import GraphedStep
 from repro.train.log import jsonable
 from repro.train.loop import Loop, LoopFiles, Progress
 from repro.train.memory import keep_freed_memory
@@ -300,8 +299,7 @@ def train(
     regions = prepared.data.regions
     room = 0.5 * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
     if references is None and images.nbytes + (regions.nbytes if regions else 0) < room:
-        planned = isinstance(step, GraphedStep) and type(how).prepare is Method.prepare
-        batches = DeviceBatches(images, config.data, config.seed, device, share, regions, planned)
+        batches = DeviceBatches(images, config.data, config.seed, device, share, regions, plans(step, how))
     else:
         batches = HostBatches(
             images, config.data, config.seed, config.schedule.updates, device, share, references,

@@ -276,6 +276,8 @@ class CrossNet(Method):
         )
 
     def check(self, config: RunConfig) -> None:
+        if config.start:
+            config.network.only_where(False, f"from scratch: this run starts from {config.start}", "initial")
         if config.data.crop_hr % MULTIPLE:
             raise UserError(
                 f"crop_hr = {config.data.crop_hr}",

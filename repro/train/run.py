@@ -41,7 +41,7 @@ from repro.methods.variants import deviations, trainable
 from repro.nn import vgg
 from repro.train.distributed import World
 from repro.train.execution import make_step, plans
-from repro.train.finished import GENERATOR_FILE, is_finished
+from repro.train.finished import GENERATOR_FILE, is_finished, training_command
 from repro.train.log import jsonable
 from repro.train.loop import Loop, LoopFiles, Progress
 from repro.train.memory import keep_freed_memory
@@ -203,7 +203,7 @@ def prepare(
             raise UserError(
                 f"{config.variant} starts from {variant}, and there is none",
                 f"a finished {variant} of this profile and seed",
-                f"python -m repro train {variant} --profile {config.profile} --seed {config.seed}",
+                f"{training_command(variant, config.profile)} --seed {config.seed}",
             )
         tensors, metadata = tensorfile.load(start[part])
         states[part] = {name.removeprefix("generator."): tensor for name, tensor in tensors.items()}

@@ -256,6 +256,11 @@ def test_loss_terms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = write_table(tmp_path / "bench").read_text()
     assert "| phi_2,2, as released |" in text
     assert "Not measured: phi_5,4" in text
+    asked: list[bool] = []
+    monkeypatch.setattr(vgg, "torchvision_weights", asked.append)
+    packed, config = small_data(tmp_path / "bank"), tiny_config("SRGAN-MSE")
+    loss_terms.run(Results(tmp_path), packed, config, start, VGGSource(download=True))
+    assert asked == [True, True]
 
 
 def test_the_flop_count_is_the_papers_arithmetic() -> None:

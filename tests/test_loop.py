@@ -225,7 +225,7 @@ def test_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert caught.value.next_step == "python -m repro ranksrgan ranker --profile cpu"
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", pickle.dumps({"features.0.weight": Path("x")})])
+@pytest.mark.parametrize("content", [b"", b"junk", pickle.dumps(Path("x"), 2)], ids=["empty", "junk", "code"])
 def test_a_damaged_cached_vgg_is_told_and_never_run(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

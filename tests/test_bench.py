@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from contract import small_run
 from safetensors.torch import save_file
 from train_helpers import small_data, tiny_config, untrained
 
@@ -15,6 +16,7 @@ from repro.core import device
 from repro.core.device import resolve_device, use_bfloat16
 from repro.core.errors import UserError
 from repro.core.paths import Results
+from repro.data.samples import Planned, Sample
 from repro.experiments.bench import data, infer, loss_terms, photo, precision, program, train
 from repro.experiments.bench.table import write_table
 from repro.methods.config import RunConfig
@@ -22,6 +24,7 @@ from repro.methods.variants import configure
 from repro.nn import vgg
 from repro.nn.swap import match
 from repro.train.finished import FinishedRun
+from repro.train.graphs import GraphedStep
 from repro.train.run import VGGSource
 
 
@@ -185,6 +188,29 @@ def test_train_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert write_table(tmp_path / "bench").read_text() == text
 
 
+@pytest.mark.parametrize(
+    ("variant", "kind"), [("SRResNet-MSE", Planned), ("SRFBN-S", Sample), ("Meta-SR", Sample)]
+)
+def test_a_gathered_batch_is_prepared_as_in_training(
+    variant: str, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    class Recorded(GraphedStep):
+        def __call__(self, k: int, batch: Any) -> dict[str, torch.Tensor]:
+            seen.append(batch)
+            return {}
+
+    real = train.make_step
+    monkeypatch.setattr(train, "make_step", lambda *a, **named: Recorded(real(*a, **named).eager))
+    mode = train._modes(torch.device("cpu"))["eager float32, channels last"] | {"gather": True}
+    config = small_run(variant)
+    train.make_update(config, torch.device("cpu"), mode)()
+    if variant == "Meta-SR":  # of its prepare: without a border
+        assert seen[0].lr_01.shape[-1] == config.data.crop_lr - 20
+    assert type(seen[0]) is kind
+
+
 def test_without_bfloat16_instructions_its_modes_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     monkeypatch.setattr(train, "use_bfloat16", lambda precision, where: False)
@@ -230,6 +256,11 @@ def test_loss_terms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = write_table(tmp_path / "bench").read_text()
     assert "| phi_2,2, as released |" in text
     assert "Not measured: phi_5,4" in text
+    asked: list[bool] = []
+    monkeypatch.setattr(vgg, "torchvision_weights", asked.append)
+    packed, config = small_data(tmp_path / "bank"), tiny_config("SRGAN-MSE")
+    loss_terms.run(Results(tmp_path), packed, config, start, VGGSource(download=True))
+    assert asked == [True, True]
 
 
 def test_the_flop_count_is_the_papers_arithmetic() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,3 +213,30 @@ def test_crops_and_terms_that_nothing_can_be_learned_from(
     with pytest.raises(UserError, match=says):
         config = configure(variant).with_settings(settings)
         method(config.method).check_all(config)
+
+
+@pytest.mark.parametrize(
+    ("variant", "settings", "name"),
+    [
+        ("SRGAN-MSE", ["initial=interpolating"], "initial"),
+        ("SROBB", ["initial=interpolating"], "initial"),
+        ("SRNTT", ["initial=interpolating"], "initial"),
+        ("CrossNet", ["start=CrossNet", "initial=interpolating"], "initial"),
+        ("SRNTT-content", ["transfer_blocks=4"], "transfer_blocks"),
+        ("SRNTT-content", ["elsewhere=0.5"], "elsewhere"),
+        ("SRNTT-content", ["colour=0.2"], "colour"),
+    ],
+)
+def test_settings_without_effect_on_a_method_are_refused(
+    variant: str, settings: list[str], name: str
+) -> None:
+    config = configure(variant).with_settings(settings)
+    with pytest.raises(UserError, match=f"{name} = .* has no effect here"):
+        method(config.method).check_all(config)
+
+
+def test_what_was_published_still_stands() -> None:
+    for path in sorted((Path(__file__).parents[1] / "results/published/runs").glob("*/config.json")):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["variant"] in trainable():  # a ranker is none
+            method(values["method"]).check_all(config_from_dict(values))

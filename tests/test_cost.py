@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from repro.core.paths import Results
 from repro.evaluation.side_by_side import contact_sheet, side_by_side
 from repro.experiments import cost
 from repro.imaging.io import write_png
+from repro.methods.config import RunConfig
 
 CPU = torch.device("cpu")
 
@@ -36,6 +39,22 @@ def test_hours_are_updates_times_seconds(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_update_is_timed() -> None:
     config = tiny_config(batch_size=8)
     assert 0 < cost.seconds_per_update(config, CPU) < 60
+
+
+def test_it_is_timed_as_the_run_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def made(config: RunConfig, device: torch.device, mode: dict[str, Any]) -> Callable[[], None]:
+        seen.append(mode)
+        return lambda: None
+
+    monkeypatch.setattr(cost, "make_update", made)
+    for settings in (["precision=float32"], ["precision=bfloat16", "channels_last=false", "compile=on"]):
+        cost.seconds_per_update(tiny_config(batch_size=1).with_settings(settings), CPU)
+    keys = ("bfloat16", "channels_last", "compile")
+    assert [tuple(mode[key] for key in keys) for mode in seen[::2]] == [
+        (False, True, "off"), (True, False, "on"),
+    ]  # fmt: skip
 
 
 def _scores(folder: Path, values: dict[tuple[str, str], float]) -> Results:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,10 +15,13 @@ from train_helpers import NARROW, small_data, tiny_config, untrained
 
 from repro.core.errors import UserError
 from repro.core.paths import Results
-from repro.methods import srgan
+from repro.methods import method, srgan
+from repro.methods.variants import configure
+from repro.nn.suited import SharedPReLU
+from repro.train import execution
 from repro.train.distributed import World, joined_world
 from repro.train.log import read_lines
-from repro.train.run import VGGSource, prepare, train
+from repro.train.run import Prepared, VGGSource, prepare, train
 
 VARIANTS = ("SRResNet-MSE", "SRGAN-MSE")
 
@@ -95,6 +99,48 @@ def test_a_batch_that_does_not_divide_is_refused() -> None:
     with pytest.raises(UserError, match="3 processes"):
         World(0, 3).share(4)
     assert World(1, 2).share(4) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("variant", "settings", "splits"),
+    [
+        ("SRGAN-VGG54", [], True),
+        ("RRDB-PSNR", [], True),
+        ("ESRGAN", [], False),
+        ("SRResNet-noBN", [], True),
+        ("RankSRGAN", [], False),
+        ("SRFBN", ["degradation=BD"], True),
+        ("SRFBN", ["degradation=DN"], False),
+        ("SRNTT-rec", [], True),
+        ("SRNTT", [], False),
+    ],
+)
+def test_what_is_of_the_whole_batch_is_not_shared_out(
+    variant: str, settings: list[str], splits: bool
+) -> None:
+    """Refused before anything is built: for 5 processes neither batch divides."""
+    config = configure(variant).with_settings([*settings, "batch_size=8"])
+    data = SimpleNamespace(training=None)
+    run = Prepared(config, Path(), "", data, torch.device("cpu"), False, None, {}, {})  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="divides the batch" if splits else "term of its loss"):
+        train(run, world=World(0, 5))
+
+
+def test_several_gpus_get_the_layers_that_suit_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their networks are not compiled, so that nothing else would give them faster ones."""
+    monkeypatch.setattr(execution, "compiles", lambda config, device: True)
+    monkeypatch.setattr(execution, "distributed", lambda module: module)
+    config, how = tiny_config(), method("srgan")
+    made = [
+        execution.make_step(config, how, how.build(config), torch.device("cpu"), False, World(0, size))
+        for size in (1, 2)
+    ]
+    kinds = [type(step.eager.modules["generator"].get_submodule("head_prelu")) for step in made]
+    assert kinds == [torch.nn.PReLU, SharedPReLU]
+    with pytest.raises(UserError, match="compile=on on 2 processes"):
+        execution.make_step(
+            config.with_settings(["compile=on"]), how, {}, torch.device("cpu"), False, World(0, 2)
+        )
 
 
 def test_one_process_is_no_special_case(tmp_path: Path) -> None:

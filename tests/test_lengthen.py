@@ -7,10 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 from train_helpers import small_data, tiny_config
 
+from repro.cli.training import Sources, train_variant
 from repro.core import tensorfile
 from repro.core.errors import UserError
+from repro.core.parts import split
 from repro.core.paths import Results
 from repro.data.prepare import TrainingData
 from repro.methods.config import RunConfig
@@ -48,6 +51,22 @@ def test_a_lengthened_run_is_the_whole_run(tmp_path: Path) -> None:
     assert lines[0][0]["step"] == 2
 
 
+def test_what_a_run_has_in_parts_is_not_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    data, results = small_data(tmp_path / "bank"), Results(tmp_path)
+    train(short := _prepared(tmp_path, _config(4), data))
+    longer = _prepared(tmp_path, _config(8), data)
+    for _ in range(3):
+        assert not train(longer, max_minutes=0.0)
+    (longer.folder / "checkpoint.safetensors").unlink()
+    sources = Sources(tmp_path)
+    train_variant(Console(), longer.config, results, sources, "cpu", data=data, shorter=short.folder)
+    assert longer.is_done()
+    assert "goes on from" not in capsys.readouterr().out
+
+
 def test_another_beginning_is_refused(tmp_path: Path) -> None:
     data = small_data(tmp_path / "bank")
     short = _prepared(tmp_path, _config(4), data)
@@ -78,6 +97,8 @@ def _longer(folder: Path, config: RunConfig) -> Prepared:
 
 def test_a_checkpoint_may_have_travelled_without_its_logs(tmp_path: Path) -> None:
     shorter = _checkpoint(tmp_path / "short", _config(4))
+    split(shorter / "checkpoint.safetensors")
+    (shorter / "checkpoint.safetensors").unlink()
     assert begin_from(_longer(tmp_path / "long", _config(8)), shorter) == 2
     assert (tmp_path / "long" / "checkpoint.safetensors").is_file()
 

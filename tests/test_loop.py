@@ -6,6 +6,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import pickle
 import random
 import signal
 import time
@@ -159,7 +160,7 @@ def test_a_poisoned_state_never_replaces_the_checkpoint(tmp_path: Path) -> None:
     loop.save()
     good = (tmp_path / "checkpoint.safetensors").read_bytes()
     step.modules["generator"].get_buffer("body_bn.running_mean")[0] = float("nan")
-    with pytest.raises(UserError, match="not finite"):
+    with pytest.raises(UserError, match=r"body_bn.running_mean is not finite, and nothing was saved"):
         loop.save()
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == good
 
@@ -194,6 +195,7 @@ def test_a_run_is_not_continued_in_another_arithmetic(
 
     begun = prepared(True)
     assert not train(begun, max_minutes=0.0)
+    (begun.folder / "checkpoint.safetensors").unlink()  # it travelled in parts
     with pytest.raises(UserError, match="begun in bfloat16") as caught:
         prepared(False)
     assert "precision=bfloat16" in caught.value.next_step
@@ -214,6 +216,26 @@ def test_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "torchvision" in caught.value.next_step
     with pytest.raises(UserError, match="no finished run"):
         the_run(results, "SRGAN-MSE")
+    ranked = tiny_config("RankSRGAN-VGG34")  # the ranker is not trained by `train`
+    with pytest.raises(UserError, match="starts from RankSRGAN-Ranker") as caught:
+        prepare(ranked, results, data, RANDOM_VGG, {"generator": _start(tmp_path)}, CPU)
+    assert caught.value.next_step == "python -m repro ranksrgan ranker --profile quick --seed 0"
+    with pytest.raises(UserError) as caught:
+        the_run(results, "RankSRGAN-Ranker", "cpu")
+    assert caught.value.next_step == "python -m repro ranksrgan ranker --profile cpu"
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", pickle.dumps(Path("x"), 2)], ids=["empty", "junk", "code"])
+def test_a_damaged_cached_vgg_is_told_and_never_run(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cached = tmp_path / "hub" / "checkpoints" / "vgg19-dcbb9e9d.pth"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(content)
+    with pytest.raises(UserError, match=r"vgg19-dcbb9e9d\.pth: ") as caught:
+        vgg.torchvision_weights(False)
+    assert caught.value.next_step.startswith("remove it")
 
 
 def test_no_random_channel_outweighs_its_layer(tmp_path: Path) -> None:

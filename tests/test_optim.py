@@ -87,6 +87,21 @@ def test_a_bad_gradient_can_be_skipped_on_the_device() -> None:
     assert not torch.equal(parameter.data, torch.ones(4, 4, 3, 3))
 
 
+def test_a_closure_is_called_first() -> None:
+    parameter = torch.nn.Parameter(torch.ones(4, 4, 3, 3))
+    muon = Muon([parameter])
+
+    def closure() -> torch.Tensor:
+        muon.zero_grad()
+        loss = parameter.square().sum()
+        loss.backward()
+        return loss
+
+    assert muon.step(closure) == 144
+    assert parameter.sum() < 144
+    assert muon.step() is None
+
+
 def test_which_parameters_muon_takes() -> None:
     generator = Generator(1)
     settings = OptimiserSettings(optimiser="muon", muon_rate=2.0)

@@ -72,7 +72,7 @@ def train(
     weights, bit for bit on the CPU.
 
     On several GPUs: `torchrun --nproc-per-node 4 -m repro train ...`; the batch is shared out, the crops
-    and the batch norm statistics are those of one device.
+    and the batch norm statistics are those of one device. Methods with a term of the whole batch refuse.
     """
     from repro.methods import method
     from repro.methods.variants import configure

@@ -89,10 +89,12 @@ def train_variant(
         The run's folder.
     """
     from repro.core.device import resolve_device
+    from repro.core.parts import joined
     from repro.methods import method
     from repro.train.distributed import barrier, joined_world
     from repro.train.finished import the_run
     from repro.train.lengthen import begin_from
+    from repro.train.loop import LoopFiles
     from repro.train.run import VGGSource, prepare
     from repro.train.run import train as run_training
 
@@ -114,7 +116,7 @@ def train_variant(
         if prepared.is_done():
             out.print(f"{config.variant}: already trained")
             return prepared.folder
-        begun = (prepared.folder / "checkpoint.safetensors").is_file()
+        begun = world.primary and joined(LoopFiles(prepared.folder).checkpoint)
         if shorter is not None and world.primary and not begun:
             out.print(f"goes on from {shorter} after {begin_from(prepared, shorter):,} updates")
         barrier(world)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,7 +59,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         ) from None
     except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, KeyError, TypeError, IndexError,
             AttributeError, OverflowError, MemoryError, RecursionError, AssertionError,
-            zipfile.BadZipFile) as error:  # fmt: skip
+            struct.error, zipfile.BadZipFile) as error:  # fmt: skip
         raise UserError(f"{path}: cannot be read ({type(error).__name__})", "weights", _ADVICE) from None
     inner = next((found[name] for name in WRAPPERS if isinstance(found, Mapping) and name in found), found)
     if not isinstance(inner, Mapping) or not inner:

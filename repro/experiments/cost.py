@@ -9,6 +9,7 @@ import torch
 from repro.core.device import use_bfloat16
 from repro.experiments.bench.train import engine_mode, make_update
 from repro.methods.config import RunConfig
+from repro.train.execution import compiles
 
 PARTS = (8, 2)
 """The batches that are timed are so many times smaller than the run's. Two of them, since part of an update
@@ -31,7 +32,13 @@ def seconds_per_update(config: RunConfig, device: torch.device) -> float:
 
 def _seconds(config: RunConfig, batch: int, device: torch.device) -> float:
     """The shortest of a few updates on made-up crops, so that a busy moment counts for nothing."""
-    update = make_update(config.but(data={"batch_size": batch}), device, engine_mode(device))
+    arithmetic = config.arithmetic
+    mode = engine_mode(device) | {
+        "bfloat16": use_bfloat16(arithmetic.precision, device),
+        "channels_last": arithmetic.channels_last,
+        "compile": "on" if compiles(config, device) else "off",
+    }
+    update = make_update(config.but(data={"batch_size": batch}), device, mode)
     update()
     times = []
     for _ in range(REPEATS):

@@ -63,6 +63,8 @@ def imresize_batch(images: Tensor, scale: Scale) -> Tensor:
 def imresize_float_batch(images: Tensor, scale: Scale) -> Tensor:
     """The images resized as :func:`repro.imaging.resize.imresize_float` does: not rounded, not clipped.
 
+    Its taps are sent from the host: what calls it cannot be captured in a CUDA graph.
+
     Args:
         images: (N, C, H, W) float32 or float64, any range.
         scale: output size over input size.

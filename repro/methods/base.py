@@ -235,6 +235,11 @@ class Method(ABC):
         """Whether every update is the same kernels on the same shapes, so that a CUDA graph can hold it."""
         return True
 
+    def splits(self, config: RunConfig) -> bool:
+        """Whether several processes, each with its rows of the batch, make the update that one would: all
+        terms are means over the batch, and nothing is drawn by row."""
+        return True
+
     @abstractmethod
     def forward(self, networks: Networks, sample: Sample) -> Outputs:
         """What the networks make of a training sample."""

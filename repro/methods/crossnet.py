@@ -276,6 +276,8 @@ class CrossNet(Method):
         )
 
     def check(self, config: RunConfig) -> None:
+        if config.start:
+            config.network.only_where(False, f"from scratch: this run starts from {config.start}", "initial")
         if config.data.crop_hr % MULTIPLE:
             raise UserError(
                 f"crop_hr = {config.data.crop_hr}",
@@ -301,6 +303,9 @@ class CrossNet(Method):
         assert isinstance(config.network, CrossNetNetwork)
         if config.network.initial == "interpolating":
             begin_as_interpolation(network)
+
+    def recordable(self, config: RunConfig) -> bool:
+        return False  # the interpolation's taps are sent from the host
 
     def forward(self, networks: Networks, sample: Sample) -> Outputs:
         if sample.reference_pm1 is None:

@@ -172,6 +172,9 @@ class ESRGAN(Method):
     def vgg(self, config: RunConfig) -> VGGNeed | None:
         return vgg_need(_losses(config).content)
 
+    def splits(self, config: RunConfig) -> bool:
+        return _losses(config).adversarial_weight == 0  # the relativistic GAN compares with the batch's mean
+
     def forward(self, networks: Networks, sample: Sample) -> Outputs:
         return Outputs(2 * networks["generator"](sample.lr_01) - 1)
 

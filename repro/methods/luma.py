@@ -71,6 +71,9 @@ class LumaMethod(Method):
         assert isinstance(network, LumaNetwork)
         network.initialise(config.seed)
 
+    def recordable(self, config: RunConfig) -> bool:
+        return not self.interpolates  # the interpolation's taps are sent from the host
+
     def planes(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """The network's input and what its output is compared with: (N, 1, h, w) and (N, 1, H, W) of Y.
 

@@ -176,6 +176,9 @@ class RankSRGAN(Method):
     def vgg(self, config: RunConfig) -> VGGNeed | None:
         return vgg_need(_losses(config).content)
 
+    def splits(self, config: RunConfig) -> bool:
+        return _losses(config).rank_weight == 0  # the ranker's opinions are summed over the batch
+
     def forward(self, networks: Networks, sample: Sample) -> Outputs:
         return Outputs(2 * networks["generator"](sample.lr_01) - 1)
 

@@ -231,6 +231,9 @@ class SRFBN(Method):
         losses = _losses(config)
         return losses.degradation != "DN" or losses.curriculum_steps == 0
 
+    def splits(self, config: RunConfig) -> bool:
+        return _losses(config).degradation != "DN"  # its noise is drawn for the whole batch
+
     def forward(self, networks: Networks, sample: Sample) -> Outputs:
         steps = networks["generator"](sample.lr_01)
         return Outputs(steps[-1], steps=steps)

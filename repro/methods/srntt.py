@@ -12,7 +12,7 @@ the code are left out: a second update of G on maps swapped from HR, and a rate 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import torch
@@ -22,6 +22,7 @@ from repro.core.errors import UserError
 from repro.core.settings import setting
 from repro.core.streams import stream
 from repro.data.pairs import PairSettings
+from repro.data.plan import DataSettings
 from repro.data.samples import Sample
 from repro.methods.base import Method, Networks, Outputs, Profile, Term, Update, VGGNeed
 from repro.methods.config import LossSettings, NetworkSettings, RunConfig
@@ -146,7 +147,10 @@ class SRNTTContent(Method):
         if config.data.crop_hr < 16:
             raise UserError(f"crop_hr = {config.data.crop_hr}", "16 or more", "--set crop_hr=96")
         if not config.start:
-            config.network.only_where(False, "SRNTT or SRNTT-rec: no reference here", "least_similarity")
+            why = "SRNTT or SRNTT-rec: no reference here"
+            config.network.only_where(False, why, "transfer_blocks", "least_similarity")
+            of_references = {f.name for f in fields(PairSettings)} - {f.name for f in fields(DataSettings)}
+            config.data.only_where(False, why, *of_references)
         elif config.start != SRNTT_CONTENT.variant:
             config.network.only_where(False, f"from scratch: this run starts from {config.start}", "initial")
 
@@ -208,7 +212,10 @@ class SRNTT(SRNTTContent):
         return networks
 
     def recordable(self, config: RunConfig) -> bool:
-        return _losses(config).adversarial_weight == 0  # the penalty's points are drawn on the host
+        return False  # the interpolation's taps and the penalty's points are sent from the host
+
+    def splits(self, config: RunConfig) -> bool:
+        return _losses(config).adversarial_weight == 0  # the penalty's points are drawn for the whole batch
 
     def vgg(self, config: RunConfig) -> VGGNeed:
         layer = _losses(config).perceptual_layer

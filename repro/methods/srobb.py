@@ -103,11 +103,6 @@ class SROBB(SRGAN):
     def asks(self, config: RunConfig) -> frozenset[str]:
         return self.needs if _losses(config).targeted else frozenset()
 
-    def check(self, config: RunConfig) -> None:
-        crop = config.data.crop_hr
-        if crop < 32 or crop % 32:
-            raise UserError(f"crop_hr = {crop}", "a multiple of 32, 32 or more", "--set crop_hr=96")
-
     def vgg(self, config: RunConfig) -> VGGNeed | None:
         settings = _losses(config)
         if not settings.targeted:

@@ -130,7 +130,7 @@ def torchvision_weights(download: bool) -> VGGWeights | None:
     """torchvision's ImageNet weights; ``None`` where they are neither cached nor (to be) downloaded.
 
     Raises:
-        UserError: the download was asked for and failed.
+        UserError: the cached file is damaged, or the download was asked for and failed.
     """
     from torchvision.models import VGG19_Weights
 
@@ -139,8 +139,14 @@ def torchvision_weights(download: bool) -> VGGWeights | None:
     if not cached.is_file() and not download:
         return None
     try:
-        state = entry.get_state_dict(progress=True, check_hash=True)
-    except OSError as error:
+        state = (
+            read_state_dict(cached)
+            if cached.is_file()
+            else entry.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        )
+    except UserError as error:
+        raise UserError(error.got, "torchvision's VGG-19", f"remove it, then {GET_WEIGHTS}") from None
+    except (OSError, RuntimeError) as error:  # of another hash than its name says, too
         raise UserError(
             f"torchvision could not download VGG-19 ({error})",
             "a network, or a file given by --vgg-weights",

@@ -1,5 +1,5 @@
-"""The training engine: one loop for the five variants.
+"""The training engine: one loop for every method.
 
-``batches`` says which crops batch k holds, ``step`` is one update of the paper's equations, ``loop`` repeats
-it with validation, logs and checkpoints, ``run`` prepares everything for it.
+``step`` is one update of a method's terms, ``execution`` makes it fit the device, ``loop`` repeats it with
+validation, logs and checkpoints, ``run`` prepares everything for it.
 """

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from repro.core.errors import UserError
 from repro.methods.base import Method
 from repro.methods.config import RunConfig
 from repro.nn.suited import freeze_half, suit_cpu, suit_gpu
@@ -22,12 +23,17 @@ COMPILE_FROM_UPDATES = 5_000
 def compiles(config: RunConfig, device: torch.device) -> bool:
     """Whether the networks are compiled.
 
-    ``auto``: on a GPU for long runs; not on the CPU, where oneDNN's convolutions are nearly all of the
-    work and `bench train` finds the compiled step no faster.
+    Those of several processes never are. ``auto``: on a GPU for long runs; not on the CPU, where oneDNN's
+    convolutions are nearly all of the work and `bench train` finds the compiled step no faster.
     """
     if config.arithmetic.compile != "auto":
         return config.arithmetic.compile == "on"
     return device.type == "cuda" and config.schedule.updates >= COMPILE_FROM_UPDATES
+
+
+def plans(step: Step | GraphedStep, method: Method) -> bool:
+    """Whether a recorded step gathers its batches itself: nothing is made of them between the two."""
+    return isinstance(step, GraphedStep) and type(method).prepare is Method.prepare
 
 
 def _set_up_cudnn(bfloat16: bool) -> None:
@@ -59,9 +65,14 @@ def make_step(
         world: the processes; None is this one alone.
         graphs: record the update as a CUDA graph (on one GPU).
         plain: leave the layers as they are: the baseline of benchmarks.
+
+    Raises:
+        UserError: compiling is asked for and there are several processes.
     """
     world = world or World()
-    compiled = compiles(config, device)
+    compiled = world.size == 1 and compiles(config, device)
+    if world.size > 1 and config.arithmetic.compile == "on":
+        raise UserError(f"compile=on on {world.size} processes", "one process", "--set compile=auto")
     if device.type == "cuda":
         _set_up_cudnn(bfloat16)
     layout = torch.channels_last if config.arithmetic.channels_last else torch.contiguous_format

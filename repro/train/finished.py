@@ -48,6 +48,14 @@ def finished_runs(results: Results) -> list[FinishedRun]:
     return found
 
 
+def training_command(variant: str, profile: str) -> str:
+    """What trains a variant; the ranker has a command of its own."""
+    from repro.methods.ranksrgan import RANKER
+
+    how = "ranksrgan ranker" if variant == RANKER else f"train {variant}"
+    return f"python -m repro {how} --profile {profile}"
+
+
 def the_run(
     results: Results, variant: str, profile: str | None = None, seed: int | None = None
 ) -> FinishedRun:
@@ -65,7 +73,7 @@ def the_run(
         raise UserError(
             f"no finished run of {variant} in {results.runs}",
             "a trained generator",
-            f"python -m repro train {variant} --profile {profile or 'quick'}",
+            training_command(variant, profile or "quick"),
         )
     if len(fitting) > 1:
         names = ", ".join(run.folder.name for run in fitting)

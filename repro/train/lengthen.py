@@ -9,6 +9,7 @@ import numpy as np
 from repro.core import tensorfile
 from repro.core.atomic import write_text
 from repro.core.errors import UserError
+from repro.core.parts import joined
 from repro.methods import method
 from repro.methods.config import RunConfig, differing
 from repro.methods.variants import config_from_dict
@@ -37,7 +38,7 @@ def begin_from(prepared: Prepared, shorter: Path) -> int:
     """
     held, mine = LoopFiles(shorter).held, LoopFiles(prepared.folder).checkpoint
     source = held if held.is_file() else LoopFiles(shorter).checkpoint
-    if not source.is_file():
+    if not joined(source):
         raise UserError(
             f"{source} is not there", "a run with decay=hold that came to its decay", "train it on"
         )

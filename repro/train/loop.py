@@ -102,7 +102,9 @@ class Loop:
         tensors |= {f"sum.{name}": value for name, value in self._sums.items()}
         for name, tensor in tensors.items():
             if not torch.isfinite(tensor).all():
-                self._stop(name.removeprefix("sum."), f"the checkpoint's {name} is not finite")
+                if name.startswith("sum."):
+                    self._stop_for(name.removeprefix("sum."), "its sum since the last log line")
+                self._stop(f"{name} is not finite, and nothing was saved", "a finite state")
         metadata = {
             "identity": self.identity,
             "config": self.config.as_dict(),
@@ -237,7 +239,7 @@ class Loop:
         try:
             values = self.step(self.done, batch)
         except NonFiniteLossError as error:
-            self._stop(error.term, str(error))
+            self._stop_for(error.term, str(error))
         for name, value in values.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
         self._summed += 1
@@ -251,7 +253,7 @@ class Loop:
         self._sums, self._summed = {}, 0
         for name, value in values.items():
             if value != value or value in (float("inf"), float("-inf")):
-                self._stop(name, f"{name} is {value}")
+                self._stop_for(name, f"{name} is {value}")
         for name in self.step.eager.optimisers:
             norm = gradient_norm(self.step.eager.modules[name])
             values[f"gradient_norm_{name[0]}"] = float(norm)
@@ -292,11 +294,15 @@ class Loop:
         log.write(self.done, measured)
         return measured
 
-    def _stop(self, term: str, detail: str) -> NoReturn:
+    def _stop_for(self, term: str, detail: str) -> NoReturn:
+        what = f"loss term {term!r} is not finite ({detail}); no update was made with it"
+        self._stop(what, "finite losses")
+
+    def _stop(self, what: str, expected: str) -> NoReturn:
         kept = self.files.checkpoint if self.files.checkpoint.is_file() else None
         raise UserError(
-            f"update {self.done}: loss term {term!r} is not finite ({detail}); no update was made with it",
-            "finite losses",
+            f"update {self.done}: {what}",
+            expected,
             f"the last checkpoint ({kept.name}) is intact; try a lower learning rate"
             if kept
             else "try a lower learning rate: --set learning_rate=...",

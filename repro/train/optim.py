@@ -56,12 +56,14 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update of every parameter that has a gradient.
+    def step(self, closure: Any = None) -> Any:
+        """One update of every parameter that has a gradient; gives what ``closure``, called first, gave.
 
         Where the attribute ``found_inf`` is set to a tensor of 1, nothing changes (asking the host about it
         would stall a GPU).
         """
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         found_inf: Tensor | None = getattr(self, "found_inf", None)
         for group in self.param_groups:
             alike: dict[tuple[int, ...], list[Tensor]] = {}
@@ -70,6 +72,7 @@ class Muon(torch.optim.Optimizer):
                     alike.setdefault(tuple(parameter.shape), []).append(parameter)
             for parameters in alike.values():
                 self._step(group, parameters, found_inf)
+        return loss
 
     def _step(self, group: dict[str, Any], parameters: list[Tensor], found_inf: Tensor | None) -> None:
         gradients = [p.grad for p in parameters if p.grad is not None]

@@ -18,6 +18,7 @@ from repro.core.atomic import write_json
 from repro.core.device import device_name, hardware, use_bfloat16
 from repro.core.errors import UserError
 from repro.core.manifest import make_manifest, write_manifest
+from repro.core.parts import joined
 from repro.core.paths import Results
 from repro.core.streams import stream_key
 from repro.data.packed import PackedDataset
@@ -34,14 +35,13 @@ from repro.data.samples import (
 )
 from repro.imaging.io import sha256_file
 from repro.methods import method
-from repro.methods.base import Method, VGGNeed
+from repro.methods.base import VGGNeed
 from repro.methods.config import RunConfig
 from repro.methods.variants import deviations, trainable
 from repro.nn import vgg
 from repro.train.distributed import World
-from repro.train.execution import make_step
-from repro.train.finished import GENERATOR_FILE, is_finished
-from repro.train.graphs import GraphedStep
+from repro.train.execution import make_step, plans
+from repro.train.finished import GENERATOR_FILE, is_finished, training_command
 from repro.train.log import jsonable
 from repro.train.loop import Loop, LoopFiles, Progress
 from repro.train.memory import keep_freed_memory
@@ -203,7 +203,7 @@ def prepare(
             raise UserError(
                 f"{config.variant} starts from {variant}, and there is none",
                 f"a finished {variant} of this profile and seed",
-                f"python -m repro train {variant} --profile {config.profile} --seed {config.seed}",
+                f"{training_command(variant, config.profile)} --seed {config.seed}",
             )
         tensors, metadata = tensorfile.load(start[part])
         states[part] = {name.removeprefix("generator."): tensor for name, tensor in tensors.items()}
@@ -223,7 +223,7 @@ def prepare(
     identity = run_identity(config, bfloat16, inputs)
     folder = _folder(config, identity, results)
     other = _folder(config, run_identity(config, not bfloat16, inputs), results)
-    if (other / "checkpoint.safetensors").is_file() and not (is_finished(other) or folder.is_dir()):
+    if not (is_finished(other) or folder.is_dir()) and joined(LoopFiles(other).checkpoint):
         began, here = ("float32", "bfloat16") if bfloat16 else ("bfloat16", "float32")
         raise UserError(
             f"{other.name} was begun in {began}; this processor would go on in {here}",
@@ -260,9 +260,18 @@ def train(
 
     Returns:
         Whether the schedule is complete and the generator written.
+
+    Raises:
+        UserError: the run cannot be shared among so many processes.
     """
     config, device, images = prepared.config, prepared.device, prepared.data.training
     how, world = method(config.method), world or World()
+    if world.size > 1 and not how.splits(config):
+        raise UserError(
+            f"{config.variant} on {world.size} processes",
+            "one: a term of its loss is of the whole batch",
+            f"python -m repro train {config.variant} without torchrun",
+        )
     share = world.share(config.data.batch_size)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     if device.type == "cpu":
@@ -290,8 +299,7 @@ def train(
     regions = prepared.data.regions
     room = 0.5 * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
     if references is None and images.nbytes + (regions.nbytes if regions else 0) < room:
-        planned = isinstance(step, GraphedStep) and type(how).prepare is Method.prepare
-        batches = DeviceBatches(images, config.data, config.seed, device, share, regions, planned)
+        batches = DeviceBatches(images, config.data, config.seed, device, share, regions, plans(step, how))
     else:
         batches = HostBatches(
             images, config.data, config.seed, config.schedule.updates, device, share, references,

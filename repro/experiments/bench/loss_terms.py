@@ -6,6 +6,7 @@ their first authors normalised the network, and not for the released weights.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -51,7 +52,7 @@ def run(
     features: dict[str, torch.nn.Module] = {}
     left_out = []
     for name, tap in LAYERS.items():
-        weights = vgg_layer_weights((tap,), VGGSource(source.path, source.convention, allow_random=True), 0)
+        weights = vgg_layer_weights((tap,), replace(source, allow_random=True), 0)
         if weights.random_layers:
             left_out.append(f"{name}: no weights from {weights.random_layers[0]} on")
             continue

@@ -18,15 +18,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from repro.core.device import device_name, resolve_device, use_bfloat16
 from repro.data.packed import pack
-from repro.data.samples import DeviceBatches, HostBatches, Sample
+from repro.data.samples import DeviceBatches, HostBatches, Planned, Sample
 from repro.experiments.bench.data import Noise
 from repro.experiments.harness import record, recorded
 from repro.methods import method
 from repro.methods.config import RunConfig
 from repro.methods.variants import configure
 from repro.nn import vgg
-from repro.train.execution import make_step
-from repro.train.graphs import GraphedStep
+from repro.train.execution import make_step, plans
 from repro.train.memory import keep_freed_memory, peak_resident_mib
 
 VARIANTS = ("SRResNet-MSE", "SRGAN-VGG22", "SRGAN-VGG54", "SRFBN-S", "SAN", "Meta-SR")
@@ -101,7 +100,7 @@ def make_update(config: RunConfig, device: torch.device, mode: dict[str, Any]) -
     """One update of ``config`` on a fixed made-up batch, executed as ``mode`` says.
 
     VGG-19 has random weights: it is as fast as the trained one. On a GPU the batch is gathered in each
-    update, as in training.
+    update, as in training, and prepared where the method does so.
     """
     layout = {"channels_last": mode["channels_last"], "compile": mode["compile"]}
     config = config.but(
@@ -128,8 +127,13 @@ def make_update(config: RunConfig, device: torch.device, mode: dict[str, Any]) -
                 numbers = itertools.count()
                 beside = HostBatches(images, data, 0, 10**6, device, threads=mode["batches"])
                 return lambda: step(0, beside.get(next(numbers)))
-            batches = DeviceBatches(images, data, 0, device, planned=isinstance(step, GraphedStep))
-        return lambda: step(0, batches.get(0))
+            batches = DeviceBatches(images, data, 0, device, planned=plans(step, how))
+
+        def update() -> object:
+            batch = batches.get(0)
+            return step(0, batch if isinstance(batch, Planned) else how.prepare(config, batch, 0))
+
+        return update
     sample = how.prepare(config, Sample(lr, hr, data.scale), 0)
     return lambda: step(0, sample)
 

@@ -259,7 +259,11 @@ def test_a_photograph_by_the_authors_weights(tmp_path: Path) -> None:
     path, _ = _authors_file(tmp_path, "meta_sr", wrapped=False)
     Image.fromarray(_image(21, 34)).save(tmp_path / "photo.png")
     out = tmp_path / "out"
-    result = _run(tmp_path / "photo.png", "--weights", path, "--scale", 2.7, "--out", out)
+    arguments = (tmp_path / "photo.png", "--weights", path, "--scale", 2.7, "--out", out)
+    refused = _run(*arguments, "--method", "SRFBN").exception
+    assert isinstance(refused, UserError)
+    assert refused.got == f"--method SRFBN with {path}, which holds meta_sr"
+    result = _run(*arguments, "--method", "Meta-SR")
     assert result.exit_code == 0, result.output
     assert "ask its authors" in result.output
     assert Image.open(out / "photo_x2.7.png").size == (91, 56)

@@ -42,7 +42,7 @@ def photo_upscaler(
     Args:
         out: for what is told.
         name: a method; None is the best generator of the published table, with the weights published.
-        weights: a file, instead.
+        weights: a file, instead; of the method, where that is named too.
         wanted, results, data_root, options: as for :func:`named_upscaler`.
         consistent: back-project results; None does where a network gives whole scales.
     """
@@ -54,6 +54,8 @@ def photo_upscaler(
     if weights is not None:
         found = Weights(weights, "given")
         upscaler: Upscaler = trained_upscaler(weights, options)
+        if name is not None:
+            _check_method(name, upscaler, weights)
     else:
         if name is None:
             name, why, wanted = _default(results, wanted)
@@ -77,6 +79,19 @@ def photo_upscaler(
         upscaler = ConsistentUpscaler(upscaler)
         out.print(f"note: {upscaler.notes[-1]} (--no-consistent leaves it out)", markup=False)
     return upscaler
+
+
+def _check_method(name: str, upscaler: Upscaler, weights: Path) -> None:
+    """That a file holds the method that was named: its variant, or where it tells none, one of its family."""
+    from repro.methods.variants import canonical_variant, trainable
+
+    of, variant = upscaler.method, upscaler.name.removesuffix("+")
+    if name.lower() in {of, variant.lower()}:
+        return
+    wanted = canonical_variant(name)
+    if wanted != variant and (variant in trainable() or trainable()[wanted].method != of):
+        got = f"--method {name} with {weights}, which holds {variant if variant in trainable() else of or variant}"
+        raise UserError(got, "weights of that method", "leave --method out")
 
 
 def _default(results: Results, wanted: Wanted) -> tuple[str, str, Wanted]:

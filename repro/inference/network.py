@@ -57,6 +57,7 @@ class NetworkUpscaler(Upscaler):
         arithmetic = options.arithmetic if method.exact or options.arithmetic == "bfloat16" else "float32"
         self.scale, self.run = method.result_scale(scale, options.scale), run
         self.name = f"{name}+" if options.self_ensemble else name
+        self.method = method.key
         self.inputs = dict(inputs or {})
         if arithmetic != "float32":
             self.inputs["arithmetic"] = arithmetic

@@ -90,7 +90,8 @@ def _check_method(name: str, upscaler: Upscaler, weights: Path) -> None:
         return
     wanted = canonical_variant(name)
     if wanted != variant and (variant in trainable() or trainable()[wanted].method != of):
-        got = f"--method {name} with {weights}, which holds {variant if variant in trainable() else of or variant}"
+        holds = variant if variant in trainable() else of or variant
+        got = f"--method {name} with {weights}, which holds {holds}"
         raise UserError(got, "weights of that method", "leave --method out")
 
 

@@ -243,7 +243,7 @@ def upscale_dataset(
     images = load_dataset(dataset, data_root)
     if any(image.scale != method.scale for image in images):
         raise UserError(
-            f"{method.name} at x{method.scale:g} for {dataset}, whose images are reduced by {images[0].scale}",
+            f"{method.name} at x{method.scale:g} for {dataset}, which is reduced by {images[0].scale}",
             f"a method at x{images[0].scale}",
             "weights of that scale; files of your own may have any: python -m repro upscale FILE",
         )

@@ -80,6 +80,8 @@ def test_tiles_of_san_are_told() -> None:
     image = _image(40, 44)
     whole, tiled = _upscaler("san", tile=0), _upscaler("san", tile=16)
     assert whole.notes == ()
+    assert [of.inputs for of in (whole, tiled, _upscaler("san"))] == [{"tile": "0"}, {"tile": "16"}, {}]
+    assert _upscaler("srfbn", tile=16).inputs == {}  # whose results stay the same
     assert "statistics" in tiled.notes[0]
     assert _furthest(whole([image])[0], tiled([image])[0]) > 0
     small = _image(16, 16)

@@ -74,6 +74,8 @@ class NetworkUpscaler(Upscaler):
         own = method.tile * 4 // max(4, int(scale))
         if options.tile is not None:
             self._tile = options.tile
+            if radius is None and self._margin is not None:  # its results depend on it
+                self.inputs["tile"] = str(self._tile)
         elif radius is None:
             self._tile = own  # its results depend on it
         else:

@@ -21,7 +21,7 @@ from repro.imaging.tiling import OnPart
 from repro.inference.upscaler import Options, Upscaler
 
 if TYPE_CHECKING:
-    from repro.inference.jobs import Found, How, Job, Naming
+    from repro.inference.jobs import How, Job, Naming
 
 WATCH_SECONDS = 2
 """Between looks into watched folders; a file is taken when it has not changed from one to the next."""
@@ -132,7 +132,7 @@ def upscale_photos(
         UserError: options or paths that cannot be; nothing was done then.
         typer.Exit: code 1 if some file could not be upscaled, or a folder not be read.
     """
-    from repro.inference.jobs import check_writable, find_jobs
+    from repro.inference.jobs import check_writable, find_jobs, state
 
     if watch:
         _check_watched(inputs, naming)
@@ -151,9 +151,10 @@ def upscale_photos(
     if how.scale is None and upscaler.scale != naming.scale:
         naming = replace(naming, scale=upscaler.scale)
         found = find_jobs(inputs, naming, at_least=0)
+    done = {job.source: state(job.source) for job in found.jobs}  # before: a file may still be growing
     failed = _run(found.jobs, upscaler, how, out, told)
     if watch:
-        _watch(inputs, naming, found, lambda jobs: _run(jobs, upscaler, how, out, told), out)
+        _watch(inputs, naming, done, lambda jobs: _run(jobs, upscaler, how, out, told), out)
     if failed or found.unreadable:
         raise typer.Exit(1)
     common.finished(out, naming.out if naming.out is not None else "beside the originals")
@@ -204,15 +205,21 @@ def _check_watched(inputs: Sequence[str], naming: Naming) -> None:
 def _watch(
     inputs: Sequence[str],
     naming: Naming,
-    first: Found,
+    done: dict[Path, tuple[int, int]],
     run: Callable[[Sequence[Job]], int],
     out: Console,
 ) -> None:
-    """Upscales what comes into folders, as soon as it is whole, until Ctrl-C."""
+    """Upscales what comes into folders, as soon as it is whole, until Ctrl-C.
+
+    Args:
+        inputs, naming: as for :func:`upscale_photos`.
+        done: the states in which files were taken before.
+        run: upscales.
+        out: for what is told.
+    """
     from repro.inference.jobs import find_jobs, state
 
     out.print(f"watching {', '.join(inputs)}; Ctrl-C ends it", markup=False)
-    done = {job.source: state(job.source) for job in first.jobs}
     before: dict[Path, tuple[int, int]] = {}
     try:
         while True:

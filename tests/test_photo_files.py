@@ -21,7 +21,7 @@ from repro.imaging.io import read_u8
 from repro.imaging.photo import Photo, read_photo
 from repro.imaging.resize import imresize_u8
 from repro.imaging.rows import resized_rows
-from repro.inference.photos import bled, own_result, upscale_photo, whole, write_photo
+from repro.inference.photos import KIND, bled, own_result, upscale_photo, whole, write_photo
 from repro.inference.upscaler import DirectUpscaler, direct_upscaler
 
 RGB = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -128,6 +128,21 @@ def test_every_kind_of_result(kind: str, tmp_path: Path) -> None:
     first = target.read_bytes()
     assert run(*command, "--force").exit_code == 0
     assert target.read_bytes() == first
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_a_long_manifest_replaces_exif_that_a_file_cannot_hold_too(kind: str, tmp_path: Path) -> None:
+    exif = camera(1)
+    exif[ExifTags.Base.Make] = "x" * 59_000
+    photo = Photo(RGB, exif=exif.tobytes())
+    target, made_by = tmp_path / f"a.{kind}", {"kind": KIND, "notes": ["y" * 8_000]}
+    remarks = write_photo(target, whole(photo), photo, made_by)
+    assert own_result(target) == made_by
+    with Image.open(target) as image:
+        assert (ExifTags.Base.Make in image.getexif()) == (kind == "png")
+    assert remarks == (
+        [] if kind == "png" else ["EXIF data left out: more than .jpg holds beside what made it"]
+    )
 
 
 @pytest.mark.parametrize("kind", ["png", "tif", "webp", "jpg"])

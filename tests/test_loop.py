@@ -26,7 +26,7 @@ from repro.methods.base import VGGNeed
 from repro.methods.config import RunConfig
 from repro.nn import vgg
 from repro.train import run as run_module
-from repro.train.finished import finished_runs, the_run
+from repro.train.finished import FinishedRun, finished_runs, the_run
 from repro.train.log import RunLog, read_lines
 from repro.train.loop import Loop, LoopFiles
 from repro.train.run import Prepared, VGGSource, _finish, prepare, train, vgg_features
@@ -214,6 +214,11 @@ def test_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "torchvision" in caught.value.next_step
     with pytest.raises(UserError, match="no finished run"):
         the_run(results, "SRGAN-MSE")
+    two = [FinishedRun(Path(name), "SRGAN-MSE", "quick", seed) for seed, name in enumerate("ab")]
+    monkeypatch.setattr("repro.train.finished.finished_runs", lambda results: two)
+    with pytest.raises(UserError, match="2 runs of SRGAN-MSE: a, b") as caught:
+        the_run(results, "SRGAN-MSE")
+    assert str(two[0].generator) in caught.value.next_step  # what every command takes in some way
 
 
 def test_no_random_channel_outweighs_its_layer(tmp_path: Path) -> None:

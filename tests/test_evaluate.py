@@ -7,17 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
+from repro.cli.upscalers import score_store
 from repro.core.errors import UserError
 from repro.core.jsonfile import read_object
 from repro.core.paths import Results
+from repro.core.progress import bar
 from repro.data.benchmarks import EvaluationImage
-from repro.evaluation.evaluate import edited, mean_scores, stored_images
+from repro.evaluation.evaluate import edited, mean_scores, scored_images, stored_images
 from repro.evaluation.rows import read_rows
 from repro.imaging.io import write_png
 from repro.inference.store import kept, store_originals, upscale_dataset
@@ -96,6 +100,17 @@ def test_what_is_wrong_is_named(store: Results, change: dict[str, Any]) -> None:
         place.write_text(good)
     assert refused.value.got.startswith(str(place))
     assert refused.value.next_step == "python -m repro upscale --dataset d --method 'm'"
+
+
+def test_what_raters_calibrate_on_is_not_scored(store: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor counted by the bar: every command counts what is scored."""
+    monkeypatch.setattr("repro.evaluation.evaluate.CALIBRATION", "d")
+    totals = Mock(side_effect=bar)
+    monkeypatch.setattr("repro.cli.upscalers.bar", totals)
+    with pytest.raises(UserError, match="empty"):
+        score_store(Console(), store)
+    assert totals.call_args.args[1:] == ("scoring", 0)
+    assert list(scored_images(store)) == []
 
 
 @pytest.mark.parametrize("name", ["HR", "hr", "nearest", "bicubic", "Bicubic"])

@@ -79,13 +79,13 @@ def export(
     if onnx is None and safetensors is None and pth is None and hub is None:
         got = "no --onnx, --safetensors, --pth or --hub"
         raise UserError(got, "one of them, or several", "--onnx FILE.onnx")
-    for option, given, of, there in (
+    for option, given, of, beside in (
         ("--upload", upload, "--hub", hub is not None),
         ("--author", author, "--hub", hub is not None),
         ("--private", private, "--upload", upload),
         ("--half", half, "--safetensors or --hub", safetensors is not None or hub is not None),
     ):
-        if given and not there:
+        if given and not beside:
             raise UserError(f"{option} without {of}", f"{of} too", f"leave {option} out")
     if hub is not None and hub.exists() and not (force or (hub.is_dir() and not any(hub.iterdir()))):
         raise UserError(

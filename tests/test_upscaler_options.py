@@ -22,7 +22,7 @@ from repro.inference.loading import load_network
 from repro.inference.network import NetworkUpscaler
 from repro.inference.photos import Photo, upscale_photo
 from repro.inference.steps import sheet, upscale_steps
-from repro.inference.upscaler import Options
+from repro.inference.upscaler import Options, direct_upscaler
 from repro.methods import method
 from repro.methods.base import Method
 
@@ -185,6 +185,8 @@ def test_what_cannot_be_is_refused(key: str, options: dict[str, object], told: s
 def test_a_network_without_steps_says_so() -> None:
     with pytest.raises(UserError, match="--all-steps with san"):
         _upscaler("san").steps(_image(16, 16))
+    with pytest.raises(UserError, match="--all-steps with bicubic"):  # once an endless loop
+        upscale_steps(Photo(_image(16, 16)), direct_upscaler("bicubic"))
 
 
 @pytest.mark.parametrize("key", ["san", "meta_sr"])

@@ -151,9 +151,12 @@ def test_how_far_a_network_looks_is_measured(name: str) -> None:
     seams = np.abs(tiled.astype(int) - whole)[inside].max()
     if margin is None:
         assert f"farther than {MARGINS[-1]} LR pixels" in parts.notes[-1]
+        assert parts.inputs == {"tile": "112"}
+        assert ForeignUpscaler("x", run, 4, (0, 1), margin=margin).inputs == {}
     else:
         assert seams <= 1
         assert parts.notes == ()
+        assert parts.inputs == {}
     np.testing.assert_array_equal(np.concatenate(list(parts.rows(image))), tiled)
 
 

@@ -7,19 +7,25 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
+from repro.cli.upscalers import score_store
 from repro.core.errors import UserError
 from repro.core.jsonfile import read_object
 from repro.core.paths import Results
-from repro.evaluation.evaluate import edited, mean_scores, stored_images
+from repro.core.progress import bar
+from repro.data.benchmarks import EvaluationImage
+from repro.evaluation.evaluate import edited, mean_scores, scored_images, stored_images
 from repro.evaluation.rows import read_rows
 from repro.imaging.io import write_png
-from repro.inference.store import kept, upscale_dataset
+from repro.inference.store import kept, store_originals, upscale_dataset
+from repro.inference.upscaler import direct_upscaler
 from repro.train.finished import GENERATOR_FILE, finished_runs
 
 JSON = st.recursive(
@@ -96,12 +102,36 @@ def test_what_is_wrong_is_named(store: Results, change: dict[str, Any]) -> None:
     assert refused.value.next_step == "python -m repro upscale --dataset d --method 'm'"
 
 
+def test_what_raters_calibrate_on_is_not_scored(store: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor counted by the bar: every command counts what is scored."""
+    monkeypatch.setattr("repro.evaluation.evaluate.CALIBRATION", "d")
+    totals = Mock(side_effect=bar)
+    monkeypatch.setattr("repro.cli.upscalers.bar", totals)
+    with pytest.raises(UserError, match="empty"):
+        score_store(Console(), store)
+    assert totals.call_args.args[1:] == ("scoring", 0)
+    assert list(scored_images(store)) == []
+
+
 @pytest.mark.parametrize("name", ["HR", "hr", "nearest", "bicubic", "Bicubic"])
 def test_weights_may_not_bear_the_names_of_originals_and_interpolations(tmp_path: Path, name: str) -> None:
     method: Any = SimpleNamespace(name=name, inputs={"weights": "0"})
     with pytest.raises(UserError, match=f"weights as method '{name}'"):
         upscale_dataset(Results(tmp_path), "sample", method, None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_store_takes_its_data_sets_scale_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = Results(tmp_path / "results")
+    with pytest.raises(UserError, match="bicubic at x2 for sample, which is reduced by 4"):
+        upscale_dataset(results, "sample", direct_upscaler("bicubic", 2), None)
+    assert not results.root.exists()
+    write_png(tmp_path / "a.png", np.zeros((12, 8, 3), np.uint8))
+    halves = (EvaluationImage("Set5", "a", "a", tmp_path / "a.png", scale=2),)
+    monkeypatch.setattr("repro.inference.store.load_dataset", lambda *_: halves)
+    store_originals(results, "Set5", None)
+    assert upscale_dataset(results, "Set5", direct_upscaler("bicubic", 2), None)
+    assert [image.scale for image, _ in stored_images(results)] == [2, 2]
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -65,7 +65,7 @@ def test_onnx_gives_what_torch_gives(variant: str, tmp_path: Path) -> None:
     import onnxruntime
 
     folder = run_folder(tmp_path / "run", variant)
-    outcome = run(folder, "--onnx", tmp_path / "a.onnx")
+    outcome = run(folder, "--onnx", tmp_path / "a.onnx", "--licence", "CC BY 4.0")
     assert outcome.exit_code == 0, outcome.output
     model = onnx.load(tmp_path / "a.onnx")
     onnx.checker.check_model(model, full_check=True)
@@ -88,9 +88,11 @@ def test_onnx_gives_what_torch_gives(variant: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(got, module(torch.from_numpy(image)).numpy(), atol=export.TOLERANCE)
     properties = {p.key: p.value for p in model.metadata_props}
     assert properties["variant"] == variant
+    assert properties["licence"] == "CC BY 4.0"
     assert "shortened" in properties["notes"]
     first = (tmp_path / "a.onnx").read_bytes()
-    assert run(folder, "--onnx", tmp_path / "a.onnx", "--force").exit_code == 0
+    again = run(folder, "--onnx", tmp_path / "a.onnx", "--force", "--licence", "CC BY 4.0")
+    assert again.exit_code == 0
     assert (tmp_path / "a.onnx").read_bytes() == first
 
 
@@ -134,13 +136,17 @@ def test_safetensors_with_a_card(variant: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--onnx", "a.pt"], ["--safetensors", "a.onnx"], ["--onnx", "there.onnx"]],
-)
+    [
+        [], ["--onnx", "a.pt"], ["--safetensors", "a.onnx"], ["--onnx", "there.onnx"],
+        ["--pth", "a.pth", "--half"], ["--hub", "a", "--private"], ["--pth", "a.pth", "--author", "me"],
+    ],
+)  # fmt: skip
 def test_bad_options(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.onnx").write_text("mine")
     folder = run_folder(tmp_path / "run", "ESPCN")
     assert isinstance(run(folder, *arguments).exception, UserError)
+    assert not list(tmp_path.glob("a*"))
     assert isinstance(run(tmp_path / "none", "--onnx", "b.onnx").exception, UserError)
     assert (tmp_path / "there.onnx").read_text() == "mine"
 

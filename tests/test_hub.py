@@ -21,7 +21,9 @@ from repro.core.errors import UserError
 from repro.core.manifest import make_manifest, write_manifest
 from repro.evaluation.rows import Row
 from repro.imaging.io import sha256_file
-from repro.inference.hub import FILES
+from repro.inference.export import load_trained
+from repro.inference.half import Halved
+from repro.inference.hub import FILES, write_hub
 from repro.inference.loading import load_network
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "results" / "published"
@@ -90,6 +92,14 @@ def test_both_weights_are_read_here_and_by_spandrel(folder: Path) -> None:
         with torch.no_grad():
             assert torch.equal(theirs.model(x), ours(x))
             assert torch.equal(load_network(folder / name).network(x), ours(x))
+
+
+def test_half_precision_is_told_by_the_file_and_its_card(tmp_path: Path) -> None:
+    trained = load_trained(untrained(tmp_path))
+    write_hub(trained, tmp_path / "hub", half=Halved("bfloat16", trained.tensors, {"Set5": 0.00123}))
+    _, metadata = tensorfile.load(tmp_path / "hub" / "model.safetensors")
+    assert metadata["precision"] == {"kernels": "bfloat16", "psnr_change_db": {"Set5": 0.0012}}
+    assert "| precision | kernels bfloat16: " in (tmp_path / "hub" / "README.md").read_text()
 
 
 def test_figures_are_those_of_this_very_run(tmp_path: Path) -> None:

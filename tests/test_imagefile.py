@@ -160,6 +160,14 @@ def test_bad_files(
     assert "Traceback" not in err
 
 
+def test_a_folder_to_be_made_where_a_file_lies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "there").write_text("mine")
+    with pytest.raises(SystemExit) as exit_info:
+        run_app(lambda: (tmp_path / "there").mkdir(exist_ok=True))
+    assert exit_info.value.code == 2
+    assert f"{tmp_path / 'there'}: File exists" in capsys.readouterr().err
+
+
 def test_missing_file_and_folder_instead_of_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         read_u8(tmp_path / "none.png")

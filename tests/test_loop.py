@@ -27,7 +27,7 @@ from repro.methods.base import VGGNeed
 from repro.methods.config import RunConfig
 from repro.nn import vgg
 from repro.train import run as run_module
-from repro.train.finished import finished_runs, the_run
+from repro.train.finished import FinishedRun, finished_runs, the_run
 from repro.train.log import RunLog, read_lines
 from repro.train.loop import Loop, LoopFiles
 from repro.train.run import Prepared, VGGSource, _finish, prepare, train, vgg_features
@@ -223,6 +223,11 @@ def test_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UserError) as caught:
         the_run(results, "RankSRGAN-Ranker", "cpu")
     assert caught.value.next_step == "python -m repro ranksrgan ranker --profile cpu"
+    two = [FinishedRun(Path(name), "SRGAN-MSE", "quick", seed) for seed, name in enumerate("ab")]
+    monkeypatch.setattr("repro.train.finished.finished_runs", lambda results: two)
+    with pytest.raises(UserError, match="2 runs of SRGAN-MSE: a, b") as caught:
+        the_run(results, "SRGAN-MSE")
+    assert str(two[0].generator) in caught.value.next_step  # what every command takes in some way
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", pickle.dumps(Path("x"), 2)], ids=["empty", "junk", "code"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,11 @@ from typer.testing import CliRunner, Result
 
 from repro.cli.main import app
 from repro.core.errors import UserError
+from repro.imaging.io import read_u8
 from repro.imaging.photo import Photo, read_photo
 from repro.imaging.resize import imresize_u8
 from repro.imaging.rows import resized_rows
-from repro.inference.photos import bled, own_result, upscale_photo, whole, write_photo
+from repro.inference.photos import KIND, bled, own_result, upscale_photo, whole, write_photo
 from repro.inference.upscaler import DirectUpscaler, direct_upscaler
 
 RGB = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -125,6 +128,21 @@ def test_every_kind_of_result(kind: str, tmp_path: Path) -> None:
     first = target.read_bytes()
     assert run(*command, "--force").exit_code == 0
     assert target.read_bytes() == first
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_a_long_manifest_replaces_exif_that_a_file_cannot_hold_too(kind: str, tmp_path: Path) -> None:
+    exif = camera(1)
+    exif[ExifTags.Base.Make] = "x" * 59_000
+    photo = Photo(RGB, exif=exif.tobytes())
+    target, made_by = tmp_path / f"a.{kind}", {"kind": KIND, "notes": ["y" * 8_000]}
+    remarks = write_photo(target, whole(photo), photo, made_by)
+    assert own_result(target) == made_by
+    with Image.open(target) as image:
+        assert (ExifTags.Base.Make in image.getexif()) == (kind == "png")
+    assert remarks == (
+        [] if kind == "png" else ["EXIF data left out: more than .jpg holds beside what made it"]
+    )
 
 
 @pytest.mark.parametrize("kind", ["png", "tif", "webp", "jpg"])
@@ -309,6 +327,21 @@ def test_the_manifest_holds_no_path_and_is_no_trap(tmp_path: Path) -> None:
     buffer = io.BytesIO(b"no image")
     (tmp_path / "c.png").write_bytes(buffer.getvalue())
     assert own_result(tmp_path / "c.png") is None
+
+
+@pytest.mark.parametrize(("width", "height"), [(16_000, 12_000), (60_000, 60_000)])
+def test_results_of_any_size_are_known_again(width: int, height: int, tmp_path: Path) -> None:
+    """Pillow's own limit is 179 million pixels: less than a photograph of 12 million becomes."""
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    run(tmp_path / "a.png", "--method", "bicubic")
+    target, limit = tmp_path / "a_x4.png", Image.MAX_IMAGE_PIXELS
+    data = target.read_bytes()
+    header = b"IHDR" + struct.pack(">II", width, height) + data[24:29]
+    target.write_bytes(data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:])
+    assert own_result(target) is not None
+    with pytest.raises(UserError, match=f"declares {width} x {height} pixels"):
+        read_u8(target)
+    assert limit == Image.MAX_IMAGE_PIXELS
 
 
 def test_an_impossible_orientation_turns_nothing(tmp_path: Path) -> None:

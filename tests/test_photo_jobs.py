@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,6 +161,40 @@ def test_watched_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert outcome.exit_code == 0, outcome.output
     assert sorted(p.name for p in tmp_path.glob("*_x4.png")) == ["first_x4.png", "second_x4.png"]
     assert outcome.output.count("second_x4.png") == 1
+
+
+def test_a_file_that_is_still_copied_at_the_start_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = image(tmp_path / "first.png")
+    data, plain, looks = source.read_bytes(), cli_photos._run, iter(range(4))
+    source.write_bytes(data[:-40])
+
+    def copied_meanwhile(*arguments: Any) -> int:
+        failed = plain(*arguments)
+        source.write_bytes(data)
+        return failed
+
+    def look(seconds: float) -> None:
+        if next(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli_photos, "_run", copied_meanwhile)
+    monkeypatch.setattr(cli_photos.time, "sleep", look)
+    assert run(tmp_path, "--method", "bicubic", "--watch").exit_code == 1
+    assert (tmp_path / "first_x4.png").exists()
+
+
+def test_a_file_that_is_named_twice_is_taken_once(tmp_path: Path) -> None:
+    source = image(tmp_path / "a" / "below" / "x.png")
+    (tmp_path / "link.png").symlink_to(source)
+    inputs = [tmp_path / "a", source, tmp_path / "a" / ".." / "a" / "below" / "*.png", tmp_path / "link.png"]
+    for out, names in (
+        (None, ["a/below/x_x4.png", "link_x4.png"]),
+        ("o", ["o/below/x_x4.png", "o/link_x4.png"]),
+    ):
+        found = find_jobs([str(path) for path in inputs], Naming(out and tmp_path / out))
+        assert [job.target for job in found.jobs] == [tmp_path / name for name in names]
 
 
 # --- memory and devices -----------------------------------------------------------------------------------

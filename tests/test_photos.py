@@ -288,6 +288,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
         ["a.png", "--method", "bicubic", "--out", "notes.txt"],
         ["a.png", "--weights", "missing.safetensors", "--out", "out"],
         ["a.png", "--weights", "a.png", "--out", "out"],
+        ["a.png", "--method", "bicubic", "--out", "out", "--all-steps", "--scale", "2"],
     ],
 )
 def test_bad_options(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,6 +298,14 @@ def test_bad_options(arguments: list[str], tmp_path: Path, monkeypatch: pytest.M
     outcome = run(*arguments)
     assert isinstance(outcome.exception, UserError)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [["--shipped"], ["--profile", "quick"], ["--seed", "0"]])
+@pytest.mark.parametrize("inputs", [["a.png"], []])
+def test_a_weights_file_leaves_no_run_to_choose(inputs: list[str], options: list[str]) -> None:
+    outcome = run(*inputs, "--weights", "w.pth", *options)
+    assert isinstance(outcome.exception, UserError)
+    assert outcome.exception.got == f"{options[0]} with --weights"
 
 
 def test_dry_run(tmp_path: Path) -> None:
@@ -338,5 +347,9 @@ def test_shipped_weights_are_found_and_stated(tmp_path: Path, monkeypatch: pytes
     path.with_name("elsewhere").rename(path)
     nearer = shipped(tmp_path / "results/weights")
     assert weights.find_weights("srgan", Results(tmp_path / "results")).path == nearer
-    outcome = run(*command[:-4], "--weights", path, "--force", "--device", "cpu")
-    assert "SRGAN-VGG54 (given)" in outcome.output
+    for options in ([], ["--method", "srgan"], ["--method", "srgan-vgg54"]):
+        outcome = run(*command[:-4], "--weights", path, "--force", "--device", "cpu", *options)
+        assert "SRGAN-VGG54 (given)" in outcome.output
+    for other in ("SRResNet", "SRGAN-VGG22", "ESRGAN"):
+        outcome = run(*command[:-4], "--weights", path, "--force", "--method", other)
+        assert f"--method {other} with {path}, which holds SRGAN-VGG54" in str(outcome.exception)

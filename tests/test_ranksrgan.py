@@ -228,6 +228,8 @@ def copied(rank_data: Path, folder: Path, change: Callable[[str], str]) -> Path:
         (lambda text: re.sub(r"\d\.\d{6}", "", text, count=1), "line 2"),
         (lambda text: re.sub(r"\d\.\d{6}", "nan", text, count=1), "niqe nan"),
         (lambda text: text.replace("training", "tested"), "split 'tested'"),
+        (lambda text: text.replace("images/", "images/../", 1), "line 2: the file images/../"),
+        (lambda text: text.replace("images/", "/images/", 1), "line 2: the file /images/"),
         (lambda text: text.splitlines()[0] + "\n", "no patch"),
         (lambda text: text + '"' + "x" * 200_000, "no table"),
     ],

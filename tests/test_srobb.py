@@ -122,6 +122,10 @@ def test_maps_are_found_by_the_images_names_and_checked_for_their_size(tmp_path:
         found.load_u8()
     with pytest.raises(UserError, match="no such folder"):
         region_maps([one], tmp_path / "nowhere")
+    assert len(region_maps([one, one.shrunk(0.5)], tmp_path / "labels")) == 2
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UserError, match="images of one name"):
+        region_maps([one, image(tmp_path / "other")], tmp_path / "labels")
 
 
 def test_without_label_maps_segments_come_from_the_image(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from repro.inference.loading import load_network
 from repro.inference.network import NetworkUpscaler
 from repro.inference.photos import Photo, upscale_photo
 from repro.inference.steps import sheet, upscale_steps
-from repro.inference.upscaler import Options
+from repro.inference.upscaler import Options, direct_upscaler
 from repro.methods import method
 from repro.methods.base import Method
 
@@ -80,6 +80,8 @@ def test_tiles_of_san_are_told() -> None:
     image = _image(40, 44)
     whole, tiled = _upscaler("san", tile=0), _upscaler("san", tile=16)
     assert whole.notes == ()
+    assert [of.inputs for of in (whole, tiled, _upscaler("san"))] == [{"tile": "0"}, {"tile": "16"}, {}]
+    assert _upscaler("srfbn", tile=16).inputs == {}  # whose results stay the same
     assert "statistics" in tiled.notes[0]
     assert _furthest(whole([image])[0], tiled([image])[0]) > 0
     small = _image(16, 16)
@@ -183,6 +185,8 @@ def test_what_cannot_be_is_refused(key: str, options: dict[str, object], told: s
 def test_a_network_without_steps_says_so() -> None:
     with pytest.raises(UserError, match="--all-steps with san"):
         _upscaler("san").steps(_image(16, 16))
+    with pytest.raises(UserError, match="--all-steps with bicubic"):  # once an endless loop
+        upscale_steps(Photo(_image(16, 16)), direct_upscaler("bicubic"))
 
 
 @pytest.mark.parametrize("key", ["san", "meta_sr"])
@@ -259,7 +263,11 @@ def test_a_photograph_by_the_authors_weights(tmp_path: Path) -> None:
     path, _ = _authors_file(tmp_path, "meta_sr", wrapped=False)
     Image.fromarray(_image(21, 34)).save(tmp_path / "photo.png")
     out = tmp_path / "out"
-    result = _run(tmp_path / "photo.png", "--weights", path, "--scale", 2.7, "--out", out)
+    arguments = (tmp_path / "photo.png", "--weights", path, "--scale", 2.7, "--out", out)
+    refused = _run(*arguments, "--method", "SRFBN").exception
+    assert isinstance(refused, UserError)
+    assert refused.got == f"--method SRFBN with {path}, which holds meta_sr"
+    result = _run(*arguments, "--method", "Meta-SR")
     assert result.exit_code == 0, result.output
     assert "ask its authors" in result.output
     assert Image.open(out / "photo_x2.7.png").size == (91, 56)

@@ -29,16 +29,15 @@ def evaluate(
     The file is in long format; its columns are explained in `results/README.md`.
     """
     from repro.core.device import resolve_device
-    from repro.data.benchmarks import CALIBRATION
     from repro.evaluation.evaluate import evaluate as evaluate_store
-    from repro.evaluation.evaluate import stored_images
+    from repro.evaluation.evaluate import scored_images
     from repro.metrics.perceptual import library, measures, parse_metrics
     from repro.metrics.protocols import PROTOCOLS
 
     out = common.console()
     layout = common.results_layout(results)
     names = parse_metrics(extra)
-    total = sum(1 for image, _ in stored_images(layout) if image.dataset != CALIBRATION)
+    total = sum(1 for _ in scored_images(layout))
     if dry_run:
         out.print(f"{total} images in {layout.images} would be scored")
         return

@@ -50,7 +50,9 @@ def export(
             help="Write a folder for model hubs: config, safetensors, .pth, card, openmodeldb.json.",
         ),
     ] = None,
-    author: Annotated[str, typer.Option("--author", help="For openmodeldb.json.")] = "srgan-repro",
+    author: Annotated[
+        str, typer.Option("--author", help="For openmodeldb.json.", show_default="srgan-repro")
+    ] = "",
     upload: Annotated[
         str,
         typer.Option(
@@ -77,8 +79,14 @@ def export(
     if onnx is None and safetensors is None and pth is None and hub is None:
         got = "no --onnx, --safetensors, --pth or --hub"
         raise UserError(got, "one of them, or several", "--onnx FILE.onnx")
-    if upload and hub is None:
-        raise UserError("--upload without --hub", "the folder to upload", "--hub FOLDER")
+    for option, given, of, beside in (
+        ("--upload", upload, "--hub", hub is not None),
+        ("--author", author, "--hub", hub is not None),
+        ("--private", private, "--upload", upload),
+        ("--half", half, "--safetensors or --hub", safetensors is not None or hub is not None),
+    ):
+        if given and not beside:
+            raise UserError(f"{option} without {of}", f"{of} too", f"leave {option} out")
     if hub is not None and hub.exists() and not (force or (hub.is_dir() and not any(hub.iterdir()))):
         raise UserError(
             f"{hub}: already exists", "a new folder", "--force overwrites the model's files in it"
@@ -106,7 +114,7 @@ def export(
         card = export_safetensors(trained, safetensors, licence, halved)
         out.print(f"{safetensors} and {card}", markup=False)
     if onnx is not None:
-        difference = export_onnx(trained, onnx)
+        difference = export_onnx(trained, onnx, licence)
         out.print(f"{onnx}: within {difference:.1e} of torch", markup=False)
     if pth is not None:
         from repro.inference.interpolate import save_pth

@@ -36,7 +36,7 @@ def import_(
         str | None, typer.Option("--origin", help="Whose images they are (default: told from the folder).")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All rows of Table 2 whose images the data root holds.")
+        bool, typer.Option("--all", help="All rows of Tables 2 and S whose images the data root holds.")
     ] = False,
     data: common.DataOption = None,
     results: common.ResultsOption = Path("results"),

@@ -21,7 +21,7 @@ from repro.imaging.tiling import OnPart
 from repro.inference.upscaler import Options, Upscaler
 
 if TYPE_CHECKING:
-    from repro.inference.jobs import Found, How, Job, Naming
+    from repro.inference.jobs import How, Job, Naming
 
 WATCH_SECONDS = 2
 """Between looks into watched folders; a file is taken when it has not changed from one to the next."""
@@ -42,7 +42,7 @@ def photo_upscaler(
     Args:
         out: for what is told.
         name: a method; None is the best generator of the published table, with the weights published.
-        weights: a file, instead.
+        weights: a file, instead; of the method, where that is named too.
         wanted, results, data_root, options: as for :func:`named_upscaler`.
         consistent: back-project results; None does where a network gives whole scales.
     """
@@ -54,6 +54,8 @@ def photo_upscaler(
     if weights is not None:
         found = Weights(weights, "given")
         upscaler: Upscaler = trained_upscaler(weights, options)
+        if name is not None:
+            _check_method(name, upscaler, weights)
     else:
         if name is None:
             name, why, wanted = _default(results, wanted)
@@ -77,6 +79,20 @@ def photo_upscaler(
         upscaler = ConsistentUpscaler(upscaler)
         out.print(f"note: {upscaler.notes[-1]} (--no-consistent leaves it out)", markup=False)
     return upscaler
+
+
+def _check_method(name: str, upscaler: Upscaler, weights: Path) -> None:
+    """That a file holds the method that was named: its variant, or where it tells none, one of its family."""
+    from repro.methods.variants import canonical_variant, trainable
+
+    of, variant = upscaler.method, upscaler.name.removesuffix("+")
+    if name.lower() in {of, variant.lower()}:
+        return
+    wanted = canonical_variant(name)
+    if wanted != variant and (variant in trainable() or trainable()[wanted].method != of):
+        holds = variant if variant in trainable() else of or variant
+        got = f"--method {name} with {weights}, which holds {holds}"
+        raise UserError(got, "weights of that method", "leave --method out")
 
 
 def _default(results: Results, wanted: Wanted) -> tuple[str, str, Wanted]:
@@ -116,7 +132,7 @@ def upscale_photos(
         UserError: options or paths that cannot be; nothing was done then.
         typer.Exit: code 1 if some file could not be upscaled, or a folder not be read.
     """
-    from repro.inference.jobs import check_writable, find_jobs
+    from repro.inference.jobs import check_writable, find_jobs, state
 
     if watch:
         _check_watched(inputs, naming)
@@ -135,9 +151,10 @@ def upscale_photos(
     if how.scale is None and upscaler.scale != naming.scale:
         naming = replace(naming, scale=upscaler.scale)
         found = find_jobs(inputs, naming, at_least=0)
+    done = {job.source: state(job.source) for job in found.jobs}  # before: a file may still be growing
     failed = _run(found.jobs, upscaler, how, out, told)
     if watch:
-        _watch(inputs, naming, found, lambda jobs: _run(jobs, upscaler, how, out, told), out)
+        _watch(inputs, naming, done, lambda jobs: _run(jobs, upscaler, how, out, told), out)
     if failed or found.unreadable:
         raise typer.Exit(1)
     common.finished(out, naming.out if naming.out is not None else "beside the originals")
@@ -188,15 +205,21 @@ def _check_watched(inputs: Sequence[str], naming: Naming) -> None:
 def _watch(
     inputs: Sequence[str],
     naming: Naming,
-    first: Found,
+    done: dict[Path, tuple[int, int]],
     run: Callable[[Sequence[Job]], int],
     out: Console,
 ) -> None:
-    """Upscales what comes into folders, as soon as it is whole, until Ctrl-C."""
+    """Upscales what comes into folders, as soon as it is whole, until Ctrl-C.
+
+    Args:
+        inputs, naming: as for :func:`upscale_photos`.
+        done: the states in which files were taken before.
+        run: upscales.
+        out: for what is told.
+    """
     from repro.inference.jobs import find_jobs, state
 
     out.print(f"watching {', '.join(inputs)}; Ctrl-C ends it", markup=False)
-    done = {job.source: state(job.source) for job in first.jobs}
     before: dict[Path, tuple[int, int]] = {}
     try:
         while True:

@@ -184,9 +184,15 @@ def upscale(
             "one of them",
             "python -m repro interpolate PSNR.pth GAN.pth --alpha 0.8",
         )
+    run = {"--shipped": shipped, "--profile": profile is not None, "--seed": seed is not None}
+    if weights is not None and any(run.values()):
+        got = " and ".join(option for option, given in run.items() if given)
+        raise UserError(f"{got} with --weights", "a file, or which of the runs", "leave one out")
     references = tuple(reference or ())
     if consistent and all_steps:
         raise UserError("--consistent with --all-steps", "one of them", "leave one out")
+    if scale is not None and all_steps:
+        raise UserError("--scale with --all-steps", "the network's own scale", "leave --scale out")
     if inputs:
         from repro.inference.jobs import How, Naming
 

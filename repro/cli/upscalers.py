@@ -155,7 +155,7 @@ def shown(dataset: str, upscalers: Sequence[Upscaler]) -> list[Upscaler]:
 
 def score_store(out: Console, results: Results, keep: Collection[str] = ()) -> None:
     """Scores all that the store holds into ``metrics.csv``; ``keep`` as in :func:`evaluate`."""
-    from repro.evaluation.evaluate import evaluate, stored_images
+    from repro.evaluation.evaluate import evaluate, scored_images
 
-    with bar(out, "scoring", sum(1 for _ in stored_images(results))) as advance:
+    with bar(out, "scoring", sum(1 for _ in scored_images(results))) as advance:
         evaluate(results, advance, keep=keep)

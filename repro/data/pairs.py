@@ -60,17 +60,6 @@ def folder_pairs(images: Path, references: Path) -> list[Pair]:
     return pairs
 
 
-def cufed_training(folder: Path) -> list[Pair]:
-    """CUFED's training pairs: ``input/`` and ``ref/`` under the folder, 160 x 160 (one side may be 159).
-
-    Raises:
-        UserError: not in that layout.
-    """
-    if not (folder / "input").is_dir() or not (folder / "ref").is_dir():
-        raise UserError(f"{folder}: not CUFED's layout", "folders input/ and ref/", "check the path")
-    return folder_pairs(folder / "input", folder / "ref")
-
-
 def cufed5(folder: Path) -> list[Pair]:
     """CUFED5's test images ``NNN_0.png`` with references ``NNN_1.png`` (most alike) to ``NNN_5.png``.
 

@@ -117,6 +117,10 @@ def _patch(folder: Path, row: dict[str, str], line: int) -> Patch:
             f"{folder / LABELS}, line {line}: {','.join(str(row.get(name)) for name in COLUMNS)}",
             "whole numbers for top, left and side, a number for niqe", _ADVICE,
         ) from None  # fmt: skip
+    if ".." in Path(row["file"]).parts or not patch.path.is_relative_to(folder):
+        raise UserError(
+            f"{folder / LABELS}, line {line}: the file {row['file']}", "one in that folder", _ADVICE
+        )
     if not np.isfinite(patch.niqe) or patch.split not in SPLITS or patch.side < 1 or min(place[1:]) < 0:
         got = f"niqe {patch.niqe}, split {patch.split!r}, side {patch.side}"
         raise UserError(

@@ -165,7 +165,7 @@ def region_maps(images: Iterable[TrainingImage], folder: Path | None) -> list[Re
         folder: of label maps, named like the images, or below it; None computes segments from the images.
 
     Raises:
-        UserError: no such folder, or an image without a label map, or with several.
+        UserError: no such folder, an image without a label map or with several, or two images of one name.
     """
     if folder is None:
         how = f"segments, boundary {BOUNDARY_RADIUS}"
@@ -177,7 +177,12 @@ def region_maps(images: Iterable[TrainingImage], folder: Path | None) -> list[Re
         if path.suffix.lower() in {".png", ".mat"}:
             files[path.stem].append(path)
     found, missing = [], []
+    named: dict[str, Path] = {}
     for image in images:
+        other = named.setdefault(image.path.stem, image.path)
+        if other != image.path:
+            got = f"{other} and {image.path}: images of one name"
+            raise UserError(got, "a label map for each", "rename one of them, and its label map")
         paths = files.get(image.path.stem, [])
         if len(paths) > 1:
             got = f"{paths[0]} and {paths[1]}: label maps of one name"

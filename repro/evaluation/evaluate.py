@@ -19,6 +19,7 @@ from repro.core.jsonfile import read_object
 from repro.core.manifest import make_manifest, write_manifest
 from repro.core.parallel import over_images
 from repro.core.paths import Results, checked_name
+from repro.data.benchmarks import CALIBRATION
 from repro.evaluation.rows import Row, read_rows
 from repro.imaging.io import read_u8, sha256_file
 from repro.metrics.measure import Values, measure_files
@@ -116,6 +117,11 @@ def stored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
                 )
 
 
+def scored_images(results: Results) -> Iterator[tuple[StoredImage, list[str]]]:
+    """Those of :func:`stored_images` that are scored: all but the ones that raters calibrate on."""
+    return (entry for entry in stored_images(results) if entry[0].dataset != CALIBRATION)
+
+
 def _only_elsewhere(scored: set[tuple[str, str]]) -> dict[str, str]:
     """``<dataset>/<method>`` -> why a row of Table 2 is empty on one data set, where another has it.
 
@@ -169,7 +175,7 @@ def evaluate(
     Raises:
         UserError: the store is empty or was tampered with, or scores that are to stay were.
     """
-    found = [entry for entry in stored_images(results) if entry[0].dataset != "BSD300-calibration"]
+    found = list(scored_images(results))
     if not found:
         raise UserError(f"{results.images}: empty", "results of upscale", "python -m repro upscale")
     stored = [image for image, _ in found]

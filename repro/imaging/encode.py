@@ -55,12 +55,14 @@ class Format:
         write: writes a picture's rows.
         longest: side in pixels.
         alpha, deep: whether it holds transparency, and 16 bits.
+        longest_exif: bytes.
     """
 
     write: Callable[[BinaryIO, Rows, Picture], None]
     longest: int
     alpha: bool = True
     deep: bool = True
+    longest_exif: int = 2**31 - 1
 
 
 def format_of(path: Path) -> Format:
@@ -234,8 +236,8 @@ FORMATS = {
     ".png": Format(_write_png, 2**31 - 1),
     ".tif": Format(_write_tiff, 2**31 - 1),
     ".tiff": Format(_write_tiff, 2**31 - 1),
-    ".jpg": Format(_write_jpeg, 65_500, alpha=False, deep=False),
-    ".jpeg": Format(_write_jpeg, 65_500, alpha=False, deep=False),
+    ".jpg": Format(_write_jpeg, 65_500, alpha=False, deep=False, longest_exif=65_533),
+    ".jpeg": Format(_write_jpeg, 65_500, alpha=False, deep=False, longest_exif=65_533),
     ".webp": Format(_write_webp, 16_383, deep=False),
 }
 """By the endings of files' names."""

@@ -42,7 +42,7 @@ _DAMAGED = (
     struct.error,
     zlib.error,
 )
-_WARNING_FILTERS = threading.Lock()
+_PILLOWS_OWN = threading.Lock()
 
 _FIX = "convert it to an 8-bit RGB or greyscale PNG without alpha"
 
@@ -119,11 +119,15 @@ def opened(
 def _open_checked(
     path: Path, check: Callable[[Path, Image.Image], None], formats: Sequence[str], most: int
 ) -> Image.Image:
-    # Pillow also warns of what is refused here anyway (sizes, damage); the filters are the whole process's,
-    # so only one thread at a time may change them
-    with _WARNING_FILTERS, warnings.catch_warnings():
+    # Pillow warns of what is refused here anyway (sizes, damage) and has a limit of its own, below results of
+    # ours; filters and limit are the whole process's, so only one thread at a time may change them
+    with _PILLOWS_OWN, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        file = Image.open(path, formats=tuple(formats))
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            file = Image.open(path, formats=tuple(formats))
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
         try:
             if file.width * file.height > most:
                 raise UserError(

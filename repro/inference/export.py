@@ -118,11 +118,16 @@ def _hours(seconds: float) -> str:
 # --- ONNX -------------------------------------------------------------------------------------------------
 
 
-def export_onnx(trained: Trained, path: Path) -> float:
+def export_onnx(trained: Trained, path: Path, licence: str = "") -> float:
     """Writes the network as ONNX with dynamic batch, height and width.
 
     The file is compared with torch through ONNX Runtime at other sizes than the one it was traced at, and
     only then gets its name.
+
+    Args:
+        trained: the network.
+        path: of the file.
+        licence: of the weights.
 
     Returns:
         The largest difference found.
@@ -159,7 +164,8 @@ def export_onnx(trained: Trained, path: Path) -> float:
     model.ir_version = min(model.ir_version, IR_VERSION)
     about = {"description": exported.words, "notes": " | ".join(trained.metadata.get("notes", []))}
     about |= {key: str(trained.metadata[key]) for key in ("variant", "profile") if key in trained.metadata}
-    about |= {"licence": str(trained.metadata.get("licence", LICENCE)), "weights_sha256": trained.sha256}
+    about["licence"] = licence or str(trained.metadata.get("licence", LICENCE))
+    about["weights_sha256"] = trained.sha256
     onnx.helper.set_model_props(model, about)
     with atomic_path(path) as temporary:
         onnx.save_model(model, str(temporary))
@@ -234,8 +240,7 @@ def export_safetensors(trained: Trained, path: Path, licence: str = "", half: Ha
     if isinstance(facts.get("training data"), str):
         metadata.setdefault("training data", facts["training data"])
     if half is not None:
-        change = {name: float(f"{db:.2g}") for name, db in half.psnr_change_db.items()}
-        metadata["precision"] = {"kernels": half.kernels, "psnr_change_db": change}
+        metadata["precision"] = half.precision()
     tensorfile.save(path, trained.tensors if half is None else half.tensors, metadata)
     write_card(trained, path)
     return path.with_suffix(".md")

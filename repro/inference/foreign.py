@@ -88,13 +88,15 @@ class ForeignUpscaler(Upscaler):
         if options.self_ensemble or options.chop or options.references:
             got = f"--self-ensemble, --chop or --reference with {name}"
             raise UserError(got, "a network of this program", "leave them out")
-        self.name, self.scale, self.inputs, self.notes = name, scale, inputs or {}, notes
+        self.name, self.scale, self.inputs, self.notes = name, scale, dict(inputs or {}), notes
         self._run, self._span, self._on_part = run, span, options.on_part
         self._margin = margin or MARGINS[-1]
         step = MARGINS[0]
         self._part = Fitting(self._one, self._margin, scale, options.tell, step=step, smallest=step)
         wanted = TILE if options.tile is None else options.tile
         self._tile = -(-wanted // MARGINS[0]) * MARGINS[0]
+        if margin is None and options.tile is not None:  # its results depend on it
+            self.inputs["tile"] = str(self._tile)
         if margin is None and self._tile:
             self.notes += (
                 f"this network looks farther than {self._margin} LR pixels, perhaps at the whole image: "

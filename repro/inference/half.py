@@ -50,6 +50,11 @@ class Halved:
     tensors: dict[str, Tensor]
     psnr_change_db: dict[str, float]
 
+    def precision(self) -> dict[str, object]:
+        """What a file's metadata and its card say of it."""
+        change = {name: float(f"{db:.2g}") for name, db in self.psnr_change_db.items()}
+        return {"kernels": self.kernels, "psnr_change_db": change}
+
 
 def halved(
     tensors: Mapping[str, Tensor],

@@ -44,7 +44,7 @@ def write_hub(
     licence: str = "",
     scores: Mapping[str, Score] | None = None,
     half: Halved | None = None,
-    author: str = "srgan-repro",
+    author: str = "",
 ) -> None:
     """Writes :data:`FILES`.
 
@@ -56,16 +56,19 @@ def write_hub(
         folder: made if need be.
         licence: of the weights; a name of :data:`SPDX`, or any other words.
         scores: data set -> mean PSNR and SSIM (daala-1) of these weights.
-        half: the same weights in half precision, to be written instead.
+        half: the same weights in half precision, for ``model.safetensors``; ``model.pth`` stays in full.
         author: for OpenModelDB: letters, digits and hyphens.
 
     Raises:
         UserError: no such author's name.
     """
+    author = author or "srgan-repro"
     if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", author):
         raise UserError(f"author {author!r}", "letters, digits and single hyphens", "--author my-name")
     metadata = legacy.description(trained.metadata)
     metadata["licence"] = licence or str(metadata.get("licence", LICENCE))
+    if half is not None:
+        metadata["precision"] = half.precision()
     tensors = trained.tensors if half is None else half.tensors
     bare = {name.removeprefix("generator."): tensor for name, tensor in tensors.items()}
     tensorfile.save(folder / WEIGHTS, bare, metadata)

@@ -74,7 +74,7 @@ class Found:
 
 
 def find_jobs(inputs: Sequence[str], naming: Naming, at_least: int = 1) -> Found:
-    """The image files that the arguments name, each with its result's place.
+    """The image files that the arguments name, each once, with its result's place.
 
     Args:
         inputs: files, folders (searched with all folders below, whose layout is kept) and globs.
@@ -85,7 +85,10 @@ def find_jobs(inputs: Sequence[str], naming: Naming, at_least: int = 1) -> Found
         UserError: nothing of that name, a folder or glob without images, or several files for one result.
     """
     found = Found()
-    sources = list(dict.fromkeys(_sources(inputs, found, at_least)))
+    once: dict[Path, tuple[Path, Path]] = {}
+    for source, relative in _sources(inputs, found, at_least):
+        once.setdefault(source.parent.resolve() / source.name, (source, relative))
+    sources = list(once.values())
     if naming.is_file():
         if len(sources) != 1:
             raise UserError(f"{naming.out}: a file for {len(sources)} images", "a folder", "-o FOLDER")

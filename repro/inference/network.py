@@ -57,6 +57,7 @@ class NetworkUpscaler(Upscaler):
         arithmetic = options.arithmetic if method.exact or options.arithmetic == "bfloat16" else "float32"
         self.scale, self.run = method.result_scale(scale, options.scale), run
         self.name = f"{name}+" if options.self_ensemble else name
+        self.method = method.key
         self.inputs = dict(inputs or {})
         if arithmetic != "float32":
             self.inputs["arithmetic"] = arithmetic
@@ -73,6 +74,8 @@ class NetworkUpscaler(Upscaler):
         own = method.tile * 4 // max(4, int(scale))
         if options.tile is not None:
             self._tile = options.tile
+            if radius is None and self._margin is not None:  # its results depend on it
+                self.inputs["tile"] = str(self._tile)
         elif radius is None:
             self._tile = own  # its results depend on it
         else:

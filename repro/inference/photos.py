@@ -207,16 +207,25 @@ def write_photo(
     if channels % 2 == 0 and not kind.alpha:
         remarks.append(f"laid on white: {target.suffix} holds no transparency")
         rows, channels = (_on_white(band) for band in rows), channels - 1
-    exif = Image.Exif()
-    exif.load(photo.exif)
-    exif[ExifTags.Base.Software] = "srgan-repro"
-    if made_by is not None:
-        exif[_HISTORY] = json.dumps(made_by, sort_keys=True)
+    exif = _signed(photo.exif, made_by)
+    if len(exif) > kind.longest_exif:
+        remarks.append(f"EXIF data left out: more than {target.suffix} holds beside what made it")
+        exif = _signed(b"", made_by)
     size = result.height, result.width
-    about = encode.Picture(*size, channels, bits, photo.icc_profile, exif.tobytes(), quality)
+    about = encode.Picture(*size, channels, bits, photo.icc_profile, exif, quality)
     with atomic_path(target) as temporary, temporary.open("wb") as file:
         kind.write(file, rows, about)
     return remarks
+
+
+def _signed(kept: bytes, made_by: dict[str, Any] | None) -> bytes:
+    """EXIF data with what made the image."""
+    exif = Image.Exif()
+    exif.load(kept)
+    exif[ExifTags.Base.Software] = "srgan-repro"
+    if made_by is not None:
+        exif[_HISTORY] = json.dumps(made_by, sort_keys=True)
+    return exif.tobytes()
 
 
 def _on_white(band: NDArray[np.uint8]) -> NDArray[np.uint8]:

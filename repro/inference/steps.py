@@ -24,7 +24,8 @@ class _NextStep(Upscaler):
 
     def __init__(self, of: Upscaler) -> None:
         self.of = of
-        self.name, self.scale, self.inputs, self.takes_grey = of.name, of.scale, of.inputs, of.takes_grey
+        self.name = f"steps of {of.name}"  # not an interpolation's, which would be applied without a call
+        self.scale, self.inputs, self.takes_grey = of.scale, of.inputs, of.takes_grey
         self.left: list[NDArray[np.uint8]] | None = None
 
     def __call__(self, images_u8: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:

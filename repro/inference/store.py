@@ -120,6 +120,8 @@ def store_images(
             raise
         for surplus in set(folder.glob("*.png")) - {results.image(dataset, method, name) for name in names}:
             surplus.unlink()
+        if images[0].scale != 4:  # what readers take where nothing is said
+            extra["scale"] = images[0].scale
         manifest = make_manifest(
             kind=kind,
             inputs=inputs,
@@ -231,13 +233,20 @@ def upscale_dataset(
         Whether anything was written.
 
     Raises:
-        UserError: the data set is not all there, or weights under a name of :data:`RESERVED`.
+        UserError: the data set is not all there, of another scale, or weights under a name of
+            :data:`RESERVED`.
     """
     if method.name.lower() in RESERVED and "weights" in method.inputs:
         raise UserError(
             f"weights as method {method.name!r}", "a name of their own in the image store", "--method NAME"
         )
     images = load_dataset(dataset, data_root)
+    if any(image.scale != method.scale for image in images):
+        raise UserError(
+            f"{method.name} at x{method.scale:g} for {dataset}, which is reduced by {images[0].scale}",
+            f"a method at x{images[0].scale}",
+            "weights of that scale; files of your own may have any: python -m repro upscale FILE",
+        )
 
     def lr_u8(image: EvaluationImage) -> NDArray[np.uint8]:
         return np.ascontiguousarray(image.lr_native_u8() if method.takes_grey else image.lr_u8())

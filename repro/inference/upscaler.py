@@ -57,6 +57,7 @@ class Upscaler(ABC):
 
     Attributes:
         name: in the image store.
+        method: key of the method whose network it is, or "".
         scale: output side over input side.
         inputs: name -> hash of what it depends on (weights); decides whether results can be kept.
         notes: sentences that every reader of the results must see.
@@ -65,6 +66,7 @@ class Upscaler(ABC):
     """
 
     name: str
+    method: str = ""
     scale: float = 4
     inputs: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()

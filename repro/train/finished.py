@@ -80,6 +80,6 @@ def the_run(
         raise UserError(
             f"{len(fitting)} runs of {variant}: {names}",
             "one",
-            "choose with --weights FILE, --profile or --seed",
+            f"give its file, e.g. {fitting[0].generator}, or --profile and --seed where the command has them",
         )
     return fitting[0]

@@ -111,7 +111,7 @@ class Study:
         """The same votes under every rater model, the plain ones first."""
         found: dict[str, VoteView | OrdinalView] = {"plain MOS": self.view}
         for name, model in self.models.items():
-            found[name] = VoteView(cleaned(self.ratings.by_dataset, self.ratings.raters, model))
+            found[name] = cleaned(self.ratings.by_dataset, self.ratings.raters, model)
         return found | {"ordinal": OrdinalView(self.view)}
 
     @cached_property

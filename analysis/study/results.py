@@ -203,7 +203,10 @@ def analyse(ratings: Ratings, metrics: Metrics | None, *, seed: int, draws: int 
         ratings,
         datasets,
         rater_rows(
-            first_showings(ratings.frame), rater_names, {name: model for name, (model, _) in models.items()}
+            first_showings(ratings.frame),
+            rater_names,
+            {name: model for name, (model, _) in models.items()},
+            **vars(ratings.watched),
         ),
         block_rows(ratings.frame),
         trends(ratings.frame),

@@ -164,9 +164,15 @@ def power(
         Path | None,
         typer.Option(help="Take the spread of votes from this ratings.csv or folder (a pilot's)."),
     ] = None,
-    image_method: Annotated[float, typer.Option(help="SD of image x method, MOS.")] = Spread.image_method,
-    rater_method: Annotated[float, typer.Option(help="SD of rater x method, MOS.")] = Spread.rater_method,
-    noise: Annotated[float, typer.Option(help="SD of a single vote's noise, MOS.")] = Spread.noise,
+    image_method: Annotated[
+        float | None, typer.Option(help=f"SD of image x method, MOS. Default: {Spread.image_method:g}.")
+    ] = None,
+    rater_method: Annotated[
+        float | None, typer.Option(help=f"SD of rater x method, MOS. Default: {Spread.rater_method:g}.")
+    ] = None,
+    noise: Annotated[
+        float | None, typer.Option(help=f"SD of a single vote's noise, MOS. Default: {Spread.noise:g}.")
+    ] = None,
     margin: Annotated[
         float, typer.Option(min=0.01, max=4, help="MOS difference to find, or margin to stay within.")
     ] = EQUIVALENCE_MARGIN,
@@ -175,8 +181,15 @@ def power(
     seed: SeedOption = 0,
 ) -> None:
     """Tell how many raters and images a margin needs, and, by simulation, what a planned study resolves."""
-    spread = Spread(image_method=image_method, rater_method=rater_method, noise=noise)
+    options = {"image_method": image_method, "rater_method": rater_method, "noise": noise}
+    stated = {name: value for name, value in options.items() if value is not None}
+    spread = Spread(**stated)
     if from_ratings is not None:
+        if stated:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in stated)
+            raise UserError(
+                f"--from-ratings and {names}", "the spread from votes or by options", "leave one out"
+            )
         votes = read_ratings(from_ratings / "ratings.csv" if from_ratings.is_dir() else from_ratings)
         if votes.empty:
             raise UserError(f"{from_ratings}: no votes", "a study with votes", "give the spread by options")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ from analysis.stats.correlation import (
     williams_p,
     zou_interval,
 )
-from analysis.study.metric_opinion import MetricOpinion, metric_opinions, oriented
+from analysis.stats.intervals import expanded_level
+from analysis.study.metric_opinion import UNITS, MetricOpinion, _interval, metric_opinions, oriented
 from analysis.study.results import analyse
 from analysis.tables.correlation import correlation_tables
 from analysis.tables.markdown import to_markdown
@@ -74,7 +76,7 @@ def test_the_mapping_finds_a_logistic_scale(sign: int) -> None:
     mapping = fitted_logistic(x, truth(x))
     np.testing.assert_allclose(mapping(x), truth(x), atol=1e-6)
     found = correlations(x, truth(x), mapping)
-    assert (found["srcc"], found["krcc"], found["plcc"]) == pytest.approx((sign, sign, 1))
+    assert (found["srcc"], found["krcc"], found["plcc"]) == pytest.approx((sign, sign, sign))
     assert found["rmse"] == pytest.approx(0, abs=1e-6)
 
 
@@ -104,8 +106,11 @@ def test_every_metric_is_turned_so_that_higher_is_better() -> None:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> MetricOpinion:
+    return of_set5(tmp_path_factory.mktemp("found"))
+
+
+def of_set5(tmp_path: Path, *, niqe_sign: int = 1) -> MetricOpinion:
     """Set5, where SSIM and NIQE follow the true quality and PSNR knows nothing."""
-    tmp_path = tmp_path_factory.mktemp("found")
     rng = np.random.default_rng(5)
     means = {("Set5", method): mean for method, mean in MEANS.items()}
     ratings = write_study(tmp_path / "ratings.csv", rng, means, raters=8)
@@ -118,7 +123,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> MetricOpinion:
             psnr = "inf" if method == "HR" else f"{rng.normal(28, 2):.3f}"
             lines.append(f"{where},daala-1,psnr_db,{psnr},,")
             lines.append(f"{where},daala-1,ssim,{0.4 + mean / 10 + rng.normal(0, 0.005):.4f},,")
-            lines.append(f"{where},niqe-1,niqe,{9 - mean + rng.normal(0, 0.05):.4f},,")
+            lines.append(f"{where},niqe-1,niqe,{9 - niqe_sign * mean + rng.normal(0, 0.05):.4f},,")
     (tmp_path / "metrics.csv").write_text("\n".join(lines) + "\n")
     metrics = read_metrics(Results(tmp_path))
     study = analyse(read_ratings(ratings), metrics, seed=0, draws=200)
@@ -160,6 +165,19 @@ def test_pairs_know_which_metric_is_better(found: MetricOpinion) -> None:
     assert equal.srcc.high is not None
     assert equal.srcc.low <= 0.05
     assert equal.srcc.high >= -0.05
+
+
+def test_a_metric_that_ranks_backwards_is_not_praised(tmp_path: Path) -> None:
+    backwards = of_set5(tmp_path, niqe_sign=-1)
+    values = {(row.metric, row.unit): row.values["plcc"] for row in backwards.rows}
+    assert max(values["niqe (niqe-1)", unit].mean for unit in UNITS) < -0.8
+    pairs = [pair for pair in backwards.pairs if pair.second == "niqe (niqe-1)" and "ssim" in pair.first]
+    assert min(pair.plcc.mean for pair in pairs) > 1.6
+
+
+def test_percentiles_are_expanded_for_few_images() -> None:
+    drawn = np.linspace(0, 1, 201)
+    assert _interval(0.5, drawn, 14).low == pytest.approx(np.quantile(drawn, expanded_level(13)))
 
 
 def test_what_does_not_match_is_named(found: MetricOpinion) -> None:

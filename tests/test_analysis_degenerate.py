@@ -40,6 +40,7 @@ from analysis.study.views import OrdinalView, VoteView
 from analysis.tables.csv_text import to_csv
 from analysis.tables.grid import Cell, Column, Grid, Table
 from analysis.tables.paired import paired_tables
+from analysis.tables.raters import rater_table
 from analysis.tables.retest import retest_table
 from repro.core.errors import UserError
 from repro.core.paths import Results
@@ -324,6 +325,21 @@ def test_no_cell_of_a_csv_starts_a_formula() -> None:
     grid = Grid("=cmd", (Column("x", "x"),), ((Cell("a", "+b", ("@c",)),),), ("-d",))
     line = to_csv(Table("t", "t", (grid,))).splitlines()[1]
     assert line == "'=cmd,'+b,'-d | @c"
+
+
+def test_raters_are_watched_by_what_the_studys_file_says(tmp_path: Path) -> None:
+    means = {("Set14", "SRCNN"): 2.0, ("Set14", "HR"): 4.0}
+    path = write_study(tmp_path / "ratings.csv", stream(0, "watched"), means, 3)
+    text = '[quality]\nfast_ms = 3001\n[calibration]\nlow = "SRCNN"\n'
+    (tmp_path / "study.toml").write_text(text)
+    study = analyse(read_ratings(path), None, seed=0, draws=50)
+    assert [row.fast_share for row in study.raters] == [1.0, 1.0, 1.0]  # none takes longer than 3 s
+    assert all(1 < row.low_mean < 3 for row in study.raters)
+    headings = [column.heading for column in rater_table(study).grids[0].columns]
+    assert {"< 3001 ms", "SRCNN", "HR"} <= set(headings)
+    (tmp_path / "study.toml").write_text('[quality]\nfast_ms = "soon"\n')
+    with pytest.raises(UserError, match="damaged"):
+        read_ratings(path)
 
 
 def test_raters_whose_votes_deviate_were_not_excluded_by_anybody(tmp_path: Path) -> None:

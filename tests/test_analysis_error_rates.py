@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def test_rates_are_counted_and_bounded() -> None:
     found = rate(off, "none", 0.2, 40, seed=0)
     assert found.share(SHOWN) + found.share(REFUTED) + found.share(OPEN) == pytest.approx(1)
     assert found.share(REFUTED) > 0.6
+    assert replace(found, shown=0.9, refuted=0.1 + 1e-16).share(OPEN) == 0
     assert found.share(SHOWN) <= 0.05
     low, high = found.error_bounds
     assert low <= found.share(SHOWN) <= high
@@ -61,14 +63,14 @@ def test_the_command_goes_on_where_it_stopped(tmp_path: Path) -> None:
             raise run.exception
         return run.output
 
-    assert "104 of 104 rows are not computed yet" in errors("--minutes", "0")
-    assert "1 of 104" in errors("--minutes", "1e-9")
-    assert "1 of 103" in errors("--minutes", "1e-9")
+    assert "112 of 112 rows are not computed yet" in errors("--minutes", "0")
+    assert "1 of 112" in errors("--minutes", "1e-9")
+    assert "1 of 111" in errors("--minutes", "1e-9")
     path = tmp_path / "error_rates" / "error_rates.csv"
     rows = read_rates(path)
     assert [row.key for row in rows] == [Rate(*setting, 10, 0, 0).key for setting in list(settings())[:2]]
     assert rows == [rate(*setting, 10, 0) for setting in list(settings())[:2]]
-    assert "102 of 104 rows are not computed yet" in error_table(rows).legend
+    assert "110 of 112 rows are not computed yet" in error_table(rows).legend
     with pytest.raises(UserError, match="seed"):
         errors("--seed", "1")
     path.write_text(path.read_text().replace("off by 0", "off by 7"))

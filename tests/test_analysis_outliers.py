@@ -74,6 +74,12 @@ def test_one_rater_or_one_image_names_nothing() -> None:
     assert not any(cell.named for cell in outliers(rated(np.full((3, 4, 2), 3.0))))
 
 
+def test_raters_who_agree_on_a_residual_name_it() -> None:
+    votes = np.full((3, 4, 2), 3.0)
+    votes[1, :, 0] = 4.0
+    assert all(cell.named for cell in outliers(rated(votes)))
+
+
 def test_tables_link_to_the_viewer_and_list_every_cell(tmp_path: Path) -> None:
     means = {
         ("Set14", method): mean for method, mean in zip(VARIANTS, (2.6, 3.0, 3.0, 3.2, 3.9), strict=True)

@@ -8,6 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis.io.ratings import read_ratings
+from analysis.judge.claims import _repeatable
+from analysis.judge.plan import compared_plan
+from analysis.stats.claims import BY_KEY
 from analysis.stats.defaults import Spread
 from analysis.stats.design import power_of, resolvable_difference
 from analysis.stats.power import plan
@@ -60,6 +63,9 @@ def test_the_studys_own_margin_counts_in_the_analysis_too(export: Path, tmp_path
     assert found.criteria.margin == 0.001
     assert not found.go
     assert "±0.001 is not shown" in found.sentence
+    pilot = analyse(read_ratings(tmp_path / "ratings.csv"), None, seed=0, draws=200)
+    assert _repeatable(BY_KEY["pilot"], pilot).claim.plan.endswith("margin 0.001 MOS")
+    assert compared_plan(pilot)[-1].done == "judged otherwise: margin"  # frozen with 0.25
 
 
 def test_the_formula_agrees_with_simulated_studies() -> None:

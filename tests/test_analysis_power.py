@@ -128,3 +128,5 @@ def test_the_solver_reads_a_pilot(tmp_path: Path) -> None:
     assert run.exit_code == 0, run.output
     assert "Raters for 0.3 MOS with power 80%" in run.output
     assert "SYNTHETIC" in run.output
+    run = CliRunner().invoke(app, ["power", "--from-ratings", str(path), "--noise", "0.9"])
+    assert isinstance(run.exception, UserError)

@@ -24,6 +24,7 @@ from statsmodels.stats.multitest import multipletests
 from analysis.io.metrics import Metrics
 from analysis.io.ratings import COLUMNS, find_votes, read_ratings
 from analysis.judge.claims import Decision, retested_claims
+from analysis.stats.comparison import compare
 from analysis.stats.intervals import interval, student_interval, two_way_draws
 from analysis.stats.rater_models import bt500, bt500_rejected, p910, p913
 from analysis.stats.rater_quality import block_rows, trends
@@ -435,6 +436,17 @@ def test_robust_mode_keeps_its_level_where_both_of_its_signed_rank_tests_lose_th
         robust += pair.differs_robust
     assert signed_ranks / studies > 0.08
     assert robust / studies <= 0.06
+
+
+def test_weights_of_raters_are_no_spread() -> None:
+    """Raters who agree stay certain, whatever they weigh; a weight of 0 is an absent rater."""
+    agreed = compare(np.full((7, 9), 0.5), weights_r=np.arange(1.0, 10.0))
+    assert (agreed.difference, agreed.error) == pytest.approx((0.5, 0), abs=1e-9)
+    rng = stream(9, "weights")
+    votes_ir = rng.normal(0.4, 1, (7, 9))
+    votes_ir[2, 3] = np.nan
+    found = compare(votes_ir, weights_r=np.repeat([1.0, 0.0], [5, 4]))
+    assert found.difference == pytest.approx(np.nanmean(votes_ir[:, :5]))
 
 
 def test_holm_equals_statsmodels() -> None:

@@ -15,7 +15,7 @@ from test_analysis_tables import metrics_lines, results_with
 from analysis.io.metrics import read_metrics
 from analysis.io.ratings import read_ratings
 from analysis.io.training_runs import TrainingRun
-from analysis.judge.claims import CLAIMS, Decision, Result, decide, retested_claims
+from analysis.judge.claims import CLAIMS, Decision, Result, _one_below, decide, retested_claims
 from analysis.judge.seeds import seed_spreads, told
 from analysis.judge.values import Judge, Outcome
 from analysis.judge.verdict import Verdict, verdict
@@ -135,6 +135,17 @@ def test_bounds_widen_with_the_number_of_tests() -> None:
     assert not found.beyond(0.2, tests=36)
     assert found.beyond(0.1, tests=36)
     assert not Comparison(math.nan, -math.inf, math.inf, 1.0, math.inf, 1.0).beyond(0.0)
+
+
+def test_one_of_four_leads_is_excluded_at_its_share_of_the_level() -> None:
+    """The best of four bounds at 5 % each would exclude a true lead in more than 5 % of studies."""
+
+    def leads(*differences: float) -> list[Comparison]:
+        return [Comparison(d, d - 0.09, d + 0.09, 1.0, 0.05, 20.0) for d in differences]
+
+    assert not _one_below(0.25, leads(0.15, 0.3, 0.3, 0.3))  # 0.236 at 5 %, 0.271 at a fourth of it
+    assert _one_below(0.25, leads(0.1, 0.3, 0.3, 0.3))
+    assert _one_below(0.25, leads(0.15, 0.15, 0.15, 0.15))
 
 
 def test_a_shortened_training_stands_for_nobody(tmp_path: Path) -> None:

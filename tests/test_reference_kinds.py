@@ -113,6 +113,8 @@ def test_an_unrelated_reference_that_hurts_is_told(tmp_path: Path) -> None:
 def test_missing_and_wrong_files_are_answered(tmp_path: Path) -> None:
     assert read_references(Results(tmp_path)) is None
     assert isinstance(references_figure(None), Missing)
+    write_csv(tmp_path / "references.csv", [])
+    assert isinstance(references_figure(read_references(Results(tmp_path))), Missing)
     write_csv(tmp_path / "references.csv", [Row("M", "d", "i", "kin", "x", "0", 1.0, 1.0, 1.0, "p", "")])
     with pytest.raises(UserError, match="kind 'kin'"):
         read_references(Results(tmp_path))

@@ -25,11 +25,13 @@ def _draw(trials: pd.DataFrame | None) -> Drawing | Missing:
     if trials is None:
         return Missing(KEY, TITLE, f"no results/trials.csv: {TRIALS_COMMAND}")
     scored = trials[trials["psnr_db"].notna() & (trials["variant"] == _METHOD)]
-    whole = scored[scored["kind"] == "budget"].sort_values("updates")
+    scored = scored.sort_values("updates", kind="stable")
+    whole = scored[scored["kind"] == "budget"]
     if whole.empty:
         return Missing(KEY, TITLE, f"no budgets in results/trials.csv: {TRIALS_COMMAND}")
     dataset = str(whole["dataset"].iloc[-1])
-    progress = scored[(scored["kind"] == "progress") & (scored["dataset"] == dataset)].sort_values("updates")
+    whole = whole[whole["dataset"] == dataset]
+    progress = scored[(scored["kind"] == "progress") & (scored["dataset"] == dataset)]
     names = [_WHOLE] + [_UNDER_WAY] * (not progress.empty) + list(_PAPER.values()) * (dataset in DATASETS)
     figure, axes = column_figure(names)
     axes.set_xscale("log")

@@ -17,8 +17,8 @@ _LOOKS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"))
 
 def references_figure(frame: pd.DataFrame | None) -> Drawing | Missing:
     """Every reference as a point, one colour a method; the mean of a kind as a line."""
-    if frame is None:
-        return Missing(KEY, TITLE, f"no results/references.csv: {COMMAND}")
+    if frame is None or frame.empty:
+        return Missing(KEY, TITLE, f"nothing in results/references.csv: {COMMAND}")
     with style():
         return _draw(gains(frame))
 

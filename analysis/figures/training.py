@@ -42,8 +42,9 @@ def figure7(ablation: pd.DataFrame | None, runs: list[TrainingRun]) -> Drawing |
     rows = ablation[ablation["updates"] == updates]
     dataset = "BSD100" if (rows["dataset"] == "BSD100").any() else str(sorted(set(rows["dataset"]))[0])
     rows = rows[rows["dataset"] == dataset]
-    profiles = sorted(set(rows["profile"]))
-    notes = [f"profile {', '.join(profiles)}: {updates:,} updates a network (paper: 1,000,000)"]
+    profile = str(rows["profile"].mode()[0])  # the one of most networks
+    rows = rows[rows["profile"] == profile]
+    notes = [f"profile {profile}: {updates:,} updates a network (paper: 1,000,000)"]
     if dataset != "BSD100":
         notes.append(f"data set {dataset}, where the paper has BSD100")
     by_name = {run.name: run for run in runs}

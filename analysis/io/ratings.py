@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from analysis.io.csvfile import read_text_csv
 from analysis.io.methods import ordered_datasets, ordered_methods
 from analysis.io.metrics import Metrics
+from analysis.stats.rater_quality import Watched
 from analysis.stats.retest import Criteria
 from analysis.stats.votes import CATEGORICAL, CONTINUOUS, SLIDER_STEPS, DatasetRatings, categories, on_scale
 from repro.core.errors import UserError
@@ -61,6 +62,7 @@ class Ratings:
         excluded: raters left out.
         flagged: raters that the study's quality control flagged, and that count.
         criteria: of its pilot part, where its file has one.
+        watched: by what its raters are watched, where its file says so.
         leave_out: display deviations whose votes the study's file leaves out (``quality.leave_out``).
         deviating: how many votes those are.
         study_file: the study's file, parsed; empty without one.
@@ -76,6 +78,7 @@ class Ratings:
     flagged: tuple[str, ...]
     synthetic: bool
     criteria: Criteria = field(default_factory=Criteria)
+    watched: Watched = field(default_factory=Watched)
     leave_out: tuple[str, ...] = ()
     deviating: int = 0
     study_file: Mapping[str, Any] = field(default_factory=dict)
@@ -183,6 +186,7 @@ def read_ratings(path: Path) -> Ratings:
         flagged=tuple(sorted(set(kept.loc[kept["flagged"] == 1, "rater"]))),
         synthetic=bool((frame["synthetic"] == 1).any()),
         criteria=_criteria(path.with_name("study.toml")),
+        watched=_watched(path.with_name("study.toml")),
         leave_out=leave_out,
         deviating=deviating,
         study_file=read_study_file(path.with_name("study.toml")),
@@ -253,6 +257,20 @@ def _criteria(path: Path) -> Criteria:
         return Criteria(
             float(part.get("equivalence_margin", Criteria.margin)),
             float(part.get("within_one_at_least", Criteria.within_one_at_least)),
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: damaged ({error})", "the study's configuration", _AGAIN) from None
+
+
+def _watched(path: Path) -> Watched:
+    """By what the study's own file watches its raters; the defaults where it does not say."""
+    file = read_study_file(path)
+    try:
+        shown = file.get("calibration", {})
+        return Watched(
+            int(file.get("quality", {}).get("fast_ms", Watched.fast_ms)),
+            str(shown.get("low", Watched.low)),
+            str(shown.get("high", Watched.high)),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: damaged ({error})", "the study's configuration", _AGAIN) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.stats.claims import BY_KEY
+from analysis.stats.claims import BY_KEY, at_margin
 from analysis.stats.preregistration import SECTION, digest, frozen_claim, judged_claims
 from analysis.study.results import Study
 from repro.core.errors import UserError
@@ -71,7 +71,7 @@ def _compared(study: Study) -> list[Planned]:
     found.append(Planned("exclusion", rules, excluded, None))
     planned = {str(claim.get("key")): claim for claim in frozen.get("claims", ())}
     for key, claim in planned.items():
-        today = frozen_claim(BY_KEY[key]) if key in BY_KEY else None
+        today = frozen_claim(at_margin(BY_KEY[key], ratings.criteria.margin)) if key in BY_KEY else None
         changed = [name for name in claim if today is None or today.get(name) != claim[name]]
         words = f"judged otherwise: {', '.join(changed)}" if changed else "judged as planned"
         found.append(Planned(f"claim {key}", _words(claim), words, bool(changed)))

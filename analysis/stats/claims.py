@@ -6,7 +6,7 @@ Beside the formulas because a study is planned by them before anyone votes: ``mo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from analysis.stats.defaults import EQUIVALENCE_MARGIN
@@ -95,7 +95,7 @@ CLAIMS = (
         Shape.NONE_BEST,
         ("Set5",),
         VARIANTS,
-        "5 losses, each against the other 4 (intersection-union)",
+        "5 losses, all must hold (intersection-union): a lead over one of the other 4 excluded (Simes)",
         EQUIVALENCE_MARGIN,
         _ROBUST,
     ),
@@ -144,4 +144,11 @@ CLAIMS = (
         "two one-sided t tests over raters' means",
     ),
 )
+
+
+def at_margin(claim: Claim, margin: float) -> Claim:
+    """The claim as a study judges it whose pilot part states this margin."""
+    return replace(claim, margin=margin) if claim.shape is Shape.REPEATABLE else claim
+
+
 BY_KEY = {claim.key: claim for claim in CLAIMS}

@@ -11,7 +11,10 @@ from scipy import optimize, stats
 
 _F64 = NDArray[np.float64]
 KINDS = ("srcc", "krcc", "plcc", "rmse")
-"""Spearman's and Kendall's correlation, Pearson's after the mapping, and the mapping's RMSE in MOS."""
+"""Spearman's and Kendall's correlation, Pearson's after the mapping, and the mapping's RMSE in MOS.
+
+Pearson's has the sign of the mapping's slope: a metric that ranks backwards is no good predictor.
+"""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,10 @@ class Logistic:
     middle: float
     width: float
 
+    @property
+    def rises(self) -> bool:
+        return self.high >= self.low
+
     def __call__(self, x: _F64) -> _F64:
         return _logistic(np.array([self.low, self.high, self.middle, math.log(self.width)]), x)
 
@@ -33,6 +40,10 @@ class Line:
 
     slope: float
     start: float
+
+    @property
+    def rises(self) -> bool:
+        return self.slope >= 0
 
     def __call__(self, x: _F64) -> _F64:
         return self.slope * x + self.start
@@ -81,13 +92,13 @@ def _logistic(parameters: _F64, x: _F64) -> _F64:
 
 def correlations(x: _F64, y: _F64, mapping: Logistic | Line) -> dict[str, float]:
     """Each of :data:`KINDS` for a metric's values and opinions (n,); NaN where either does not vary."""
-    mapped = mapping(x)
+    mapped, sign = mapping(x), 1 if mapping.rises else -1
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0 or np.ptp(mapped) == 0:
         return dict.fromkeys(KINDS, math.nan)
     return {
         "srcc": float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1]),
         "krcc": float(stats.kendalltau(x, y).statistic),
-        "plcc": float(np.corrcoef(mapped, y)[0, 1]),
+        "plcc": sign * float(np.corrcoef(mapped, y)[0, 1]),
         "rmse": float(np.sqrt(np.mean((mapped - y) ** 2))),
     }
 

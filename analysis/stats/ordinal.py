@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,13 @@ from analysis.stats.votes import DatasetRatings
 
 Array = NDArray[np.float64]
 _SMALLEST = 1e-300
+_LEAST_SIGMA = 0.01
+"""Of a group's effects, in noises of one vote: as good as none, but the likelihood has a slope there."""
+_MOST_STEPS = 300
+_STRAIGHT = 1.0
+"""Standard error of a difference, in noises of one vote, up to which Wald's p is the likelihood ratio's."""
+_UNBOUNDED = 10.0
+"""Standard error beyond which a difference has no bound: a method has one extreme score only."""
 
 
 @dataclass(frozen=True)
@@ -237,45 +244,64 @@ def fit_ordinal(
     Raises:
         ValueError: fewer than two scores occur, or an unknown link.
     """
-    if link not in _CHANCES:
-        raise ValueError(f"link {link!r}: probit or logit")
-    problem = _Laplace(scores, np.asarray(design, dtype=float), list(groups.values()), link)
-    if problem.cuts < 1:
-        raise ValueError("all votes have the same score")
-    shares = np.cumsum(np.bincount(problem.scores) / len(problem.scores))[:-1]
-    cuts = stats.norm.ppf(shares) if link == "probit" else special.logit(shares)
-    start = np.concatenate(
-        [
-            cuts[:1],
-            np.log(np.maximum(np.diff(cuts), 1e-3)),
-            np.zeros(problem.fixed),
-            np.full(len(groups), math.log(0.5)),
-        ]
-    )
-    bounds = [(None, None)] * (problem.cuts + problem.fixed) + [(math.log(1e-4), math.log(50.0))] * len(
-        groups
-    )
-    found = optimize.minimize(
-        problem, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 300, "gtol": 1e-5}
-    )
-    at = np.asarray(found.x, dtype=float)
+    problem = _problem(scores, design, groups, link)
+    at, value, converged = _maximum(problem)
     theta, beta, sigma = problem.unpack(at)
-    free = [place for place, (low, _) in enumerate(bounds) if low is None or at[place] > low + 1e-3]
+    at_bound = math.log(_LEAST_SIGMA) + 1e-3
+    effects = problem.cuts + problem.fixed
+    free = [place for place in range(len(at)) if place < effects or at[place] > at_bound]
     information = np.empty((len(free), len(free)))
     for row, place in enumerate(free):
         step = np.zeros(len(at))
         step[place] = 1e-4 * max(1.0, abs(at[place]))
         information[row] = ((problem(at + step)[1] - problem(at - step)[1]) / (2 * step[place]))[free]
     inverse: Array = np.linalg.pinv((information + information.T) / 2).astype(float)
-    mine = [free.index(problem.cuts + place) for place in range(problem.fixed)]
+    mine = slice(problem.cuts, effects)  # thresholds and effects are free, so they have kept their places
     return OrdinalFit(
         theta,
         beta,
-        inverse[np.ix_(mine, mine)],
+        inverse[mine, mine],
         dict(zip(groups, sigma.tolist(), strict=True)),
-        -float(found.fun),
-        bool(found.success),
+        value,
+        converged,
     )
+
+
+def _problem(
+    scores: NDArray[np.intp], design: Array, groups: Mapping[str, NDArray[np.intp]], link: str = "probit"
+) -> _Laplace:
+    if link not in _CHANCES:
+        raise ValueError(f"link {link!r}: probit or logit")
+    problem = _Laplace(scores, np.asarray(design, dtype=float), list(groups.values()), link)
+    if problem.cuts < 1:
+        raise ValueError("all votes have the same score")
+    return problem
+
+
+def _maximum(problem: _Laplace) -> tuple[Array, float, bool]:
+    """Parameters, log-likelihood, and whether the gradient vanished."""
+    shares = np.cumsum(np.bincount(problem.scores) / len(problem.scores))[:-1]
+    cuts = stats.norm.ppf(shares) if problem.link == "probit" else special.logit(shares)
+    groups = len(problem.sizes)
+    start = np.concatenate(
+        [
+            cuts[:1],
+            np.log(np.maximum(np.diff(cuts), 1e-3)),
+            np.zeros(problem.fixed),
+            np.full(groups, math.log(0.5)),
+        ]
+    )
+    bounds: list[tuple[float | None, float | None]] = [(None, None)] * (problem.cuts + problem.fixed)
+    bounds += [(math.log(_LEAST_SIGMA), math.log(50.0))] * groups
+    found = optimize.minimize(
+        problem,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": _MOST_STEPS, "gtol": 1e-5},
+    )
+    return np.asarray(found.x, dtype=float), -float(found.fun), bool(found.success)
 
 
 @dataclass(frozen=True)
@@ -283,24 +309,60 @@ class OrdinalMethods:
     """The methods of one data set on the latent scale, whose unit is the noise of one vote.
 
     Attributes:
-        methods: in the data's order; the first is the reference, at 0.
-        quality: latent quality of each method.
+        methods: in the data's order.
+        quality: latent quality of each method; a middling one is the reference, at 0.
         covariance: of ``quality``.
         fit: the whole model.
+        votes: (scores, versions, groups of random effects) that it is fitted to.
     """
 
     methods: tuple[str, ...]
     quality: Array
     covariance: Array
     fit: OrdinalFit
+    votes: tuple[NDArray[np.intp], NDArray[np.intp], dict[str, NDArray[np.intp]]]
+    _ratios: dict[frozenset[str], float] = field(default_factory=dict)
 
     def contrast(self, first: str, second: str) -> tuple[float, float, float]:
-        """Latent difference ``first`` minus ``second``, its standard error, and Wald's two-sided p."""
+        """Latent difference ``first`` minus ``second``, its standard error, and its two-sided p.
+
+        The p is Wald's where the error is small. Where a method has hardly any score but an extreme one, the
+        difference and its error run away together and Wald's p goes to 1 (Hauck and Donner 1977): there it
+        is the likelihood ratio's. The error is infinite where the votes do not bound the difference.
+        """
         one, two = self.methods.index(first), self.methods.index(second)
         difference = float(self.quality[one] - self.quality[two])
-        variance = self.covariance[one, one] + self.covariance[two, two] - 2 * self.covariance[one, two]
-        error = math.sqrt(max(float(variance), 0.0))
-        return difference, error, float(2 * stats.norm.sf(abs(difference) / error)) if error > 0 else 1.0
+        variance = float(
+            self.covariance[one, one] + self.covariance[two, two] - 2 * self.covariance[one, two]
+        )
+        if 0 < variance <= _STRAIGHT**2:
+            error = math.sqrt(variance)
+            return difference, error, float(2 * stats.norm.sf(abs(difference) / error))
+        error = math.sqrt(variance) if 0 < variance <= _UNBOUNDED**2 else math.inf
+        pair = frozenset((first, second))
+        if pair not in self._ratios:
+            self._ratios[pair] = self._ratio_p(one, two)
+        return difference, error, self._ratios[pair]
+
+    def _ratio_p(self, one: int, two: int) -> float:
+        """Of the likelihood ratio against the model in which two methods are one."""
+        scores, version, groups = self.votes
+        merged = np.where(version == two, one, version)
+        design = _contrasts(merged, scores, len(self.methods))[merged]
+        _, level, converged = _maximum(_problem(scores, design, groups))
+        return float(stats.chi2.sf(2 * max(self.fit.log_likelihood - level, 0.0), 1)) if converged else 1.0
+
+
+def _contrasts(version: NDArray[np.intp], scores: NDArray[np.intp], versions: int) -> Array:
+    """(version, effect): an effect for each of the versions that occurs but a middling one, the reference.
+
+    A reference with one extreme score only would take all the other effects with it to infinity.
+    """
+    present = np.unique(version)
+    means = [scores[version == place].mean() for place in present]
+    reference = present[np.argsort(means, kind="stable")[len(present) // 2]]
+    found: Array = np.eye(versions)[:, present[present != reference]]
+    return found
 
 
 def ordinal_methods(ratings: DatasetRatings, *, interactions: bool = True) -> OrdinalMethods | None:
@@ -312,22 +374,28 @@ def ordinal_methods(ratings: DatasetRatings, *, interactions: bool = True) -> Or
             that suits some of few images passes for better on all images.
 
     Returns:
-        None where there are not two of each of methods, images, raters and scores.
+        None where there are not two of each of methods, images, raters and scores, or the fit does not
+        converge.
     """
     x = ratings.ratings_irv
     image, rater, version = np.nonzero(~np.isnan(x))
     scores = x[image, rater, version].astype(np.intp)
     if min(x.shape) < 2 or len(set(scores.tolist())) < 2:
         return None
-    design = (version[:, None] == np.arange(1, x.shape[2])).astype(float)
     groups: dict[str, NDArray[np.intp]] = {"image": image, "rater": rater}
     if interactions:
         groups |= {
             "image x method": image * x.shape[2] + version,
             "rater x method": rater * x.shape[2] + version,
         }
-    fit = fit_ordinal(scores, design, groups)
-    quality = np.concatenate([[0.0], fit.coefficients])
-    covariance = np.zeros((len(quality), len(quality)))
-    covariance[1:, 1:] = fit.covariance
-    return OrdinalMethods(ratings.methods, quality, covariance, fit)
+    contrasts = _contrasts(version, scores, len(ratings.methods))
+    fit = fit_ordinal(scores, contrasts[version], groups)
+    if not fit.converged:
+        return None
+    return OrdinalMethods(
+        ratings.methods,
+        contrasts @ fit.coefficients,
+        contrasts @ fit.covariance @ contrasts.T,
+        fit,
+        (scores, version, groups),
+    )

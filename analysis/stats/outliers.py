@@ -46,8 +46,10 @@ def outliers(ratings: DatasetRatings) -> list[Outlier]:
         for v, method in enumerate(ratings.methods):
             values = rest[i, :, v][~np.isnan(rest[i, :, v])]
             if len(values) >= 2:
-                constant = float(np.ptp(values)) < 1e-9
-                p = 1.0 if constant else float(stats.ttest_1samp(values, 0.0).pvalue)
+                if float(np.ptp(values)) < 1e-9:  # all raters have the same: certain, unless it is nothing
+                    p = float(abs(values.mean()) < 1e-9)
+                else:
+                    p = float(stats.ttest_1samp(values, 0.0).pvalue)
                 cells.append((image, method, student_interval(values), p))
     adjusted = benjamini_hochberg(np.array([p for *_, p in cells]))
     found = [Outlier(*cell, float(q)) for cell, q in zip(cells, adjusted, strict=True)]

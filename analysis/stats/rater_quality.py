@@ -18,6 +18,15 @@ _STIMULUS = ["dataset", "image", "method", "repeat"]
 
 
 @dataclass(frozen=True)
+class Watched:
+    """What is too fast, and the methods that everybody should rate low and high; a study may set its own."""
+
+    fast_ms: int = FAST_MS
+    low: str = "nearest"
+    high: str = "HR"
+
+
+@dataclass(frozen=True)
 class RaterRow:
     """One rater's record; NaN where there is nothing to compute from."""
 

@@ -23,7 +23,7 @@ from analysis.stats.correlation import (
     williams_p,
     zou_interval,
 )
-from analysis.stats.intervals import CONFIDENCE, Interval
+from analysis.stats.intervals import CONFIDENCE, Interval, expanded_level
 from analysis.stats.significance import holm
 from analysis.study.results import Study
 from repro.papers.protocols import DAALA, DESCRIPTIONS, PSNR_SSIM
@@ -129,11 +129,12 @@ def _of_dataset(study: Study, metrics: Metrics, dataset: str) -> MetricOpinion:
                 u, v = _points(values_iv, *draw, unit)
                 draws.append(correlations(u, v, fitted_line(u, v) if few else mapping))
             samples[label] = np.array([draw["srcc"] for draw in draws])
-            mapped[label] = mapping(_points(values_iv, *everything, unit, keep=True)[0])
-            found[label] = _row(label, unit, x, y, mapping, draws)
+            turned = mapping(_points(values_iv, *everything, unit, keep=True)[0])
+            mapped[label] = turned if mapping.rises else -turned
+            found[label] = _row(label, unit, x, y, mapping, draws, len(images))
         rows += found.values()
         y = _points(np.zeros_like(everything[1]), *everything, unit, keep=True)[1]
-        pairs += _pairs(list(found.values()), samples, mapped, y)
+        pairs += _pairs(list(found.values()), samples, mapped, y, len(images))
     return MetricOpinion(dataset, tuple(rows), tuple(pairs), _left_out(study, metrics, dataset))
 
 
@@ -179,24 +180,32 @@ def _points(
 
 
 def _row(
-    label: str, unit: str, x: _F64, y: _F64, mapping: Logistic | Line, draws: list[dict[str, float]]
+    label: str,
+    unit: str,
+    x: _F64,
+    y: _F64,
+    mapping: Logistic | Line,
+    draws: list[dict[str, float]],
+    images: int,
 ) -> MetricRow:
     values = correlations(x, y, mapping)
-    intervals = {kind: _interval(values[kind], np.array([draw[kind] for draw in draws])) for kind in KINDS}
+    intervals = {
+        kind: _interval(values[kind], np.array([draw[kind] for draw in draws]), images) for kind in KINDS
+    }
     return MetricRow(label, unit, len(x), intervals)
 
 
-def _interval(value: float, drawn: _F64) -> Interval:
+def _interval(value: float, drawn: _F64, images: int) -> Interval:
     drawn = drawn[~np.isnan(drawn)]
     if len(drawn) < DRAWS // 2:
         return Interval(value, None, None)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
+    level = expanded_level(images - 1, CONFIDENCE)
+    low, high = np.quantile(drawn, [level, 1 - level])
     return Interval(value, float(low), float(high))
 
 
 def _pairs(
-    rows: list[MetricRow], samples: dict[str, _F64], mapped: dict[str, _F64], y: _F64
+    rows: list[MetricRow], samples: dict[str, _F64], mapped: dict[str, _F64], y: _F64, images: int
 ) -> list[MetricPair]:
     made = []
     compared = [row for row in rows if not row.metric.endswith(_NEAR_DAALA)]
@@ -216,7 +225,7 @@ def _pairs(
                 second.metric,
                 first.unit,
                 n,
-                _interval(srcc, samples[first.metric] - samples[second.metric]),
+                _interval(srcc, samples[first.metric] - samples[second.metric], images),
                 Interval(r12 - r13, low, high),
                 williams_p(r12, r13, r23, n),
                 meng_p(r12, r13, r23, n),

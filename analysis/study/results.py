@@ -111,7 +111,7 @@ class Study:
         """The same votes under every rater model, the plain ones first."""
         found: dict[str, VoteView | OrdinalView] = {"plain MOS": self.view}
         for name, model in self.models.items():
-            found[name] = VoteView(cleaned(self.ratings.by_dataset, self.ratings.raters, model))
+            found[name] = cleaned(self.ratings.by_dataset, self.ratings.raters, model)
         return found | {"ordinal": OrdinalView(self.view)}
 
     @cached_property
@@ -203,7 +203,10 @@ def analyse(ratings: Ratings, metrics: Metrics | None, *, seed: int, draws: int 
         ratings,
         datasets,
         rater_rows(
-            first_showings(ratings.frame), rater_names, {name: model for name, (model, _) in models.items()}
+            first_showings(ratings.frame),
+            rater_names,
+            {name: model for name, (model, _) in models.items()},
+            **vars(ratings.watched),
         ),
         block_rows(ratings.frame),
         trends(ratings.frame),

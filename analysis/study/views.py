@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.stats.comparison import Comparison, compare
-from analysis.stats.design import power_of, smallest_p
+from analysis.stats.design import power_of
 from analysis.stats.equivalence import equivalence
 from analysis.stats.ordinal import OrdinalMethods, ordinal_methods
 from analysis.stats.power import spread_of
 from analysis.stats.rater_models import ROUNDING, RaterModel
 from analysis.stats.votes import CATEGORICAL, DatasetRatings, categories
 from repro.core.errors import UserError
-from repro.papers.srgan import SIGNIFICANCE_LEVEL
 
 LARGEST_ORDINAL = 6000
 """Votes of a data set up to which the ordinal model is fitted by default: seconds, beyond it minutes."""
@@ -25,9 +24,17 @@ LARGEST_ORDINAL = 6000
 
 @dataclass(frozen=True)
 class VoteView:
-    """Votes by data set, possibly cleaned, compared by the robust test."""
+    """Votes by data set, possibly cleaned, compared by the robust test.
+
+    Attributes:
+        ratings: the votes.
+        weights: (rater,) by data set, of whose votes how much counts; all the same where it is absent.
+        given: the votes of the same raters as they were given, for a model of scores; None: ``ratings``.
+    """
 
     ratings: Mapping[str, DatasetRatings]
+    weights: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    given: Mapping[str, DatasetRatings] | None = None
 
     def methods(self, dataset: str) -> set[str]:
         return set(self.ratings[dataset].methods) if dataset in self.ratings else set()
@@ -40,12 +47,13 @@ class VoteView:
     def compare(self, dataset: str, first: str, second: str) -> Comparison:
         """First minus second; the ordinal model has a say where signed ranks have none."""
         data = self.ratings[dataset]
-        images, raters, _ = data.ratings_irv.shape
-        also = 0.0
-        if smallest_p(images, raters) >= SIGNIFICANCE_LEVEL:
+
+        def also() -> float:
             fitted = self.ordinal(dataset)
-            also = 1.0 if fitted is None else fitted.contrast(first, second)[2]
-        return compare(data.of(first) - data.of(second), also=also)
+            return 1.0 if fitted is None else fitted.contrast(first, second)[2]
+
+        difference_ir = data.of(first) - data.of(second)
+        return compare(difference_ir, weights_r=self.weights.get(dataset), also=also)
 
     def power(self, dataset: str, difference: float) -> float | None:
         """Of the design, with the spread that its own votes show."""
@@ -63,7 +71,7 @@ class VoteView:
     def ordinal(self, dataset: str) -> OrdinalMethods | None:
         """The ordinal model of a data set, fitted when first asked for; None where it cannot be."""
         if dataset not in self._fits:
-            self._fits[dataset] = ordinal_methods(whole_scores(self.ratings[dataset]))
+            self._fits[dataset] = ordinal_methods(whole_scores((self.given or self.ratings)[dataset]))
         return self._fits[dataset]
 
 
@@ -87,9 +95,7 @@ class OrdinalView:
         fitted = self.votes.ordinal(dataset)
         if fitted is None:
             return Comparison(0.0, -np.inf, np.inf, 1.0, np.inf, np.inf)
-        mos = np.nanmean(self.votes.ratings[dataset].ratings_irv, axis=(0, 1))
-        # equal means have no slope: the difference then stays in the latent unit, the noise of one vote
-        slope = float(np.polyfit(mos, fitted.quality, 1)[0]) if np.ptp(mos) > 1e-9 else 1.0
+        slope = _slope(self.votes.ratings[dataset], fitted.quality)
         difference, error, p = fitted.contrast(first, second)
         difference, error = difference / slope, error / abs(slope)
         bounds = equivalence(difference, error, np.inf, np.inf)
@@ -99,35 +105,38 @@ class OrdinalView:
         return self.votes.power(dataset, difference)
 
 
+def _slope(data: DatasetRatings, quality: NDArray[np.float64]) -> float:
+    """Of latent quality on MOS, over the methods that have more than one extreme score.
+
+    Equal means have no slope: a difference then stays in the latent unit, the noise of one vote.
+    """
+    scores_irv = whole_scores(data).ratings_irv
+    means = np.nanmean(scores_irv, axis=(0, 1))
+    inner = (np.nanmin(scores_irv) < means) & (means < np.nanmax(scores_irv))
+    mos = np.nanmean(data.ratings_irv, axis=(0, 1))[inner]
+    return float(np.polyfit(mos, quality[inner], 1)[0]) if len(mos) > 1 and np.ptp(mos) > 1e-9 else 1.0
+
+
 def whole_scores(data: DatasetRatings) -> DatasetRatings:
     """Opinions rounded to scores, for a model of scores."""
     return replace(data, ratings_irv=categories(data.ratings_irv), bounds=CATEGORICAL)
 
 
-def cleaned(
-    ratings: Mapping[str, DatasetRatings], raters: tuple[str, ...], model: RaterModel
-) -> dict[str, DatasetRatings]:
-    """The votes as a rater model has them: rejected raters left out, biases taken off, votes weighted.
+def cleaned(ratings: Mapping[str, DatasetRatings], raters: tuple[str, ...], model: RaterModel) -> VoteView:
+    """The votes as a rater model has them: rejected raters left out, biases taken off.
 
-    Weights (by consistency, P.910) multiply a rater's deviations from the images' means, their mean being 1:
-    a difference of two methods is then the weighted mean over raters.
+    By consistency (P.910) raters have weights: a difference of two methods is the weighted mean of theirs.
     """
     place = {rater: number for number, rater in enumerate(raters)}
-    found = {}
+    found, weights, given = {}, {}, {}
     for name, data in ratings.items():
         mine = np.array([place[rater] for rater in data.raters])
         kept = ~model.rejected_r[mine]
-        votes = data.ratings_irv[:, kept, :] - model.bias_r[mine][kept][None, :, None]
-        votes = _weighted(votes, model.inconsistency_r[mine][kept])
         names = tuple(rater for rater, keep in zip(data.raters, kept, strict=True) if keep)
-        found[name] = replace(data, raters=names, ratings_irv=votes)
-    return found
-
-
-def _weighted(votes_irv: NDArray[np.float64], inconsistency_r: NDArray[np.float64]) -> NDArray[np.float64]:
-    if np.isnan(inconsistency_r).any():
-        return votes_irv
-    weights = 1 / np.maximum(inconsistency_r, ROUNDING) ** 2
-    weights = weights / weights.mean()
-    centre = np.nanmean(votes_irv)
-    return centre + (votes_irv - centre) * weights[None, :, None]
+        given[name] = replace(data, raters=names, ratings_irv=data.ratings_irv[:, kept, :])
+        votes_irv = given[name].ratings_irv - model.bias_r[mine][kept][None, :, None]
+        found[name] = replace(given[name], ratings_irv=votes_irv)
+        inconsistency_r = model.inconsistency_r[mine][kept]
+        if not np.isnan(inconsistency_r).any():
+            weights[name] = 1 / np.maximum(inconsistency_r, ROUNDING) ** 2
+    return VoteView(found, weights, given)

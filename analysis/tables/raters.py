@@ -57,6 +57,7 @@ def reliability_cells(found: Reliability) -> tuple[Cell, Cell, Cell]:
 
 def rater_table(study: Study) -> Table:
     """One line per rater."""
+    watched = study.ratings.watched
     columns = (
         Column("rater", "rater", numeric=False),
         Column("votes", "votes"),
@@ -64,11 +65,11 @@ def rater_table(study: Study) -> Table:
         Column("bias", "bias"),
         Column("inconsistency", "incons."),
         Column("correlation", "r others"),
-        Column("mean_nearest", "nearest"),
-        Column("mean_hr", "HR"),
+        Column("mean_nearest", watched.low),
+        Column("mean_hr", watched.high),
         Column("longest_run", "run"),
         Column("median_ms", "ms"),
-        Column("fast_share", "< 400 ms"),
+        Column("fast_share", f"< {watched.fast_ms} ms"),
         Column("bt500_rejected", "BT.500", numeric=False),
         Column("p913_rejected", "P.913", numeric=False),
     )

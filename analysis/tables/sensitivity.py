@@ -33,9 +33,9 @@ def sensitivity_table(found: list[Sensitivity], study: Study) -> Table:
         "Claims under other models of the raters",
         (Grid("", columns, rows, study.notes),),
         "The same test of the same votes: plain; without the raters that BT.500 rejects; P.913: biases taken "
-        "off, then BT.500; P.910 Annex E: biases taken off, raters weighted by consistency; ordinal: Wald "
-        "tests of a cumulative probit model with crossed effects of image, rater and both with method. All "
-        "agree: among the models that could judge.",
+        "off, then BT.500; P.910 Annex E: biases taken off, raters weighted by consistency; ordinal: a "
+        "cumulative probit model with crossed effects of image, rater and both with method (Wald tests, "
+        "likelihood ratios where a method has one extreme score). All agree: among models that could judge.",
         grid_key="",
         banner=study.banner,
     )

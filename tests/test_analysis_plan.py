@@ -69,6 +69,15 @@ def test_a_study_that_judges_nothing_stays_as_it_is() -> None:
     assert 'key = "pilot"' in frozen(pilot, text, AT)
 
 
+def test_the_pilots_claim_has_its_studys_margin() -> None:
+    _, text = read_template("pilot")
+    assert text.count("equivalence_margin = 0.25") == 1
+    text = text.replace("equivalence_margin = 0.25", "equivalence_margin = 0.4")
+    plan = parse_study(frozen(parse_study(text, "test"), text, AT), "test").preregistration.frozen
+    assert plan is not None
+    assert [(claim.key, claim.margin) for claim in plan.claims] == [("pairs", 0.25), ("pilot", 0.4)]
+
+
 def study(folder: Path, text: str, raters: int, excluded: int = 0) -> Study:
     config = parse_study(text, "test")
     means = {(part.name, method): 3.0 for part in config.datasets for method in part.methods}

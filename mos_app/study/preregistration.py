@@ -7,7 +7,7 @@ import tomllib
 from datetime import datetime
 from typing import Any
 
-from analysis.stats.claims import BY_KEY
+from analysis.stats.claims import BY_KEY, at_margin
 from analysis.stats.preregistration import SECTION, digest, frozen_claim, judged_claims
 from mos_app.study.definition import StudyConfig
 from repro.core.errors import UserError
@@ -50,6 +50,8 @@ def frozen(config: StudyConfig, config_toml: str, at: datetime) -> str:
     }
     lines = [config_toml.rstrip(), "", f"[{SECTION}.frozen]", *_pairs(plan)]
     for claim in claims:
+        if config.pilot is not None:
+            claim = at_margin(claim, config.pilot.equivalence_margin)
         lines += ["", f"[[{SECTION}.frozen.claims]]", *_pairs(frozen_claim(claim))]
     try:
         sha256 = digest(tomllib.loads("\n".join(lines)))

@@ -207,8 +207,9 @@ def test_settings_of_single_pictures_are_refused(setting: str) -> None:
     toml = small_toml(calibration=4, more='\n[scale]\nmethod = "pair"\n')
     part = setting.partition("\n")[0]
     toml = toml.replace(f"[{part}", f"[{setting}") if f"[{part}" in toml else f"{toml}\n[{setting}\n"
-    with pytest.raises(UserError, match="no effect on pairs"):
+    with pytest.raises(UserError, match="with pairs"):
         parse_study(toml, "x")
+    parse_study(toml, "x", stored=True)  # a study that was made before goes on
 
 
 def test_careless_judges_of_pairs_are_named(tmp_path: Path) -> None:

@@ -182,6 +182,24 @@ def test_the_quota_holds_and_dropouts_are_replaced(workspace: Workspace) -> None
     assert registry.join("p5") is not None
 
 
+def test_who_comes_back_takes_the_place_of_another_dropout(workspace: Workspace) -> None:
+    clock = Clock()
+    registry = Registry(workspace.database, workspace.study, clock)
+    vote_service = VoteService(workspace.database, workspace.study, clock)
+    tokens = {}
+    for minute, participant in ((0, "a"), (90, "b"), (0, "c"), (0, "d"), (90, "b"), (0, "c"), (0, "a")):
+        clock.now += minute * 60_000
+        tokens[participant] = registry.join(participant)
+    assert all(tokens.values())  # d has a's place since a was silent; now a has that of d, who is silent
+    for participant, token in tokens.items():
+        assert token is not None
+        if participant == "d":
+            with pytest.raises(UnknownInviteError):
+                vote_service.state(token)
+        else:
+            assert vote_service.state(token).screen.kind == Kind.CONSENT
+
+
 def test_a_crowd_at_the_open_link_does_not_pass_the_quota(workspace: Workspace) -> None:
     registry = Registry(workspace.database, workspace.study)
     with ThreadPoolExecutor(12) as pool:

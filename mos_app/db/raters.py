@@ -257,6 +257,8 @@ class Registry:
             known = connection.execute(
                 select(Rater.id, Rater.completed_ms).where(Rater.panel_id == panel_id)
             ).one_or_none()
+            dropped: set[int] = set()
+            counted = 0
             if known is None or known.completed_ms is None:
                 if not is_open(self._study.config, closed, now):
                     return None
@@ -266,10 +268,10 @@ class Registry:
             if known is None:
                 code = add_rater(connection, self._study, at_ms=now, dropped=dropped, panel_id=panel_id)
                 rater = connection.execute(select(Rater.id).where(Rater.code == code)).scalar_one()
-                if counted + len(dropped) >= part.quota:
-                    self._replace(connection, rater, dropped, now)
             else:
                 rater = known.id
+            if known is None or known.id in dropped:
+                self._replace(connection, rater, dropped - {rater}, part.quota - counted, now)
             token = new_invite()
             connection.execute(
                 insert(Invite).values(rater_id=rater, token_sha256=invite_hash(token), created_ms=now)
@@ -277,22 +279,23 @@ class Registry:
             log(connection, now, "rater", "joined", rater)
         return token
 
-    def _replace(self, connection: Connection, by: int, dropped: set[int], now: int) -> None:
+    def _replace(self, connection: Connection, by: int, dropped: set[int], free: int, now: int) -> None:
         """Ends the links of the drop-out whose place another has: else both would go on, above the quota."""
         form = select(Rater.form).where(Rater.id == by).scalar_subquery()
         valid = select(Invite.id).where(Invite.rater_id == Rater.id, Invite.revoked_ms.is_(None)).exists()
-        replaced = connection.execute(
-            # where forms differ the one that was given out again, else the first to come
+        able = connection.execute(
+            # where forms differ the one that was given out again first, else the first to have come
             select(Rater.id).where(Rater.id.in_(dropped), valid).order_by(Rater.form != form, Rater.id)
-        ).first()
-        if replaced is None:
+        ).all()
+        if len(able) < free:  # places enough for all who could come back
             return
-        connection.execute(
-            update(Invite)
-            .where(Invite.rater_id == replaced.id, Invite.revoked_ms.is_(None))
-            .values(revoked_ms=now)
-        )
-        log(connection, now, "server", "replaced", replaced.id)
+        for (replaced,) in able[:1]:
+            connection.execute(
+                update(Invite)
+                .where(Invite.rater_id == replaced, Invite.revoked_ms.is_(None))
+                .values(revoked_ms=now)
+            )
+            log(connection, now, "server", "replaced", replaced)
 
     def _places(self, connection: Connection, now: int, dropout_hours: float) -> tuple[int, set[int]]:
         """How many panel raters count (through, or at it), and the keys of those who dropped out."""

@@ -115,6 +115,21 @@ class StudyConfig(Part):
             return part.methods
         return [pair_name(*pair) for pair in self.pairs_of(part)]
 
+    def without_effect(self) -> list[str]:
+        """Settings of single pictures' scores in a study of pairs."""
+        if self.scale.method != "pair":
+            return []
+        of_scores = {
+            "calibration": (self.calibration, ("low_at_most", "high_at_least")),
+            "quality": (self.quality, ("low_mean_at_most", "high_mean_at_least")),
+        }
+        return [
+            f"{key}.{name}"
+            for key, (part, names) in of_scores.items()
+            for name in names
+            if getattr(part, name) != type(part).model_fields[name].default
+        ]
+
     def _check_scale(self) -> None:
         high = self.calibration.high
         lacking = [part.name for part in self.datasets if high not in part.methods]
@@ -124,13 +139,6 @@ class StudyConfig(Part):
             )
         if self.scale.method != "pair":
             return
-        for part, names in (
-            (self.calibration, ("low_at_most", "high_at_least")),
-            (self.quality, ("low_mean_at_most", "high_mean_at_least")),
-        ):
-            for name in names:  # scores of single pictures
-                if getattr(part, name) != type(part).model_fields[name].default:
-                    raise ValueError(f"scale pair: {name} has no effect on pairs")
         if self.pilot is not None:
             raise ValueError("pilot: pairs are repeated by [repeats]")
         for part in self.datasets:

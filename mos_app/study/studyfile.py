@@ -23,10 +23,10 @@ def parse_study(text: str, source: str, *, stored: bool = False) -> StudyConfig:
     Args:
         text: the TOML.
         source: what to call it in messages.
-        stored: whether it is that of a study that was made before, perhaps by a version with fewer texts.
+        stored: whether it is that of a study that was made before, perhaps by a version that asked less.
 
     Raises:
-        UserError: not TOML, unknown or missing keys, values out of range.
+        UserError: not TOML, unknown or missing keys, values out of range or without effect.
     """
     try:
         config = StudyConfig.model_validate(tomllib.loads(text))
@@ -44,7 +44,13 @@ def parse_study(text: str, source: str, *, stored: bool = False) -> StudyConfig:
             "a study file like mos_app/study/templates/paper.toml",
             "correct the named keys",
         ) from None
-    wrong = [] if stored else problems_of_texts(config)
+    if stored:
+        return config
+    if idle := config.without_effect():
+        raise UserError(
+            f"{source}: {', '.join(idle)} with pairs", "settings that have an effect there", "leave them out"
+        )
+    wrong = problems_of_texts(config)
     if wrong:
         raise UserError(
             f"{source}: {'; '.join(wrong[:5])}" + (f"; {len(wrong) - 5} more" if len(wrong) > 5 else ""),

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -86,6 +87,14 @@ def test_the_papers_own_values_are_never_missed(as_printed: Results) -> None:
     text = to_markdown(both_tables(as_printed)[1])
     assert "≠" not in text.split("| method", 1)[1]
     assert "31.52✓ (31.52)" in text
+
+
+def test_the_papers_stars_stand_where_it_prints_them(as_printed: Results) -> None:
+    losses, baselines = map(to_markdown, both_tables(as_printed))
+    assert [value for value in re.findall(r"\((\d\.\d\d\*?)\)", losses) if "*" in value] == ["3.15*", "3.72*"]
+    assert "significantly higher" in losses
+    assert "(3.72)" in baselines
+    assert "significantly higher" not in baselines
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.io.methods import base_and_origin, ordered_datasets, ordered_methods
+from analysis.io.methods import base_and_origin, ordered_datasets, ordered_methods, paper_cell
 from analysis.io.numbers import DASH, DECIMALS, PARTIAL, number, signed
 from analysis.judge.deviations import Deviations
 from analysis.judge.seeds import told
@@ -107,7 +107,7 @@ def _table(
         key,
         title,
         tuple(_grid(judge, deviations, part, wanted, others=others) for part in parts),
-        _legend(judge.opinions, bool(papers)),
+        _legend(judge.opinions, bool(papers), stars=bool(papers) and not others),
         banner=_banner(judge.opinions, datasets),
     )
 
@@ -142,7 +142,7 @@ def _banner(opinions: Opinions, datasets: Sequence[str]) -> tuple[str, ...]:
     return (*opinions.banner, sentence)
 
 
-def _legend(opinions: Opinions, beside_paper: bool) -> str:
+def _legend(opinions: Opinions, beside_paper: bool, *, stars: bool) -> str:
     words = (
         "PSNR [dB] and SSIM under the paper's protocol (daala-1), mean over images. Bold: the best, HR aside."
     )
@@ -154,13 +154,14 @@ def _legend(opinions: Opinions, beside_paper: bool) -> str:
             "DRCN and ESPCN 0.1 dB and .003, SRGAN 0.15 dB and .01, MOS .25."
         )
     words += f" {PARTIAL}: mean over some of the data set's images only. Letters: table of deviations."
-    if opinions.rated_datasets():
+    rated = opinions.rated_datasets()
+    if rated or stars:
         words += (
             " *: MOS significantly higher (p < 0.05, Wilcoxon on votes, as in the paper) than the other "
-            "losses of its category; **: by the robust test too."
+            "losses of its category" + ("; **: by the robust test too." if rated else ".")
         )
-        if opinions.synthetic:
-            words += " Signs on MOS are in brackets: they concern the simulation, not the methods."
+    if rated and opinions.synthetic:
+        words += " Signs on MOS are in brackets: they concern the simulation, not the methods."
     return words
 
 
@@ -197,14 +198,18 @@ def _grid(
             records = [judge.record(dataset, method, metric) for method in methods]
             best = _best(records)
             for row, record in zip(rows, records, strict=True):
-                row += [_value(judge, record, best), Cell("", record.paper)]
+                row += [_value(judge, record, best, stars=not others), Cell("", record.paper)]
     name = "" if beside_paper else datasets[0]
     return Grid(name, tuple(columns), tuple(tuple(row) for row in rows))
 
 
-def _value(judge: Judge, record: Judgement, best: float | None) -> Cell:
+def _value(judge: Judge, record: Judgement, best: float | None, *, stars: bool) -> Cell:
+    """Ours, and the paper's aside, with its star where this is the table that has stars."""
     digits = DECIMALS[record.metric]
     aside = "" if record.paper is None else printed(record.metric, record.paper)
+    paper = paper_cell(record.dataset, record.method)
+    if stars and record.metric == "mos" and paper is not None and paper.mos_significant:
+        aside += "*"
     if record.ours is None:
         return Cell(DASH, None, aside=aside)
     text = printed(record.metric, record.ours)

@@ -138,11 +138,18 @@ def test_short_schedules_say_so(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting",
-    ["content=vgg22", "adversarial_weight=1e-3", "tv_weight=1", "crop_hr=32", "crop_hr=70", "filters=8"],
+    ("setting", "says"),
+    [
+        *(
+            (f"{name}=8", "unknown setting")
+            for name in ("content", "adversarial_weight", "tv_weight", "filters")
+        ),
+        ("crop_hr=32", "crop_hr = 32"),
+        ("crop_hr=70", "crop_hr = 70"),
+    ],
 )
-def test_settings_that_do_not_go_together(setting: str) -> None:
-    with pytest.raises(UserError):
+def test_settings_that_do_not_go_together(setting: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
         method("espcn").check(configure("ESPCN", "quick").with_settings([setting]))
 
 

@@ -77,7 +77,7 @@ def test_fewer_images_than_the_batch_is_long(tmp_path: Path) -> None:
     assert sorted(counts.tolist()) == [2, 2, 3]
 
 
-@pytest.mark.parametrize("augmentation", ["none", "dihedral"])
+@pytest.mark.parametrize("augmentation", ["none", "flip", "dihedral"])
 def test_lr_crops_are_cut_out_of_the_whole_lr(tmp_path: Path, augmentation: str) -> None:
     images = small_dataset(tmp_path)
     config = of_96(batch_size=8, augmentation=augmentation)
@@ -90,21 +90,15 @@ def test_lr_crops_are_cut_out_of_the_whole_lr(tmp_path: Path, augmentation: str)
             expected_hr = np.ascontiguousarray(transform_window(hr, int(transform)))
             expected_pm1 = u8_to_pm1(torch.from_numpy(expected_hr).permute(2, 0, 1))
             assert torch.equal(batch.hr_pm1[row], expected_pm1)
-            # the photograph is mirrored first, as a whole, on the crop's own grid of 4
+            # the LR of the photograph mirrored or turned as a whole: with what is around the crop
             image = images.image_u8(int(number))
-            height, width = (
-                int(top) + (image.shape[0] - int(top)) // 4 * 4,
-                int(left) + (image.shape[1] - int(left)) // 4 * 4,
-            )
+            padded = np.pad(image, ((8, 8), (8, 8), (0, 0)), mode="edge")
+            window = transform_window(padded[top : top + 112, left : left + 112], int(transform))
+            lr = imresize_u8(np.ascontiguousarray(window), Fraction(1, 4))[2:-2, 2:-2]
+            expected_01 = u8_to_01(torch.from_numpy(np.ascontiguousarray(lr)).permute(2, 0, 1))
+            assert torch.equal(batch.lr_01[row], expected_01)
             if transform == 0:
                 lr = imresize_u8(image, Fraction(1, 4))[top // 4 : top // 4 + 24, left // 4 : left // 4 + 24]
-                assert torch.equal(
-                    batch.lr_01[row], u8_to_01(torch.from_numpy(np.ascontiguousarray(lr)).permute(2, 0, 1))
-                )
-            elif transform == 1 and height and width and image.shape[1] % 4 == 0:
-                mirrored = np.ascontiguousarray(image[:, ::-1])
-                start = (image.shape[1] - int(left) - 96) // 4
-                lr = imresize_u8(mirrored, Fraction(1, 4))[top // 4 : top // 4 + 24, start : start + 24]
                 assert torch.equal(
                     batch.lr_01[row], u8_to_01(torch.from_numpy(np.ascontiguousarray(lr)).permute(2, 0, 1))
                 )

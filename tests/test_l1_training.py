@@ -145,15 +145,15 @@ def test_bfloat16_training_stays_near_float32(variant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variant", "settings"),
+    ("variant", "settings", "says"),
     [
-        ("Meta-SR", ["scale=3", "crop_hr=120"]),
-        ("SAN", ["scale=5", "crop_hr=120"]),
-        ("SRFBN", ["curriculum_steps=1"]),
-        ("SAN", ["steps=4"]),
+        ("Meta-SR", ["scale=3", "crop_hr=120"], "scale = 3"),
+        ("SAN", ["scale=5", "crop_hr=120"], "SAN at scale = 5"),
+        ("SRFBN", ["curriculum_steps=1"], "has no effect here"),
+        ("SAN", ["steps=4"], "unknown setting 'steps'"),
     ],
 )
-def test_settings_without_effect_are_refused(variant: str, settings: list[str]) -> None:
-    with pytest.raises(UserError):
+def test_settings_without_effect_are_refused(variant: str, settings: list[str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
         config = configure(variant, "quick").with_settings(settings)
         method(config.method).check_all(config)

@@ -254,6 +254,7 @@ def test_damaged_exif_is_left_out(tmp_path: Path) -> None:
     Image.fromarray(RGB).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(range(256)))
     photo = read_photo(path)
     assert photo.size == (24, 36)
+    assert photo.exif == b""
 
 
 # --- any factor -------------------------------------------------------------------------------------------
